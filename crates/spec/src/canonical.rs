@@ -1,0 +1,78 @@
+//! One text per JSON value, so that equal values have equal hashes.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{Sha256Digest, TrialSpec};
+
+/// JSON with sorted keys and no white space. Independent of serde_json's `preserve_order` feature,
+/// which any crate in the build may switch on.
+pub fn canonical_json<T: Serialize>(value: &T) -> String {
+    let value = serde_json::to_value(value).expect("a spec type always serializes");
+    let mut text = String::new();
+    write_canonical(&value, &mut text);
+    text
+}
+
+fn write_canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| key.as_str());
+            out.push('{');
+            for (idx, (key, value)) in entries.into_iter().enumerate() {
+                if idx > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push(':');
+                write_canonical(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (idx, item) in items.iter().enumerate() {
+                if idx > 0 {
+                    out.push(',');
+                }
+                write_canonical(item, out);
+            }
+            out.push(']');
+        }
+        leaf => out.push_str(&leaf.to_string()),
+    }
+}
+
+/// Names a configuration: the hash of the resolved spec without its seed, so that seeds fold together.
+pub fn config_id(spec: &TrialSpec) -> Sha256Digest {
+    let mut unseeded = spec.clone();
+    unseeded.fit.seed = 0;
+    Sha256Digest::of(canonical_json(&unseeded).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_sorted_at_every_depth() {
+        let value =
+            serde_json::json!({"b": {"z": 1, "a": [true, {"y": 0.1, "x": "q\"uote"}]}, "a": null});
+        assert_eq!(
+            canonical_json(&value),
+            r#"{"a":null,"b":{"a":[true,{"x":"q\"uote","y":0.1}],"z":1}}"#
+        );
+    }
+
+    #[test]
+    fn only_the_seed_leaves_the_config_id_alone() {
+        let base = TrialSpec::example();
+        let mut reseeded = base.clone();
+        reseeded.fit.seed += 1;
+        let mut longer = base.clone();
+        longer.fit.epochs += 1;
+        assert_eq!(config_id(&base), config_id(&reseeded));
+        assert_ne!(config_id(&base), config_id(&longer));
+    }
+}

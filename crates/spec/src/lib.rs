@@ -1,0 +1,31 @@
+//! What every part of Cultivar agrees on: ids, the trial spec, the search space,
+//! states and outcomes, and the wire protocol. Types and pure functions only:
+//! no I/O, no tensors.
+
+pub mod backbones;
+pub mod canonical;
+pub mod check;
+pub mod digest;
+pub mod ids;
+pub mod manifest;
+pub mod predictions;
+pub mod space;
+pub mod state;
+pub mod sweep;
+pub mod trainer;
+pub mod trial;
+pub mod wire;
+
+pub use canonical::{canonical_json, config_id};
+pub use check::{Violation, Violations};
+pub use digest::Sha256Digest;
+pub use ids::*;
+pub use state::{Outcome, TrialState};
+pub use sweep::SweepSpec;
+pub use trial::TrialSpec;
+
+/// Version of the wire protocol. A server serves this one and the one before.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Seeds travel as JSON numbers, so they stay exactly representable as `f64`.
+pub const MAX_SEED: u64 = (1 << 53) - 1;

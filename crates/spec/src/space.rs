@@ -1,0 +1,1 @@
+//! The search space: a tree laid over a base spec.

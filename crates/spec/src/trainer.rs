@@ -1,0 +1,139 @@
+//! What supervisor and trainer say to each other: length-delimited JSON over a pipe pair.
+//!
+//! A frame is a `u32` length in little-endian bytes, then that many bytes of JSON. Tensors never
+//! cross: artifacts go by file.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::Split;
+use crate::wire::{DeviceInfo, MetricPoint, Progress};
+use crate::{Outcome, TrialSpec};
+
+/// Supervisor to trainer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ToTrainer {
+    /// Train these specs, one after another or bundled. `tag` names each in the answers.
+    Train { jobs: Vec<TrainJob> },
+    /// Predict a split with a trained model.
+    Evaluate { job: EvaluateJob },
+    /// Stop the tagged job at the next step.
+    Stop { tag: String, why: StopWhy },
+}
+
+/// Why a running job stops early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopWhy {
+    /// Nothing of it is wanted any more.
+    Cancel,
+    /// Checkpoint first: somebody will go on from there.
+    Preempt,
+    /// The scheduler ended the trial.
+    Prune,
+}
+
+impl StopWhy {
+    /// The outcome of a job stopped for this reason.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::Cancel => Outcome::Cancelled,
+            Self::Preempt => Outcome::Preempted,
+            Self::Prune => Outcome::Pruned,
+        }
+    }
+}
+
+/// Files a job reads: everything was downloaded and verified by the supervisor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JobFiles {
+    /// The manifest's canonical JSON.
+    pub manifest: PathBuf,
+    /// The manifest's Parquet files, in its order.
+    pub data: Vec<PathBuf>,
+    /// Decoded images and frozen features, shared by all trials of this machine.
+    pub cache_dir: PathBuf,
+    /// Where the job writes; its own, may hold an earlier attempt's files.
+    pub work_dir: PathBuf,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrainJob {
+    pub tag: String,
+    pub spec: TrialSpec,
+    pub files: JobFiles,
+    /// Backbone weights (safetensors, timm's names); none for random weights.
+    pub weights: Option<PathBuf>,
+    /// A checkpoint to go on from.
+    pub resume: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EvaluateJob {
+    pub tag: String,
+    pub spec: TrialSpec,
+    pub files: JobFiles,
+    /// The trial's final model.
+    pub model: PathBuf,
+    pub split: Split,
+}
+
+/// Trainer to supervisor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum FromTrainer {
+    /// libtorch is up.
+    Ready { device: DeviceInfo },
+    /// Every few steps.
+    Progress { tag: String, progress: Progress },
+    /// Values to store, usually once an epoch.
+    Metrics {
+        tag: String,
+        points: Vec<MetricPoint>,
+    },
+    /// A checkpoint was written, flushed and renamed into place.
+    Checkpoint {
+        tag: String,
+        path: PathBuf,
+        epoch: u32,
+        step: u64,
+    },
+    /// The job is over; nothing more will be said of it.
+    Done { tag: String, result: JobResult },
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JobResult {
+    pub outcome: Outcome,
+    /// What went wrong, in a sentence.
+    pub error: Option<String>,
+    /// The last step done.
+    pub step: u64,
+    /// Final values by metric name.
+    pub metrics: std::collections::BTreeMap<String, f64>,
+    /// Final model (safetensors, timm's names).
+    pub model: Option<PathBuf>,
+    /// Per-image logits: see `crate::predictions`.
+    pub predictions: Option<PathBuf>,
+    pub cost: Cost,
+}
+
+/// What a job used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cost {
+    /// Training images seen, counted with repetition.
+    pub images: u64,
+    /// Wall-clock seconds of this attempt.
+    pub seconds: f64,
+    /// `cpu` or the GPU's name.
+    pub device: String,
+    /// `f32`, `bf16` or `f16`.
+    pub precision: String,
+    /// Version of the code that trained.
+    pub code_version: String,
+}

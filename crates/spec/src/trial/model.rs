@@ -1,0 +1,173 @@
+//! The network: backbone, weights, activation, input geometry, and how much of it is trained.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{Sha256Digest, TrialId};
+
+/// A backbone under timm's name, its weights and its regularisation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backbone {
+    /// timm's model name; see `crate::backbones`.
+    pub name: String,
+    pub weights: Weights,
+    /// SHA-256 of the weights file, pinned at submission. Absent for random weights.
+    pub weights_sha256: Option<Sha256Digest>,
+    pub activation: Activation,
+    /// Stochastic depth: the last block's drop probability, growing linearly from 0.
+    #[schemars(range(min = 0.0, max = 0.9))]
+    pub drop_path: f64,
+    /// Dropout before the classifier.
+    #[schemars(range(min = 0.0, max = 0.9))]
+    pub dropout: f64,
+}
+
+impl Default for Backbone {
+    fn default() -> Self {
+        Self {
+            name: "efficientnet_lite0".into(),
+            weights: Weights::Pretrained,
+            weights_sha256: None,
+            activation: Activation::Native,
+            drop_path: 0.0,
+            dropout: 0.0,
+        }
+    }
+}
+
+/// Where the backbone's weights come from: `pretrained`, `random`, `artifact:SHA256` or `trial:ID`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// The weights registered for this backbone.
+    Pretrained,
+    /// Fresh random weights, seeded by `fit.seed`.
+    Random,
+    /// A safetensors artifact under timm's parameter names.
+    Artifact(Sha256Digest),
+    /// The final model of a completed trial, without its head.
+    Trial(TrialId),
+}
+
+impl fmt::Display for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pretrained => f.write_str("pretrained"),
+            Self::Random => f.write_str("random"),
+            Self::Artifact(digest) => write!(f, "artifact:{digest}"),
+            Self::Trial(id) => write!(f, "trial:{id}"),
+        }
+    }
+}
+
+impl FromStr for Weights {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong =
+            || format!("weights {text:?}: want pretrained, random, artifact:SHA256 or trial:ID");
+        match text.split_once(':') {
+            None if text == "pretrained" => Ok(Self::Pretrained),
+            None if text == "random" => Ok(Self::Random),
+            Some(("artifact", digest)) => digest.parse().map(Self::Artifact).map_err(|_| wrong()),
+            Some(("trial", id)) => id.parse().map(Self::Trial).map_err(|_| wrong()),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl Serialize for Weights {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Weights {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Weights {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Weights".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "pretrained, random, artifact:SHA256 or trial:ID",
+            "pattern": "^(pretrained|random|artifact:[0-9a-f]{64}|trial:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$",
+        })
+    }
+}
+
+/// The nonlinearity, swapped in wherever the backbone has its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// What the backbone was designed with.
+    Native,
+    Relu,
+    /// Negative slope 0.01.
+    LeakyRelu,
+    /// x * sigmoid(x).
+    Swish,
+    /// x * tanh(softplus(x)).
+    Mish,
+    Gelu,
+    HardSwish,
+}
+
+/// How pixels reach the network. `null` means: as the checkpoint says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Input {
+    /// Per-channel mean of pixels in [0, 1].
+    pub mean: Option<[f64; 3]>,
+    /// Per-channel standard deviation of pixels in [0, 1].
+    pub std: Option<[f64; 3]>,
+    pub interpolation: Option<Interpolation>,
+    /// Share of the resized image the evaluation crop covers, in (0, 1].
+    #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
+    pub crop_pct: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    Bilinear,
+    Bicubic,
+}
+
+/// How much of the network is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "mode", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Adaptation {
+    /// A linear head on frozen features (BatchNorm statistics frozen too).
+    /// Admits no image augmentation and no batch mixing.
+    HeadOnly {},
+    /// Every parameter.
+    Full {
+        /// The head's learning rate over the backbone's.
+        #[serde(default = "one")]
+        #[schemars(range(min = 0.01, max = 1000.0))]
+        head_lr_mult: f64,
+    },
+}
+
+impl Default for Adaptation {
+    fn default() -> Self {
+        Self::Full { head_lr_mult: 1.0 }
+    }
+}
+
+fn one() -> f64 {
+    1.0
+}

@@ -1,0 +1,238 @@
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::{Manifest, Split};
+use crate::trainer::Cost;
+use crate::{BootId, LeaseId, Outcome, Sha256Digest, TrialId, TrialSpec, WorkerId};
+
+/// What a worker computes with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeviceInfo {
+    /// `cpu` or `cuda`.
+    pub kind: String,
+    /// `cpu` or the GPU's name.
+    pub name: String,
+    pub n_threads: u32,
+    pub memory_bytes: Option<u64>,
+}
+
+/// Who is calling.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerIdentity {
+    pub id: WorkerId,
+    pub boot: BootId,
+    /// For people: usually the host name.
+    #[schemars(length(min = 1, max = 200))]
+    pub name: String,
+    pub device: DeviceInfo,
+    pub version: String,
+}
+
+/// `POST /api/v1/leases`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    pub worker: WorkerIdentity,
+    /// Names this claim: sent again, it gets the same leases.
+    pub request: uuid::Uuid,
+    /// Most leases wanted.
+    #[schemars(range(min = 1, max = 256))]
+    pub max: u32,
+    /// How long the server may hold the request while the queue is empty, in seconds.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 60.0))]
+    pub wait_s: f64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ClaimReply {
+    pub leases: Vec<Lease>,
+    /// A lease not renewed for this long is given to somebody else, in seconds.
+    pub lease_s: f64,
+    /// How often to send heartbeats, in seconds.
+    pub heartbeat_s: f64,
+}
+
+/// The right to write to one attempt.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Lease {
+    pub id: LeaseId,
+    pub trial: TrialId,
+    /// Orders the attempts of a trial.
+    pub epoch: u64,
+    pub job: Job,
+}
+
+/// What to do. Everything it names is an artifact of the server.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Job {
+    Train {
+        spec: Box<TrialSpec>,
+        dataset: DatasetFiles,
+        /// Backbone weights; none for random weights.
+        weights: Option<Sha256Digest>,
+        /// Where an earlier attempt got to.
+        resume: Option<CheckpointRef>,
+    },
+    Evaluate {
+        spec: Box<TrialSpec>,
+        dataset: DatasetFiles,
+        model: Sha256Digest,
+        split: Split,
+    },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DatasetFiles {
+    pub name: String,
+    pub version: Sha256Digest,
+    /// The artifact that holds the manifest's canonical JSON; its digest is `version`.
+    pub manifest: Sha256Digest,
+    pub data: Vec<Sha256Digest>,
+}
+
+impl DatasetFiles {
+    /// What a worker downloads to train on `manifest`.
+    pub fn of(manifest: &Manifest) -> Self {
+        let version = manifest.version();
+        Self {
+            name: manifest.name.clone(),
+            version,
+            manifest: version,
+            data: manifest.files.iter().map(|file| file.sha256).collect(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointRef {
+    pub sha256: Sha256Digest,
+    /// Epochs done.
+    pub epoch: u32,
+    /// Steps done.
+    pub step: u64,
+}
+
+/// `POST /api/v1/heartbeats`: renews exactly the leases it lists.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Heartbeat {
+    pub worker: WorkerIdentity,
+    #[schemars(length(max = 1024))]
+    pub leases: Vec<LeaseId>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct HeartbeatReply {
+    /// One order for each listed lease.
+    pub orders: BTreeMap<LeaseId, Order>,
+}
+
+/// What the server wants of a running lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    Continue,
+    Cancel,
+    Prune,
+    /// Never heard of it, or somebody else has the trial: stop, nothing of it counts.
+    Unknown,
+}
+
+/// Where a running attempt is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// What the trainer is at: `decoding`, `features`, `training`, `validating`, `uploading`.
+    pub phase: String,
+    /// Epochs done.
+    pub epoch: u32,
+    pub n_epochs: u32,
+    /// Steps done.
+    pub step: u64,
+    pub n_steps: u64,
+    /// Smoothed training loss.
+    pub train_loss: Option<f64>,
+    /// Last validation accuracy in [0, 1].
+    pub val_top1: Option<f64>,
+    pub images_per_s: Option<f64>,
+    /// Seconds to the end of the attempt.
+    pub eta_s: Option<f64>,
+}
+
+/// One value of one metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MetricPoint {
+    #[schemars(length(min = 1, max = 64))]
+    pub metric: String,
+    pub step: u64,
+    /// Passes over the training set, fractional between epochs.
+    pub epoch: f64,
+    #[serde(with = "crate::wire::number")]
+    #[schemars(schema_with = "crate::wire::number::schema")]
+    pub value: f64,
+}
+
+/// `POST /api/v1/leases/{id}/metrics`: idempotent by (attempt, metric, step).
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MetricBatch {
+    #[serde(default)]
+    #[schemars(length(max = 10000))]
+    pub points: Vec<MetricPoint>,
+    #[serde(default)]
+    pub progress: Option<Progress>,
+}
+
+/// `POST /api/v1/leases/{id}/logs`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogBatch {
+    /// Number of the first line within the attempt, from 0: makes a replay harmless.
+    pub first_line: u64,
+    #[schemars(length(max = 10000))]
+    pub lines: Vec<String>,
+}
+
+/// `POST /api/v1/leases/{id}/finish`: sent again, it gets the same answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Finish {
+    pub outcome: Outcome,
+    #[serde(default)]
+    pub error: Option<String>,
+    /// Steps done in all.
+    #[serde(default)]
+    pub step: u64,
+    /// Final values by metric name.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, MetricValue>,
+    #[serde(default)]
+    pub model: Option<Sha256Digest>,
+    #[serde(default)]
+    pub predictions: Option<Sha256Digest>,
+    #[serde(default)]
+    pub cost: Cost,
+}
+
+/// A metric's value; travels as a string where it is not finite.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct MetricValue(
+    #[serde(with = "crate::wire::number")]
+    #[schemars(schema_with = "crate::wire::number::schema")]
+    pub f64,
+);
+
+/// The answer to every write of a lease holder.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LeaseReply {
+    pub order: Order,
+}

@@ -1,0 +1,48 @@
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{SweepId, SweepSpec, TrialState};
+
+/// `GET /api/v1/sweeps`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SweepView {
+    pub id: SweepId,
+    pub name: String,
+    pub dataset: String,
+    pub created_at: DateTime<Utc>,
+    pub cancelled_at: Option<DateTime<Utc>>,
+    pub n_trials: u64,
+    /// Trials by state; states without trials are left out.
+    pub counts: BTreeMap<String, u64>,
+    /// Every trial is settled.
+    pub finished: bool,
+}
+
+impl SweepView {
+    /// Trials in a state.
+    pub fn count(&self, state: TrialState) -> u64 {
+        self.counts.get(state.name()).copied().unwrap_or(0)
+    }
+}
+
+/// `GET /api/v1/sweeps/{id}`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SweepDetail {
+    pub sweep: SweepView,
+    pub spec: SweepSpec,
+}
+
+/// `POST /api/v1/sweeps/preview`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SweepPreview {
+    /// Configurations the sampler will draw.
+    pub n_configs: u64,
+    /// Times the seeds.
+    pub n_trials: u64,
+    /// The first few, as what they change in the base.
+    pub samples: Vec<Value>,
+}
