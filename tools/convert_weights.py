@@ -9,6 +9,7 @@ ordered dictionaries and tensors, and refuses every other name. Standard library
 """
 
 import argparse
+import array
 import collections
 import io
 import json
@@ -21,8 +22,8 @@ import zipfile
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
-# Item size and safetensors' name of each storage type that may occur.
-STORAGES = {"FloatStorage": (4, "F32"), "LongStorage": (8, "I64")}
+# Type code (of the array module), item size and safetensors' name of each storage type that may occur.
+STORAGES = {"FloatStorage": ("f", 4, "F32"), "LongStorage": ("q", 8, "I64")}
 # timm's stages hold this many blocks each; the checkpoint counts them through.
 LITE0_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
 
@@ -33,7 +34,7 @@ class Refused(Exception):
 
 class StorageType:
     def __init__(self, name):
-        self.item_bytes, self.dtype = STORAGES[name]
+        self.code, self.item_bytes, self.dtype = STORAGES[name]
 
 
 class Storage:
@@ -45,17 +46,15 @@ class Storage:
 
 class Tensor:
     def __init__(self, storage, offset, shape, stride):
-        self.storage, self.offset, self.shape = storage, offset, tuple(shape)
-        self.n_items = 1
-        for size, step in zip(reversed(self.shape), reversed(stride)):
-            # The stride of a dimension of one means nothing.
-            if size != 1 and step != self.n_items:
-                raise Refused("a tensor is not contiguous")
-            self.n_items *= size
+        self.storage, self.offset, self.shape, self.stride = storage, offset, tuple(shape), tuple(stride)
 
     def data(self):
-        size = self.storage.kind.item_bytes
-        return self.storage.data[self.offset * size : (self.offset + self.n_items) * size]
+        """The numbers in row-major order, whatever order they are stored in."""
+        items = memoryview(self.storage.data).cast(self.storage.kind.code)
+        places = [self.offset]
+        for size, step in zip(self.shape, self.stride):
+            places = [place + idx * step for place in places for idx in range(size)]
+        return array.array(self.storage.kind.code, (items[place] for place in places)).tobytes()
 
 
 def rebuild_tensor(storage, offset, shape, stride, *_unused):
@@ -135,23 +134,22 @@ def timm_name(name):
 
 def write_safetensors(tensors, metadata, path):
     """`tensors`: name -> Tensor. Written beside the target and renamed into place."""
-    header, offset = {"__metadata__": metadata}, 0
+    header, blobs, offset = {"__metadata__": metadata}, [], 0
     for name in sorted(tensors):
-        n_bytes = len(tensors[name].data())
+        blobs.append(tensors[name].data())
         header[name] = {
             "dtype": tensors[name].storage.kind.dtype,
             "shape": tensors[name].shape,
-            "data_offsets": [offset, offset + n_bytes],
+            "data_offsets": [offset, offset + len(blobs[-1])],
         }
-        offset += n_bytes
+        offset += len(blobs[-1])
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     part = f"{path}.part"
     with open(part, "wb") as out:
         out.write(struct.pack("<Q", len(text)))
         out.write(text)
-        for name in sorted(tensors):
-            out.write(tensors[name].data())
+        out.writelines(blobs)
         out.flush()
         os.fsync(out.fileno())
     os.replace(part, path)
