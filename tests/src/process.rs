@@ -12,15 +12,25 @@ use crate::wait;
 /// A program of the build the tests belong to.
 pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
-    let folder = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/test");
+    let folder = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/PROFILE/deps/test");
     let path = folder.join(name);
-    assert!(path.exists(), "{} is not built: run the tests with `make test`", path.display());
+    assert!(
+        path.exists(),
+        "{} is not built: run the tests with `make test`",
+        path.display()
+    );
     path
 }
 
 /// The repository's root.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the repository")
+        .to_owned()
 }
 
 /// A running child; killed when dropped.
@@ -40,7 +50,10 @@ impl Process {
             .stderr(err)
             .spawn()
             .unwrap_or_else(|e| panic!("{:?} does not start: {e}", command.get_program()));
-        Self { child, log: log.to_owned() }
+        Self {
+            child,
+            log: log.to_owned(),
+        }
     }
 
     pub fn pid(&self) -> Pid {
@@ -64,13 +77,23 @@ impl Process {
     /// Waits for a line that holds `marker`.
     pub async fn line_with(&mut self, marker: &str, deadline: Duration) -> String {
         let (log, child) = (&self.log, &mut self.child);
-        wait::until(&format!("{marker:?} in {}", log.display()), deadline, || {
-            let text = std::fs::read_to_string(log).unwrap_or_default();
-            let line = text.lines().find(|line| line.contains(marker)).map(str::to_owned);
-            let ended = child.try_wait().expect("a child can be waited for");
-            assert!(line.is_some() || ended.is_none(), "ended ({ended:?}) before saying {marker:?}:\n{text}");
-            async move { line }
-        })
+        wait::until(
+            &format!("{marker:?} in {}", log.display()),
+            deadline,
+            || {
+                let text = std::fs::read_to_string(log).unwrap_or_default();
+                let line = text
+                    .lines()
+                    .find(|line| line.contains(marker))
+                    .map(str::to_owned);
+                let ended = child.try_wait().expect("a child can be waited for");
+                assert!(
+                    line.is_some() || ended.is_none(),
+                    "ended ({ended:?}) before saying {marker:?}:\n{text}"
+                );
+                async move { line }
+            },
+        )
         .await
     }
 
@@ -99,7 +122,11 @@ pub fn children_of(parent: Pid) -> Vec<Pid> {
     let threads = std::fs::read_dir(tasks).into_iter().flatten().flatten();
     threads
         .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok())
-        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>())
+        .flat_map(|list| {
+            list.split_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<i32>>()
+        })
         .filter_map(Pid::from_raw)
         .collect()
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use cultivar_client::Client;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -21,7 +22,7 @@ pub struct Stack {
     /// Opens the page, once.
     pub login_url: String,
     pub token: String,
-    pub client: Client,
+    http: reqwest::Client,
     pub server: Process,
     database: Option<TestDatabase>,
     n_workers: usize,
@@ -34,19 +35,43 @@ impl Stack {
         let database = TestDatabase::create().await;
         let mut command = Command::new(program("cultivar-server"));
         command
-            .args(["--listen", "127.0.0.1:0", "--lease-s", &LEASE_S.to_string(), "--heartbeat-s", "0.5"])
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--lease-s",
+                &LEASE_S.to_string(),
+                "--heartbeat-s",
+                "0.5",
+            ])
             .env("DATABASE_URL", &database.url)
             .env("CULTIVAR_HOME", home.path())
             .env_remove("CULTIVAR_LISTEN");
         let mut server = Process::start(&mut command, &home.path().join("server.log"));
-        let line = server.line_with("CULTIVAR_READY ", Duration::from_secs(30)).await;
-        let ready: Value = serde_json::from_str(line.trim_start_matches("CULTIVAR_READY ")).expect("JSON after the marker");
-        let text = |field: &str| ready[field].as_str().unwrap_or_else(|| panic!("no {field} in {ready}")).to_owned();
-        let token = std::fs::read_to_string(home.path().join("admin-token")).expect("the admin token");
+        let line = server
+            .line_with("CULTIVAR_READY ", Duration::from_secs(30))
+            .await;
+        let ready: Value = serde_json::from_str(line.trim_start_matches("CULTIVAR_READY "))
+            .expect("JSON after the marker");
+        let text = |field: &str| {
+            ready[field]
+                .as_str()
+                .unwrap_or_else(|| panic!("no {field} in {ready}"))
+                .to_owned()
+        };
+        let token =
+            std::fs::read_to_string(home.path().join("admin-token")).expect("the admin token");
         let token = token.trim().to_owned();
         let url = text("url");
-        let client = Client::new(&url, &token).expect("a client");
-        Self { home, url, login_url: text("login_url"), token, client, server, database: Some(database), n_workers: 0 }
+        Self {
+            home,
+            url,
+            login_url: text("login_url"),
+            token,
+            http: reqwest::Client::new(),
+            server,
+            database: Some(database),
+            n_workers: 0,
+        }
     }
 
     /// Starts a worker daemon; its data outlives it, so a successor finds the caches.
@@ -58,8 +83,30 @@ impl Stack {
             .env("CULTIVAR_URL", &self.url)
             .env("CULTIVAR_TOKEN", &self.token)
             .env("CULTIVAR_HOME", self.home.path().join("worker-home"));
-        let log = self.home.path().join(format!("worker-{}.log", self.n_workers));
+        let log = self
+            .home
+            .path()
+            .join(format!("worker-{}.log", self.n_workers));
         Process::start(&mut command, &log)
+    }
+
+    /// What a GET answers.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
+        let request = self
+            .http
+            .get(format!("{}{path}", self.url))
+            .bearer_auth(&self.token);
+        answer(path, request).await
+    }
+
+    /// What a POST answers.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> T {
+        let request = self
+            .http
+            .post(format!("{}{path}", self.url))
+            .bearer_auth(&self.token)
+            .json(body);
+        answer(path, request).await
     }
 
     /// The command line, pointed at this server.
@@ -74,21 +121,39 @@ impl Stack {
 
     /// Runs a command line to its end and reads its JSON.
     pub fn cli_json(&self, args: &[&str]) -> Value {
-        let output = self.cli().args(args).arg("--json").output().expect("cultivar runs");
+        let output = self
+            .cli()
+            .args(args)
+            .arg("--json")
+            .output()
+            .expect("cultivar runs");
         assert!(
             output.status.success(),
             "cultivar {args:?}: {}{}",
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|e| panic!("cultivar {args:?} --json: {e}: {}", String::from_utf8_lossy(&output.stdout)))
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| {
+            panic!(
+                "cultivar {args:?} --json: {e}: {}",
+                String::from_utf8_lossy(&output.stdout)
+            )
+        })
     }
 
     /// Registers a small part of open-emoji and the pretrained weights.
     pub fn register_demo_data(&self) {
         let subset = self.home.path().join("emoji-part");
-        copy_classes(&demo_data(), &subset, &["animal-bird", "food-fruit", "sky-weather", "transport-ground"]);
+        copy_classes(
+            &demo_data(),
+            &subset,
+            &[
+                "animal-bird",
+                "food-fruit",
+                "sky-weather",
+                "transport-ground",
+            ],
+        );
         self.cli_json(&["dataset", "add", path(&subset), "--name", "emoji-part"]);
         self.cli_json(&["weights", "add", "efficientnet_lite0", path(&weights())]);
     }
@@ -103,6 +168,17 @@ impl Stack {
     }
 }
 
+async fn answer<T: DeserializeOwned>(path: &str, request: reqwest::RequestBuilder) -> T {
+    let response = request
+        .send()
+        .await
+        .unwrap_or_else(|e| panic!("{path}: {e}"));
+    let status = response.status();
+    let body = response.text().await.expect("a body");
+    assert!(status.is_success(), "{path}: {status}: {body}");
+    serde_json::from_str(&body).unwrap_or_else(|e| panic!("{path}: {e}: {body}"))
+}
+
 /// The open-emoji folder that set-up built.
 pub fn demo_data() -> PathBuf {
     from_environment("CULTIVAR_DEMO_DATA", ".cultivar/data/open-emoji")
@@ -110,12 +186,20 @@ pub fn demo_data() -> PathBuf {
 
 /// EfficientNet-Lite0's converted weights.
 pub fn weights() -> PathBuf {
-    from_environment("CULTIVAR_WEIGHTS", ".cultivar/weights/efficientnet_lite0.safetensors")
+    from_environment(
+        "CULTIVAR_WEIGHTS",
+        ".cultivar/weights/efficientnet_lite0.safetensors",
+    )
 }
 
 fn from_environment(variable: &str, otherwise: &str) -> PathBuf {
-    let found = std::env::var_os(variable).map_or_else(|| repository().join(otherwise), PathBuf::from);
-    assert!(found.exists(), "{} is missing: `make test` builds it", found.display());
+    let found =
+        std::env::var_os(variable).map_or_else(|| repository().join(otherwise), PathBuf::from);
+    assert!(
+        found.exists(),
+        "{} is missing: `make test` builds it",
+        found.display()
+    );
     found
 }
 
@@ -124,7 +208,12 @@ fn copy_classes(from: &Path, to: &Path, classes: &[&str]) {
     let table = std::fs::read_to_string(from.join("metadata.csv")).expect("metadata.csv");
     let mut lines = table.lines();
     let header = lines.next().expect("a header");
-    let column = |name: &str| header.split(',').position(|field| field == name).expect("a known column");
+    let column = |name: &str| {
+        header
+            .split(',')
+            .position(|field| field == name)
+            .expect("a known column")
+    };
     let (file, label) = (column("file_name"), column("label"));
     let mut kept = vec![header];
     for line in lines {
@@ -136,7 +225,11 @@ fn copy_classes(from: &Path, to: &Path, classes: &[&str]) {
             kept.push(line);
         }
     }
-    assert!(kept.len() > 100, "only {} images of {classes:?}", kept.len() - 1);
+    assert!(
+        kept.len() > 100,
+        "only {} images of {classes:?}",
+        kept.len() - 1
+    );
     std::fs::write(to.join("metadata.csv"), kept.join("\n") + "\n").expect("metadata.csv");
 }
 

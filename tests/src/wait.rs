@@ -17,7 +17,10 @@ where
         if let Some(found) = probe().await {
             return found;
         }
-        assert!(started.elapsed() < deadline, "waited {deadline:?} in vain for {what}");
+        assert!(
+            started.elapsed() < deadline,
+            "waited {deadline:?} in vain for {what}"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
