@@ -105,7 +105,13 @@ impl Graph {
         // Other platforms' crates were never downloaded.
         let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
         let output = Command::new(env!("CARGO"))
-            .args(["metadata", "--format-version=1", "--offline", "--filter-platform", &platform])
+            .args([
+                "metadata",
+                "--format-version=1",
+                "--offline",
+                "--filter-platform",
+                &platform,
+            ])
             .output()
             .expect("cargo metadata runs");
         assert!(
