@@ -132,6 +132,17 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Takes over the cluster of a folder if its postmaster runs without an owner; starts nothing.
+    ///
+    /// # Errors
+    /// As for [`Cluster::start`].
+    pub fn adopt(config: &Config) -> Result<Option<Self>, Error> {
+        if postmaster::running(&config.folder.join("data")).is_none() {
+            return Ok(None);
+        }
+        Self::start(config).map(Some)
+    }
+
     /// The URL of one of its databases, as sqlx and libpq read it.
     pub fn url(&self, database: &str) -> String {
         format!(

@@ -16,9 +16,10 @@ pub(crate) struct Postmaster {
 /// The live postmaster of `data`; none when the pid file is absent or left over. A pid alone proves
 /// nothing, since another process may have it by now, so its working folder must be `data`.
 pub(crate) fn running(data: &Path) -> Option<Postmaster> {
+    let data = fs::canonicalize(data).ok()?;
     let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
     let postmaster = parse(&text)?;
-    lives_in(postmaster.pid, data).then_some(postmaster)
+    lives_in(postmaster.pid, &data).then_some(postmaster)
 }
 
 /// Lines: pid, data folder, start time, port, socket folder, TCP address, shared memory key, status.

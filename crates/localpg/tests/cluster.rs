@@ -158,12 +158,13 @@ fn an_orphan_is_adopted() {
 
     owner.kill().unwrap();
     owner.wait().unwrap();
-    let cluster = Cluster::start(&config(&home)).unwrap();
+    let cluster = Cluster::adopt(&config(&home)).unwrap().unwrap();
     assert_eq!(cluster.origin(), Origin::Adopted);
     assert_eq!(postmaster_pid(&folder), pid);
     assert_eq!(sql(&cluster, "SELECT 1"), "1");
     cluster.stop().unwrap();
     assert_eq!(postmaster_pid(&folder), None);
+    assert!(Cluster::adopt(&config(&home)).unwrap().is_none());
 }
 
 #[test]
