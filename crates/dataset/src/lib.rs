@@ -7,4 +7,8 @@
 //! tensors.
 
 pub mod decode;
+pub mod import;
+pub mod openemoji;
 pub mod parquet;
+pub mod progress;
+pub mod split;
