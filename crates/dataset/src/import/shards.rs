@@ -117,6 +117,6 @@ mod tests {
         };
         let images: Vec<_> = [4, 6, 1, 20, 3].map(image).into();
         assert_eq!(shard_ranges(&images, 10), [0..2, 2..3, 3..4, 4..5]);
-        assert_eq!(shard_ranges(&[], 10), []);
+        assert!(shard_ranges(&[], 10).is_empty());
     }
 }
