@@ -80,9 +80,6 @@ pub fn resize(image: &RgbImage, width: u32, height: u32, interpolation: Interpol
         Interpolation::Bilinear => FilterType::Bilinear,
         Interpolation::Bicubic => FilterType::CatmullRom,
     };
-    if image.dimensions() == (width, height) {
-        return image.clone();
-    }
     let source = ImageRef::new(
         image.width(),
         image.height(),
@@ -90,11 +87,16 @@ pub fn resize(image: &RgbImage, width: u32, height: u32, interpolation: Interpol
         PixelType::U8x3,
     )
     .expect("an RGB image holds three bytes a pixel");
+    // Rows before columns, as Pillow: the levels between the passes are rounded and clipped, so the
+    // order shows where the bicubic filter overshoots.
+    let mut narrowed = Image::new(width, image.height(), PixelType::U8x3);
     let mut resized = Image::new(width, height, PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-    Resizer::new()
-        .resize(&source, &mut resized, &options)
-        .expect("both images are 8-bit RGB and nothing is cropped");
+    let mut resizer = Resizer::new();
+    resizer
+        .resize(&source, &mut narrowed, &options)
+        .and_then(|()| resizer.resize(&narrowed, &mut resized, &options))
+        .expect("all images are 8-bit RGB and nothing is cropped");
     RgbImage::from_raw(width, height, resized.into_vec())
         .expect("the resized buffer holds width x height pixels")
 }

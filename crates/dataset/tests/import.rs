@@ -82,7 +82,7 @@ fn class_folders_become_a_version_with_a_carved_val() {
     );
 
     let with_test = folder.import(|options| options.carve_test = true).unwrap();
-    assert_eq!(counts(&with_test), [8, 4, 4]);
+    assert_eq!(counts(&with_test), [9, 3, 4]);
     let reseeded = folder.import(|options| options.split_seed = 1).unwrap();
     assert_ne!(reseeded.manifest.images, manifest.images);
 }

@@ -109,8 +109,8 @@ fn group_of(unified: &str) -> String {
         })
         .collect();
     match points.as_slice() {
-        [point] if ("1F550"..="1F567").contains(point) => "clock-faces".to_owned(),
-        [point] if ("1F311"..="1F318").contains(point) => "moon-phases".to_owned(),
+        [point] if ("1F550"..="1F567").contains(point) => "clock".to_owned(),
+        [point] if ("1F311"..="1F318").contains(point) => "moon".to_owned(),
         points => points.join("-"),
     }
 }
@@ -128,11 +128,11 @@ mod tests {
         check("1F3C3-200D-2640-FE0F-200D-27A1-FE0F", "1F3C3");
         check("1F468-1F3FD-200D-1F527", "1F9D1-1F527");
         check("2764-FE0F", "2764");
-        check("1F550", "clock-faces");
-        check("1F567", "clock-faces");
+        check("1F550", "clock");
+        check("1F567", "clock");
         check("1F568", "1F568");
-        check("1F311", "moon-phases");
-        check("1F318", "moon-phases");
+        check("1F311", "moon");
+        check("1F318", "moon");
         check("1F319", "1F319");
     }
 
