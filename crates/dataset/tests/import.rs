@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cultivar_dataset::import::{ImportError, Imported, Options, Warning, image_folder};
+use cultivar_dataset::import::{ImportError, Imported, LeftOut, Options, Warning, image_folder};
 use cultivar_dataset::parquet::{ParquetError, read_rows};
 use cultivar_spec::Sha256Digest;
 use cultivar_spec::manifest::Split;
@@ -259,10 +259,11 @@ fn a_train_image_that_is_also_in_test_is_left_out() {
         .image("test/b/2.png", 8);
     let imported = folder.import(|_| {}).unwrap();
     assert_eq!(counts(&imported), [8, 2, 2]);
-    let warning = Warning::DuplicateAcrossSplits {
-        kept: "test/a/1.png".into(),
-        left_out: vec!["train/a/leak.png".into()],
+    let left_out = LeftOut {
+        path: "train/a/leak.png".into(),
+        repeats: "test/a/1.png".into(),
     };
+    let warning = Warning::DuplicatesAcrossSplits(vec![left_out]);
     assert!(
         imported.warnings.contains(&warning),
         "{:?}",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::CheckedImage;
-use super::error::Warning;
+use super::error::{LeftOut, Warning};
 
 /// Leaves identical images out of all but the most held-out split they were assigned to, and lets
 /// the groups of those that stay become one, named after the first of them by name.
@@ -18,8 +18,9 @@ pub fn settle(images: Vec<CheckedImage>, warnings: &mut Vec<Warning>) -> Vec<Che
         .collect();
     copies.sort();
 
-    let mut left_out = BTreeSet::new();
     let mut groups = Groups::default();
+    let mut left_out = BTreeMap::new();
+    let mut under_labels = Vec::new();
     let mut repeats = Repeats::default();
     for idxs in copies {
         let path = |idx: &usize| images[*idx].listing.path.clone();
@@ -27,25 +28,26 @@ pub fn settle(images: Vec<CheckedImage>, warnings: &mut Vec<Warning>) -> Vec<Che
         let (kept, dropped): (Vec<_>, Vec<_>) = idxs
             .into_iter()
             .partition(|&idx| Some(images[idx].listing.split) == most_held_out);
-        if !dropped.is_empty() {
-            warnings.push(Warning::DuplicateAcrossSplits {
-                kept: path(&kept[0]),
-                left_out: dropped.iter().map(path).collect(),
-            });
-            left_out.extend(dropped);
-        }
+        left_out.extend(dropped.into_iter().map(|idx| {
+            let repeats = path(&kept[0]);
+            let path = path(&idx);
+            (idx, LeftOut { path, repeats })
+        }));
         let labels: BTreeSet<_> = kept.iter().map(|&idx| &images[idx].listing.class).collect();
         if labels.len() > 1 {
-            warnings.push(Warning::DuplicateAcrossLabels {
-                paths: kept.iter().map(path).collect(),
-                labels: labels.into_iter().cloned().collect(),
-            });
+            under_labels.push(kept.iter().map(path).collect());
         } else if let [first, second, ..] = kept.as_slice() {
             repeats.n_files += kept.len() - 1;
             repeats.first.get_or_insert([path(first), path(second)]);
         }
-        let names = kept.iter().map(|&idx| name_of_group(&images[idx]));
-        groups.join(names);
+        groups.join(kept.iter().map(|&idx| name_of_group(&images[idx])));
+    }
+    if !left_out.is_empty() {
+        let images = left_out.values().cloned().collect();
+        warnings.push(Warning::DuplicatesAcrossSplits(images));
+    }
+    if !under_labels.is_empty() {
+        warnings.push(Warning::DuplicatesAcrossLabels(under_labels));
     }
     if let Some(first) = repeats.first {
         let n_files = repeats.n_files;
@@ -55,7 +57,7 @@ pub fn settle(images: Vec<CheckedImage>, warnings: &mut Vec<Warning>) -> Vec<Che
     let stays = images
         .into_iter()
         .enumerate()
-        .filter(|(idx, _)| !left_out.contains(idx));
+        .filter(|(idx, _)| !left_out.contains_key(idx));
     stays
         .map(|(_, mut image)| {
             let own = name_of_group(&image);
@@ -147,10 +149,11 @@ mod tests {
             ],
             &["2 g2"],
         );
-        let warning = Warning::DuplicateAcrossSplits {
-            kept: "2".into(),
-            left_out: vec!["1".into(), "3".into()],
-        };
+        let left_out = ["1", "3"].map(|path| LeftOut {
+            path: path.into(),
+            repeats: "2".into(),
+        });
+        let warning = Warning::DuplicatesAcrossSplits(left_out.into());
         assert_eq!(warnings, [warning]);
     }
 
@@ -174,10 +177,7 @@ mod tests {
     #[test]
     fn one_image_under_two_labels_is_said() {
         let images = [("1", "x", "a", None, "g"), ("2", "x", "b", None, "g")];
-        let warning = Warning::DuplicateAcrossLabels {
-            paths: vec!["1".into(), "2".into()],
-            labels: vec!["a".into(), "b".into()],
-        };
+        let warning = Warning::DuplicatesAcrossLabels(vec![vec!["1".into(), "2".into()]]);
         assert_eq!(check(&images, &["1 g", "2 g"]), [warning]);
     }
 }

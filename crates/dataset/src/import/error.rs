@@ -107,17 +107,29 @@ impl<T: fmt::Display> fmt::Display for Listed<'_, T> {
     }
 }
 
+/// An image that was left out because it repeats another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    pub path: String,
+    /// The identical image that was kept.
+    pub repeats: String,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}", self.path, self.repeats)
+    }
+}
+
 /// Something a person should know about an import that went through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
-    /// Identical files in several splits: only the copy in the most held-out split was kept.
-    DuplicateAcrossSplits { kept: String, left_out: Vec<String> },
-    /// Identical files under different labels, all kept.
-    DuplicateAcrossLabels {
-        paths: Vec<String>,
-        labels: Vec<String>,
-    },
-    /// Identical files of one split and class, all kept; counted, with the first pair.
+    /// Identical files in several splits: those outside the most held-out one were left out. Each with
+    /// a copy that was kept.
+    DuplicatesAcrossSplits(Vec<LeftOut>),
+    /// Sets of identical files that stand under several labels, all kept.
+    DuplicatesAcrossLabels(Vec<Vec<String>>),
+    /// Identical files of one split and class, all kept as one group; counted, with the first pair.
     Duplicates { n_files: usize, first: [String; 2] },
     /// Files that are neither images nor metadata.
     NotImages { n_files: usize, first: String },
@@ -136,7 +148,7 @@ pub enum Warning {
     ClassesNotHeldOut { split: Split, classes: Vec<String> },
     /// The folder has no dataset card, or one without sources.
     NoSources,
-    /// The card counts other images than were found.
+    /// The card counts other images than can be read.
     CardCount {
         source: String,
         declared: u64,
@@ -147,17 +159,21 @@ pub enum Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DuplicateAcrossSplits { kept, left_out } => write!(
+            Self::DuplicatesAcrossSplits(images) => write!(
                 f,
-                "{} held the same image as {kept}, which is in a more held-out split, and was left out",
-                left_out.join(", ")
+                "{} image(s) repeat an image of a more held-out split byte for byte and were left out:{}",
+                images.len(),
+                Listed(images)
             ),
-            Self::DuplicateAcrossLabels { paths, labels } => write!(
-                f,
-                "{} are the same image under different labels ({})",
-                paths.join(", "),
-                labels.join(", ")
-            ),
+            Self::DuplicatesAcrossLabels(sets) => {
+                let sets: Vec<_> = sets.iter().map(|paths| paths.join(", ")).collect();
+                write!(
+                    f,
+                    "{} image(s) occur under several labels, all kept:{}",
+                    sets.len(),
+                    Listed(&sets)
+                )
+            }
             Self::Duplicates { n_files, first } => write!(
                 f,
                 "{n_files} file(s) repeat another byte for byte and share its group (first: {} and {})",
@@ -202,7 +218,7 @@ impl fmt::Display for Warning {
             } => {
                 write!(
                     f,
-                    "the card gives {source} {declared} image(s), {found} were imported"
+                    "the card counts {declared} image(s) of {source}, {found} can be read"
                 )
             }
         }

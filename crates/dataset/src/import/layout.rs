@@ -39,9 +39,6 @@ struct Placed {
 /// # Errors
 /// The folder holds no image, mixes layouts, or leaves the class of an image open.
 pub fn scan(dir: &Path, warnings: &mut Vec<Warning>) -> Result<Vec<Listing>, ImportError> {
-    if !dir.is_dir() {
-        return Err(ImportError::NotAFolder(dir.to_owned()));
-    }
     let mut files = Vec::new();
     walk(dir, "", 0, &mut files)?;
     files.sort();

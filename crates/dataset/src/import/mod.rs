@@ -12,12 +12,12 @@ mod shards;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use cultivar_spec::manifest::{ImageEntry, Manifest, Source};
+use cultivar_spec::manifest::{ImageEntry, Manifest, Source, Split};
 
-pub use error::{BrokenImage, ImportError, StraddlingGroup, Warning};
+pub use error::{BrokenImage, ImportError, LeftOut, StraddlingGroup, Warning};
 
 use crate::progress::Progress;
-use card::Card;
+use card::{Card, CardSource};
 use check::CheckedImage;
 
 /// How to import.
@@ -60,6 +60,9 @@ pub fn image_folder(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Imported, ImportError> {
+    if !dir.is_dir() {
+        return Err(ImportError::NotAFolder(dir.to_owned()));
+    }
     let mut warnings = Vec::new();
     let card = card::read(dir)?;
     let name = name_of(dir, options, &card)?;
@@ -79,6 +82,7 @@ pub fn image_folder(
         return Err(ImportError::Broken(broken));
     }
     assign::check_assigned(dir, &images)?;
+    check_counts(&card, &images, &mut warnings);
     let images = duplicates::settle(images, &mut warnings);
 
     let labels: Vec<u32> = images
@@ -91,7 +95,7 @@ pub fn image_folder(
         .map(|(image, &label)| ImageEntry {
             sha256: image.sha256,
             label,
-            split: cultivar_spec::manifest::Split::Train,
+            split: Split::Train,
             group: image.listing.group.clone(),
         })
         .collect();
@@ -121,7 +125,7 @@ pub fn image_folder(
     let (files, data_files) = shards.into_iter().unzip();
     let manifest = Manifest {
         name,
-        sources: sources(&card, &images, &mut warnings),
+        sources: sources(&card, &images),
         title: card.title,
         classes,
         images: entries,
@@ -162,15 +166,13 @@ fn name_of(dir: &Path, options: &Options, card: &Card) -> Result<String, ImportE
     }
 }
 
-fn sources(card: &Card, images: &[CheckedImage], warnings: &mut Vec<Warning>) -> Vec<Source> {
+/// Says where the card and the folder differ.
+fn check_counts(card: &Card, images: &[CheckedImage], warnings: &mut Vec<Warning>) {
     if card.sources.is_empty() {
         warnings.push(Warning::NoSources);
     }
-    let sources = card.sources.iter().map(|source| {
-        let covered = images
-            .iter()
-            .filter(|image| source.covers(&image.listing.path));
-        let found = covered.count() as u64;
+    for source in &card.sources {
+        let found = n_covered(source, images);
         if let Some(declared) = source.n_images.filter(|declared| *declared != found) {
             warnings.push(Warning::CardCount {
                 source: source.name.clone(),
@@ -178,12 +180,22 @@ fn sources(card: &Card, images: &[CheckedImage], warnings: &mut Vec<Warning>) ->
                 found,
             });
         }
-        Source {
-            name: source.name.clone(),
-            licence: source.licence.clone(),
-            url: source.url.clone(),
-            n_images: found,
-        }
+    }
+}
+
+fn sources(card: &Card, images: &[CheckedImage]) -> Vec<Source> {
+    let sources = card.sources.iter().map(|source| Source {
+        name: source.name.clone(),
+        licence: source.licence.clone(),
+        url: source.url.clone(),
+        n_images: n_covered(source, images),
     });
     sources.collect()
+}
+
+fn n_covered(source: &CardSource, images: &[CheckedImage]) -> u64 {
+    let covered = images
+        .iter()
+        .filter(|image| source.covers(&image.listing.path));
+    covered.count() as u64
 }
