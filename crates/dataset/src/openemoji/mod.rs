@@ -77,8 +77,8 @@ impl Drawing<'_> {
     }
 }
 
-/// Builds the image folder `out` from `packages`, a `node_modules` folder that holds
-/// emoji-datasource-google, emoji-datasource-twitter, openmoji and @lobehub/fluent-emoji-3d.
+/// Builds the image folder `out` from `packages`, a `node_modules` folder or the one around it, that
+/// holds emoji-datasource-google, emoji-datasource-twitter, openmoji and @lobehub/fluent-emoji-3d.
 ///
 /// Writes `images/VENDOR/CODEPOINTS.png`, the card `dataset.json`, and last `metadata.csv` with the
 /// columns file_name, label, group and split (train or test; val is left to the importer).
@@ -90,6 +90,8 @@ pub fn build(
     out: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Built, BuildError> {
+    let inner = packages.join("node_modules");
+    let packages = if inner.is_dir() { &inner } else { packages };
     let sources = Vendor::ALL
         .into_iter()
         .map(|vendor| package_version(packages, vendor).map(|version| (vendor, version)))
