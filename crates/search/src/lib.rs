@@ -1,1 +1,5 @@
+//! Search and statistics. Pure: history in, suggestion out; randomness and time are passed in.
 
+pub mod sampler;
+pub mod space;
+pub mod stats;

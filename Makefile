@@ -1,0 +1,32 @@
+# What a newcomer and CI run. Every target sets up what it needs, and skips what is there.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.PHONY: help setup demo test check openapi parity clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
+
+setup: ## Install libtorch and Postgres where missing, build the web page and the binaries
+	@tools/setup.sh build
+
+demo: ## Train real trials on real images and open the leaderboard (DEMO_EXIT=1: end when done)
+	@tools/setup.sh build demo-data
+	@tools/demo.sh
+
+test: ## Everything CI runs
+	@tools/test.sh
+
+check: ## Formatting, lints and documentation
+	@tools/setup.sh build
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items
+
+openapi: ## Regenerate openapi.json and the web's API types
+	@tools/setup.sh build
+	target/release/cultivar-server --print-openapi > openapi.json
+	cd web && npm run --silent api
+
+clean: ## Remove what the build made; .cultivar (libtorch, packages, demo data) stays
+	rm -rf target web/dist web/node_modules

@@ -1,0 +1,4 @@
+//! House rules that a machine can check.
+
+mod compose;
+mod crate_dag;

@@ -1,0 +1,3 @@
+//! Whole-system tests: real Postgres, real processes, real images.
+
+mod house;
