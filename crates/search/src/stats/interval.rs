@@ -7,11 +7,11 @@
 //! `σ²_group / G + σ²_seed / S + σ²_interaction / (G S)`. Three sums of squares estimate it:
 //!
 //! - `V_G`, the linearized delete-one-group jackknife of the seed mean, a ratio of correct images to
-//!   images (Cochran 1977, section 6.4): group and interaction;
+//!   images (Cochran 1977, chapter 6): group and interaction;
 //! - `V_S`, the variance of the seeds' accuracies over `S`: seed and interaction;
 //! - `V_I`, the same of the residuals of both: the interaction, which the other two both hold.
 //!
-//! `V = V_G + max(V_S - V_I, 0)`, as in Owen (2007, "The pigeonhole bootstrap", section 3) and the
+//! `V = V_G + max(V_S - V_I, 0)`, as in Owen (2007, "The pigeonhole bootstrap") and the
 //! two-way clustered variance of Cameron, Gelbach and Miller (2011). Resampling seeds
 //! instead would give `V_S (S - 1) / S`: half of it with two seeds. The t quantile has Satterthwaite's (1946)
 //! degrees of freedom, so that two seeds widen the interval by as much as their share of the
@@ -22,8 +22,9 @@
 //! and Graubard 1998; Dean and Pagano 2015), since accuracies near 1 on few groups make symmetric
 //! intervals miss far too often. A difference has a symmetric one.
 //!
-//! Coverage in simulation: 94 to 97% for 1 to 5 seeds, see the tests; with two seeds whose spread
-//! exceeds the error of the test set, down to about 91% (V_S has one degree of freedom there).
+//! Coverage in simulation, where 95% is meant (see the tests): 95 to 96% for one seed and for five, up
+//! to 98% for two or three seeds that hardly differ (the price of not letting `V_S - V_I` go below
+//! zero), and down to 91% for two seeds whose spread is far larger than the error of the test set.
 
 use cultivar_spec::wire::Estimate;
 
@@ -297,11 +298,12 @@ mod tests {
         (sizes, counts)
     }
 
-    /// Share of 2,000 replicates whose interval holds the truth. The standard error of a true 95%
-    /// is 0.5 points, so the bounds below allow 94 to 97% plus two of those.
+    /// Shares of 2,000 replicates whose intervals hold the truth: of a mean, of a difference. The
+    /// standard error of a true 95% is 0.5 points; the bounds allow three of them below 95%, and
+    /// above it what truncating the seed variance at zero costs where seeds hardly differ.
     fn check_coverage(population: Population, n_seeds: [usize; 2]) {
         const REPLICATES: usize = 2000;
-        let mut rng = ChaCha8Rng::seed_from_u64(20_07);
+        let mut rng = ChaCha8Rng::seed_from_u64(2007);
         let (mut of_mean, mut of_difference) = (0, 0);
         for _ in 0..REPLICATES {
             let (sizes, counts) = draw(&population, n_seeds, &mut rng);
@@ -312,10 +314,10 @@ mod tests {
             of_mean += holds(estimate(&a), population.accuracy);
             of_difference += holds(difference(&a, &b), 0.0);
         }
-        for covered in [of_mean, of_difference] {
-            let share = covered as f64 / REPLICATES as f64;
-            assert!((0.93..=0.98).contains(&share), "{n_seeds:?} seeds: {share}");
-        }
+        let shares = [of_mean, of_difference].map(|n| n as f64 / REPLICATES as f64);
+        println!("{n_seeds:?} seeds: {shares:?}");
+        let within = shares.iter().all(|share| (0.935..=0.985).contains(share));
+        assert!(within, "{n_seeds:?} seeds: {shares:?}");
     }
 
     const HALF_RIGHT: Population = Population {

@@ -1,7 +1,7 @@
 //! The paired sign-flip test: are two configurations equally good on the same images?
 //!
 //! Under the null hypothesis each group is as likely to favour one as the other, so the sign of its
-//! difference may be flipped (Fisher's randomization test; Good 2005, section 3.1). The differences are of
+//! difference may be flipped (Fisher's randomization test; Good 2005). The differences are of
 //! seed-averaged correctness, summed over the images of a group: flipping whole groups keeps
 //! images that share a source together. The p value speaks of these seeds; the interval of
 //! [`super::interval::difference`] also holds the variance of seeds.

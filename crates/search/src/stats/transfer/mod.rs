@@ -14,7 +14,7 @@ use cultivar_spec::wire::{TransferReport, TransferStudy};
 use cultivar_spec::{Sha256Digest, TrialId, TrialSpec};
 use rand::Rng;
 
-use arm::{Budget, On};
+use arm::Budget;
 use family::Family;
 
 /// A completed trial and what it got right.
