@@ -9,6 +9,7 @@ pub mod bootstrap;
 mod counts;
 pub mod holm;
 pub mod interval;
+pub mod ranking;
 pub mod signflip;
 pub mod student;
 pub mod transfer;

@@ -1,0 +1,146 @@
+//! What a reader must know to read the leaderboard right, in sentences.
+
+use cultivar_search::stats::{binomial, ranking};
+use cultivar_spec::wire::{DatasetView, LeaderboardRow, Selection, SotaEntry, SotaMetric};
+
+use super::ranking::RankBy;
+
+/// Seeds below which a row is called thin.
+const FEW_SEEDS: usize = 3;
+
+/// The notes of a table, the most important first. `rows`: all of them, shown or not.
+pub(super) fn write(
+    rows: &[LeaderboardRow],
+    by: RankBy,
+    sota: &[SotaEntry],
+    dataset: &DatasetView,
+    n_test_accesses: u64,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    let Some(top) = rows.first() else {
+        notes.push(format!("no trial on {} has completed yet", dataset.name));
+        return notes;
+    };
+    notes.extend(lead(rows));
+    if top.selected {
+        let split = match by {
+            RankBy::Val => "validation",
+            RankBy::Test => "test",
+        };
+        notes.push(format!(
+            "the top row was picked as the best of {} on the same {split} images, which flatters its number; \
+             only fresh seeds and untouched images would tell by how much",
+            counted(rows.len(), "configuration")
+        ));
+    }
+    notes.extend(seeds(rows));
+    notes.extend(published(top, sota, dataset));
+    if n_test_accesses > 0 {
+        notes.push(format!("the test split was opened {}", times(n_test_accesses)));
+    }
+    notes
+}
+
+/// How much of the table the top row is told apart from.
+fn lead(rows: &[LeaderboardRow]) -> Option<String> {
+    let compared: Vec<_> = rows.iter().filter_map(|row| row.vs_top).collect();
+    if compared.is_empty() {
+        return None;
+    }
+    let n_separated = compared.iter().filter(|c| ranking::is_separated(c)).count();
+    let family = counted(ranking::n_pairs(compared.len() + 1), "pair");
+    let rest = counted(compared.len(), "other row");
+    Some(match n_separated {
+        0 => format!(
+            "the top row cannot be told apart from any of the {rest} (95%, sign-flip tests over groups, Holm over {family} of rows)"
+        ),
+        n if n == compared.len() => format!(
+            "the top row is better than all of the {rest} (95%, sign-flip tests over groups, Holm over {family} of rows)"
+        ),
+        n => format!(
+            "the top row is better than {n} of the {rest} and cannot be told apart from the rest (95%, sign-flip tests \
+             over groups, Holm over {family} of rows)"
+        ),
+    })
+}
+
+fn seeds(rows: &[LeaderboardRow]) -> Option<String> {
+    let n_single = rows.iter().filter(|row| row.trials.len() == 1).count();
+    let n_few = rows.iter().filter(|row| row.trials.len() < FEW_SEEDS).count();
+    if n_single > 0 {
+        let verb = if n_single == 1 { "has" } else { "have" };
+        Some(format!(
+            "{n_single} of {} {verb} a single seed: the interval then holds the choice of images, not that of seeds",
+            counted(rows.len(), "row")
+        ))
+    } else if n_few > 0 {
+        let verb = if n_few == 1 { "has" } else { "have" };
+        Some(format!(
+            "{n_few} of {} {verb} only two seeds: their intervals are wide for it",
+            counted(rows.len(), "row")
+        ))
+    } else {
+        None
+    }
+}
+
+/// How the top row stands to published results, and how far their protocols match.
+fn published(top: &LeaderboardRow, sota: &[SotaEntry], dataset: &DatasetView) -> Vec<String> {
+    let mut notes = Vec::new();
+    if sota.is_empty() {
+        notes.push(format!("no published results are registered for {}", dataset.name));
+        return notes;
+    }
+    let of_top1: Vec<&SotaEntry> = sota.iter().filter(|e| e.metric == SotaMetric::Top1).collect();
+    let best = of_top1.iter().copied().max_by(|a, b| a.value.total_cmp(&b.value));
+    match (top.test_top1, best) {
+        (None, _) => notes.push(
+            "published results are test accuracies and the top row was not evaluated on test: not comparable".into(),
+        ),
+        (Some(_), None) => {}
+        (Some(ours), Some(best)) => {
+            let gap = binomial::gap_to_published(&ours, best.value, best.std, dataset.n_test as usize);
+            let verdict = if ours.n < 2 {
+                "a single seed, so no claim"
+            } else if gap.low > 0.0 {
+                "above it"
+            } else if gap.high < 0.0 {
+                "below it"
+            } else {
+                "not told apart from it"
+            };
+            notes.push(format!(
+                "on test, the top row is {:+.1} points [{:+.1}, {:+.1}] from the best published top-1 ({}, {:.1}%): {verdict}",
+                100.0 * gap.difference,
+                100.0 * gap.low,
+                100.0 * gap.high,
+                best.method,
+                100.0 * best.value
+            ));
+        }
+    }
+    let mut count = |n: usize, what: &str| {
+        if n > 0 {
+            notes.push(format!("{n} of {} {what}", counted(sota.len(), "published result")));
+        }
+    };
+    count(
+        sota.len() - of_top1.len(),
+        "averaged over classes, a different metric than top-1",
+    );
+    let on_test = sota.iter().filter(|e| e.selection == Selection::BestOnTest);
+    count(on_test.count(), "picked the best epoch on the test split");
+    let more = sota
+        .iter()
+        .filter(|e| !["", "none", "ImageNet-1k"].contains(&e.extra_data.as_str()));
+    count(more.count(), "used more data than ImageNet-1k");
+    notes
+}
+
+fn counted(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+fn times(n: u64) -> String {
+    if n == 1 { "once".into() } else { format!("{n} times") }
+}
