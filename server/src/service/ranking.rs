@@ -1,15 +1,12 @@
 //! The leaderboard: completed trials folded into configurations, ranked, beside published results.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use cultivar_search::stats::{Correct, Groups, ranking};
 use cultivar_spec::manifest::{Manifest, Split};
 use cultivar_spec::trial::{Adaptation, Loss, Mix, TrainOn};
 use cultivar_spec::wire::{DatasetView, Estimate, Leaderboard, LeaderboardRow, TransferReport};
 use cultivar_spec::{Sha256Digest, TrialSpec};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use serde::Serialize;
 
 use super::memo::Memo;
@@ -161,22 +158,17 @@ impl HeldOut {
     }
 }
 
-/// Draws for a version: the same every time, so that a table read twice is the same table.
-pub(super) fn rng(version: &Sha256Digest) -> StdRng {
-    StdRng::from_seed(version.0)
-}
-
 async fn compute(
     state: &AppState,
     dataset: &DatasetView,
     query: &Query,
 ) -> Result<Vec<LeaderboardRow>, ApiError> {
     let trials = store::ranking::completed(&state.pool, &dataset.name, &dataset.version).await?;
-    let manifest: Arc<Manifest> = state.manifests.get(&dataset.version).await?;
-    let (version, by, limit) = (dataset.version, query.by, query.limit);
+    let known = state.manifests.get(&dataset.version).await?;
+    let (by, limit) = (query.by, query.limit);
     // Seconds of arithmetic at worst: not on a thread that serves requests.
     let table = tokio::task::spawn_blocking(move || {
-        table(trials, &HeldOut::of(&manifest), by, limit, &mut rng(&version))
+        table(trials, &HeldOut::of(&known.manifest), by, limit)
     });
     table.await.map_err(|e| ApiError::Internal(e.into()))?
 }
@@ -225,10 +217,9 @@ fn table(
     held_out: &HeldOut,
     by: RankBy,
     limit: usize,
-    rng: &mut StdRng,
 ) -> Result<Vec<LeaderboardRow>, ApiError> {
     let mut configs = fold(trials, held_out);
-    let mut ranked = rank(&configs, RankBy::Val, held_out, rng);
+    let mut ranked = rank(&configs, RankBy::Val, held_out);
     if by == RankBy::Test {
         ranked.truncate(limit);
         let shown: Vec<usize> = ranked.iter().map(|(idx, _)| *idx).collect();
@@ -249,7 +240,7 @@ fn table(
             position += 1;
             shown.contains(&(position - 1))
         });
-        ranked = rank(&configs, RankBy::Test, held_out, rng);
+        ranked = rank(&configs, RankBy::Test, held_out);
     }
     let several = ranked.len() > 1;
     let rows = ranked.into_iter().enumerate().map(|(place, (idx, ranked))| {
@@ -275,7 +266,6 @@ fn rank(
     configs: &[Config],
     by: RankBy,
     held_out: &HeldOut,
-    rng: &mut StdRng,
 ) -> Vec<(usize, Option<ranking::Ranked>)> {
     let (with, without): (Vec<usize>, Vec<usize>) =
         (0..configs.len()).partition(|&idx| configs[idx].correct(by, held_out).is_some());
@@ -283,7 +273,7 @@ fn rank(
         .iter()
         .filter_map(|&idx| configs[idx].correct(by, held_out))
         .collect();
-    let ranked = ranking::rank(&scored, rng);
+    let ranked = ranking::rank(&scored);
     ranked
         .into_iter()
         .map(|row| (with[row.idx], Some(row)))

@@ -2,8 +2,10 @@
 
 use cultivar_search::stats::transfer::{self, SplitSizes, TransferTrial};
 use cultivar_spec::wire::{DatasetView, TransferReport};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
-use super::ranking::{HeldOut, find_dataset, rng};
+use super::ranking::{HeldOut, find_dataset};
 use crate::error::ApiError;
 use crate::state::AppState;
 use crate::store;
@@ -29,11 +31,11 @@ pub async fn report(state: &AppState, dataset: &str) -> Result<TransferReport, A
 
 async fn compute(state: &AppState, dataset: &DatasetView) -> Result<TransferReport, ApiError> {
     let trials = store::ranking::completed(&state.pool, &dataset.name, &dataset.version).await?;
-    let manifest = state.manifests.get(&dataset.version).await?;
+    let known = state.manifests.get(&dataset.version).await?;
     let (name, version) = (dataset.name.clone(), dataset.version);
     // Thousands of resamples: not on a thread that serves requests.
     let report = tokio::task::spawn_blocking(move || {
-        let held_out = HeldOut::of(&manifest);
+        let held_out = HeldOut::of(&known.manifest);
         let trials: Vec<TransferTrial> = trials
             .into_iter()
             .map(|trial| {
@@ -51,7 +53,9 @@ async fn compute(state: &AppState, dataset: &DatasetView) -> Result<TransferRepo
             val: held_out.val.sizes(),
             test: held_out.test.sizes(),
         };
-        transfer::report(&name, &trials, sizes, &mut rng(&version), N_RESAMPLES)
+        // The same draws every time, so that a report read twice is the same report.
+        let mut rng = StdRng::from_seed(version.0);
+        transfer::report(&name, &trials, sizes, &mut rng, N_RESAMPLES)
     });
     report.await.map_err(|e| ApiError::Internal(e.into()))
 }

@@ -1,7 +1,6 @@
 //! Which configuration leads, and which of the others it can be told apart from.
 
 use cultivar_spec::wire::{Comparison, Estimate};
-use rand::Rng;
 
 use super::{Correct, holm, interval, signflip};
 
@@ -24,7 +23,7 @@ pub struct Ranked {
 /// Comparisons are with whichever came out on top, which picks them out of all pairs. All pairs
 /// are therefore the family that Holm's adjustment is over: with the other rows alone as
 /// the family, the luckiest of many equal rows would "beat" the unluckiest far too often.
-pub fn rank(configs: &[Correct], rng: &mut impl Rng) -> Vec<Ranked> {
+pub fn rank(configs: &[Correct]) -> Vec<Ranked> {
     let mut ranked: Vec<Ranked> = configs
         .iter()
         .enumerate()
@@ -45,7 +44,7 @@ pub fn rank(configs: &[Correct], rng: &mut impl Rng) -> Vec<Ranked> {
     };
     let p: Vec<f64> = ranked[1..]
         .iter()
-        .map(|row| signflip::p_value(&configs[row.idx], top, rng))
+        .map(|row| signflip::p_value(&configs[row.idx], top))
         .collect();
     let adjusted = holm::adjust(&p, n_pairs(configs.len()));
     for (row, p_holm) in ranked[1..].iter_mut().zip(adjusted) {
@@ -76,12 +75,8 @@ pub fn is_separated(comparison: &Comparison) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::SeedableRng;
+    use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
-
-    fn rng() -> ChaCha8Rng {
-        ChaCha8Rng::seed_from_u64(17)
-    }
 
     #[test]
     fn the_best_mean_leads_and_the_far_one_is_told_apart() {
@@ -89,7 +84,7 @@ mod tests {
         let counts = |n: usize| (0..200).map(|i| u32::from(i < n)).collect::<Vec<u32>>();
         let (weak, best, close) = (counts(100), counts(150), counts(149));
         let configs = [&weak, &best, &close].map(|seed| Correct::new(&sizes, vec![seed]));
-        let ranked = rank(&configs, &mut rng());
+        let ranked = rank(&configs);
         assert_eq!(ranked.iter().map(|r| r.idx).collect::<Vec<_>>(), [1, 2, 0]);
         assert!(ranked[0].vs_top.is_none());
         let (close, far) = (ranked[1].vs_top.unwrap(), ranked[2].vs_top.unwrap());
@@ -99,8 +94,8 @@ mod tests {
 
     #[test]
     fn nothing_and_one_rank_too() {
-        assert!(rank(&[], &mut rng()).is_empty());
-        let one = rank(&[Correct::new(&[1, 1], vec![&[1, 0]])], &mut rng());
+        assert!(rank(&[]).is_empty());
+        let one = rank(&[Correct::new(&[1, 1], vec![&[1, 0]])]);
         assert!(one.len() == 1 && one[0].vs_top.is_none());
     }
 
@@ -108,7 +103,7 @@ mod tests {
     fn of_fifty_equal_rows_the_luckiest_beats_none() {
         // Rows answer alike on shared, grouped images; 100 tables, so 5 claims are expected at most,
         // and 12 leave three standard errors of room.
-        let mut rng = rng();
+        let mut rng = ChaCha8Rng::seed_from_u64(17);
         let sizes = [3; 100];
         let mut n_false = 0;
         for _ in 0..100 {
@@ -123,7 +118,7 @@ mod tests {
                 .iter()
                 .map(|row| Correct::new(&sizes, vec![row]))
                 .collect();
-            let ranked = rank(&configs, &mut rng);
+            let ranked = rank(&configs);
             let claims = ranked
                 .iter()
                 .filter_map(|row| row.vs_top)
