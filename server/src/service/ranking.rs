@@ -242,11 +242,10 @@ fn table(
         });
         ranked = rank(&configs, RankBy::Test, held_out);
     }
-    let several = ranked.len() > 1;
+    let several = ranked.iter().filter(|(_, ranked)| ranked.is_some()).count() > 1;
     let rows = ranked.into_iter().enumerate().map(|(place, (idx, ranked))| {
         let config = &configs[idx];
         let estimate = |by| config.correct(by, held_out).as_ref().map(cultivar_search::stats::interval::estimate);
-        let is_ranked = ranked.is_some();
         LeaderboardRow {
             rank: place as u64 + 1,
             trials: config.trials.iter().map(|trial| trial.id).collect(),
@@ -254,7 +253,7 @@ fn table(
             test_top1: estimate(RankBy::Test),
             vs_top: ranked.and_then(|ranked| ranked.vs_top),
             train_seconds: config.trials.iter().map(|trial| trial.seconds).sum(),
-            selected: place == 0 && several && is_ranked,
+            selected: place == 0 && several,
             ..describe(&config.trials[0])
         }
     });

@@ -27,10 +27,11 @@ pub(super) fn write(
             RankBy::Val => "validation",
             RankBy::Test => "test",
         };
+        let n_compared = rows.iter().filter(|row| row.vs_top.is_some()).count() + 1;
         notes.push(format!(
             "the top row was picked as the best of {} on the same {split} images, which flatters its number; \
              only fresh seeds and untouched images would tell by how much",
-            counted(rows.len(), "configuration")
+            counted(n_compared, "configuration")
         ));
     }
     notes.extend(seeds(rows));
@@ -43,25 +44,40 @@ pub(super) fn write(
 
 /// How much of the table the top row is told apart from.
 fn lead(rows: &[LeaderboardRow]) -> Option<String> {
-    let compared: Vec<_> = rows.iter().filter_map(|row| row.vs_top).collect();
-    if compared.is_empty() {
+    let (top, others) = rows.split_first()?;
+    let compared: Vec<_> = others
+        .iter()
+        .filter_map(|row| Some((row.trials.len().min(top.trials.len()), row.vs_top?)))
+        .collect();
+    let n = compared.len();
+    if n == 0 {
         return None;
     }
-    let n_separated = compared.iter().filter(|c| ranking::is_separated(c)).count();
-    let family = counted(ranking::n_pairs(compared.len() + 1), "pair");
-    let rest = counted(compared.len(), "other row");
-    Some(match n_separated {
-        0 => format!(
-            "the top row cannot be told apart from any of the {rest} (95%, sign-flip tests over groups, Holm over {family} of rows)"
-        ),
-        n if n == compared.len() => format!(
-            "the top row is better than all of the {rest} (95%, sign-flip tests over groups, Holm over {family} of rows)"
-        ),
-        n => format!(
-            "the top row is better than {n} of the {rest} and cannot be told apart from the rest (95%, sign-flip tests \
-             over groups, Holm over {family} of rows)"
-        ),
-    })
+    let n_separated = |repeated: bool| {
+        let separated = compared.iter().filter(|(_, c)| ranking::is_separated(c));
+        separated.filter(|(n_seeds, _)| (*n_seeds > 1) == repeated).count()
+    };
+    let (single, repeated) = (n_separated(false), n_separated(true));
+    let of = |k: usize| match (k, n) {
+        (_, 1) => "the other row".to_owned(),
+        (0, _) => format!("any of the {n} other rows"),
+        (k, _) if k == n => format!("all {n} other rows"),
+        (k, _) => format!("{k} of the {n} other rows"),
+    };
+    let verdict = if repeated == 0 { "not shown to be better" } else { "better" };
+    let mut note = format!(
+        "the top row is {verdict} than {} (95%: sign-flip tests over groups, Holm over {} of rows)",
+        of(repeated),
+        counted(ranking::n_pairs(n + 1), "pair"),
+    );
+    if single > 0 {
+        note += &format!(
+            "; on these images it is ahead of {} by more than chance, but with a single seed on either side the seed \
+             may be why",
+            if single == n { of(n) } else { format!("{single} more") }
+        );
+    }
+    Some(note)
 }
 
 fn seeds(rows: &[LeaderboardRow]) -> Option<String> {
