@@ -1,5 +1,7 @@
 //! Extractors whose rejections are [`ApiError`]s: a checked body, path and query parameters.
 
+use std::marker::PhantomData;
+
 use aide::generate::GenContext;
 use aide::openapi::Operation;
 use aide::{OperationInput, OperationOutput};
@@ -19,7 +21,7 @@ use crate::error::ApiError;
 
 /// The JSON body, unchecked: for documents that have a check of their own.
 /// `T` is what the documentation shows.
-pub struct Raw<T>(pub Value, std::marker::PhantomData<T>);
+pub struct Raw<T>(pub Value, pub PhantomData<T>);
 
 /// A JSON body that went through its schema.
 pub struct Body<T>(pub T);
@@ -48,15 +50,16 @@ impl<S: Send + Sync, T> FromRequest<S> for Raw<T> {
                 "content-type is {content_type:?}, want application/json"
             )));
         }
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge(rejection.body_text()),
-                _ => ApiError::Malformed(rejection.body_text()),
-            })?;
+        let bytes =
+            Bytes::from_request(request, state)
+                .await
+                .map_err(|rejection| match rejection.status() {
+                    StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge(rejection.body_text()),
+                    _ => ApiError::Malformed(rejection.body_text()),
+                })?;
         let value = serde_json::from_slice(&bytes)
             .map_err(|e| ApiError::Malformed(format!("the body is not JSON: {e}")))?;
-        Ok(Self(value, std::marker::PhantomData))
+        Ok(Self(value, PhantomData))
     }
 }
 

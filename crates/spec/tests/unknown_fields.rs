@@ -16,18 +16,35 @@ struct Case {
 fn every_object_of_a_trial_spec_refuses_an_unknown_field() {
     let cases = cases_of::<TrialSpec>();
     let tagged = cases.iter().filter(|case| case.tag.is_some()).count();
-    assert!(tagged >= 13, "only {tagged} tagged variants found: the walk over the schema is broken");
+    assert!(
+        tagged >= 13,
+        "only {tagged} tagged variants found: the walk over the schema is broken"
+    );
     for case in &cases {
         let valid = document(case, json!({"data": {"dataset": "d"}}), false);
         let refusals = check::trial(&valid).err().map(|v| v.0).unwrap_or_default();
-        let pointer = format!("/{}", [case.path.clone(), vec!["surprise".into()]].concat().join("/"));
-        assert!(refusals.iter().all(|v| !v.pointer.ends_with("surprise")), "{valid}");
+        let pointer = format!(
+            "/{}",
+            [case.path.clone(), vec!["surprise".into()]]
+                .concat()
+                .join("/")
+        );
+        assert!(
+            refusals.iter().all(|v| !v.pointer.ends_with("surprise")),
+            "{valid}"
+        );
 
         let invalid = document(case, json!({"data": {"dataset": "d"}}), true);
         let refusals = check::trial(&invalid).expect_err(&invalid.to_string()).0;
-        assert!(refusals.iter().any(|v| v.pointer == pointer), "{invalid} gave {refusals:?}");
+        assert!(
+            refusals.iter().any(|v| v.pointer == pointer),
+            "{invalid} gave {refusals:?}"
+        );
         // The second wall: serde itself, wherever a spec is read without the schema.
-        assert!(serde_json::from_value::<TrialSpec>(invalid.clone()).is_err(), "serde took {invalid}");
+        assert!(
+            serde_json::from_value::<TrialSpec>(invalid.clone()).is_err(),
+            "serde took {invalid}"
+        );
     }
 }
 
@@ -38,7 +55,10 @@ fn every_object_of_a_sweep_refuses_an_unknown_field() {
     for case in &cases {
         let invalid = document(case, json!({"name": "s"}), true);
         assert!(check::sweep(&invalid).is_err(), "the schema took {invalid}");
-        assert!(serde_json::from_value::<SweepSpec>(invalid.clone()).is_err(), "serde took {invalid}");
+        assert!(
+            serde_json::from_value::<SweepSpec>(invalid.clone()).is_err(),
+            "serde took {invalid}"
+        );
     }
 }
 
@@ -51,21 +71,41 @@ fn cases_of<T: JsonSchema>() -> Vec<Case> {
 
 fn walk(root: &Value, schema: &Value, path: &mut Vec<String>, cases: &mut Vec<Case>) {
     if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
-        let target = root.pointer(reference.trim_start_matches('#')).expect("a local reference");
+        let target = root
+            .pointer(reference.trim_start_matches('#'))
+            .expect("a local reference");
         return walk(root, target, path, cases);
     }
     for alternatives in ["oneOf", "anyOf"] {
-        for branch in schema.get(alternatives).and_then(Value::as_array).into_iter().flatten() {
+        for branch in schema
+            .get(alternatives)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             walk(root, branch, path, cases);
         }
     }
     let Some(fields) = schema.get("properties").and_then(Value::as_object) else {
         return;
     };
-    let tag = fields.iter().find_map(|(name, field)| Some((name.clone(), field.get("const")?.as_str()?.to_owned())));
-    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-    let required = required.filter_map(Value::as_str).map(str::to_owned).collect();
-    cases.push(Case { path: path.clone(), tag, required });
+    let tag = fields
+        .iter()
+        .find_map(|(name, field)| Some((name.clone(), field.get("const")?.as_str()?.to_owned())));
+    let required = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let required = required
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
+    cases.push(Case {
+        path: path.clone(),
+        tag,
+        required,
+    });
     for (name, field) in fields {
         path.push(name.clone());
         walk(root, field, path, cases);
@@ -78,7 +118,11 @@ fn document(case: &Case, frame: Value, surprise: bool) -> Value {
     let mut document = frame;
     let mut here = &mut document;
     for name in &case.path {
-        here = here.as_object_mut().expect("an object").entry(name).or_insert_with(|| Value::Object(Map::new()));
+        here = here
+            .as_object_mut()
+            .expect("an object")
+            .entry(name)
+            .or_insert_with(|| Value::Object(Map::new()));
     }
     let object = here.as_object_mut().expect("an object");
     if let Some((tag, name)) = &case.tag {
