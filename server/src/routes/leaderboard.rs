@@ -65,13 +65,17 @@ async fn show(
         limit: query.limit.unwrap_or(DEFAULT_LIMIT),
     };
     let board = ranking::leaderboard(&state, &asked).await?;
-    let text = |kind: &'static str, text: String| ([(header::CONTENT_TYPE, kind)], text).into_response();
+    let text =
+        |kind: &'static str, text: String| ([(header::CONTENT_TYPE, kind)], text).into_response();
     Ok(match format {
         "csv" => text(
             "text/csv; charset=utf-8",
             ranking_text::csv(&board).map_err(|e| ApiError::Internal(e.into()))?,
         ),
-        "md" => text("text/markdown; charset=utf-8", ranking_text::markdown(&board)),
+        "md" => text(
+            "text/markdown; charset=utf-8",
+            ranking_text::markdown(&board),
+        ),
         _ => Json(board).into_response(),
     })
 }

@@ -23,8 +23,12 @@ struct Query {
 pub fn router() -> ApiRouter<AppState> {
     ApiRouter::new().api_route(
         "/api/v1/sota",
-        get_with(list, |op| op.summary("Published results, best first").tag("ranking")).post_with(post, |op| {
-            op.summary("Register a published result, or correct one").tag("ranking")
+        get_with(list, |op| {
+            op.summary("Published results, best first").tag("ranking")
+        })
+        .post_with(post, |op| {
+            op.summary("Register a published result, or correct one")
+                .tag("ranking")
         }),
     )
 }
@@ -34,7 +38,9 @@ async fn list(
     State(state): State<AppState>,
     Params(query): Params<Query>,
 ) -> Result<Json<Vec<SotaEntry>>, ApiError> {
-    Ok(Json(store::sota::list(&state.pool, query.dataset.as_deref()).await?))
+    Ok(Json(
+        store::sota::list(&state.pool, query.dataset.as_deref()).await?,
+    ))
 }
 
 async fn post(

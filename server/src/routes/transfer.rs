@@ -24,7 +24,8 @@ pub fn router() -> ApiRouter<AppState> {
     ApiRouter::new().api_route(
         "/api/v1/transfer",
         get_with(show, |op| {
-            op.summary("Pretrained against random weights: start, slope and asymptote").tag("ranking")
+            op.summary("Pretrained against random weights: start, slope and asymptote")
+                .tag("ranking")
         }),
     )
 }
@@ -34,5 +35,7 @@ async fn show(
     State(state): State<AppState>,
     Params(query): Params<Query>,
 ) -> Result<Json<TransferReport>, ApiError> {
-    service::transfer::report(&state, &query.dataset).await.map(Json)
+    service::transfer::report(&state, &query.dataset)
+        .await
+        .map(Json)
 }

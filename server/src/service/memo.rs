@@ -60,7 +60,9 @@ mod tests {
     async fn an_answer_lasts_as_long_as_its_fingerprint() {
         let memo = Memo::default();
         let ask = async |fingerprint: u32, answer: Result<u32, &'static str>| {
-            memo.get("key", fingerprint, async { answer }).await.map(|value| *value)
+            memo.get("key", fingerprint, async { answer })
+                .await
+                .map(|value| *value)
         };
         assert_eq!(ask(1, Ok(10)).await, Ok(10));
         assert_eq!(ask(1, Ok(20)).await, Ok(10));

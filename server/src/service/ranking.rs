@@ -56,7 +56,11 @@ impl RankBy {
         match metric {
             "val_top1" => Ok(Self::Val),
             "test_top1" => Ok(Self::Test),
-            other => Err(ApiError::violation("/metric", other, "val_top1 or test_top1")),
+            other => Err(ApiError::violation(
+                "/metric",
+                other,
+                "val_top1 or test_top1",
+            )),
         }
     }
 }
@@ -201,7 +205,8 @@ fn fold(trials: Vec<CompletedTrial>, held_out: &HeldOut) -> Vec<Config> {
     configs
         .into_values()
         .map(|trials| {
-            let (val, test): (Vec<_>, Vec<_>) = trials.iter().map(|trial| held_out.counts(trial)).unzip();
+            let (val, test): (Vec<_>, Vec<_>) =
+                trials.iter().map(|trial| held_out.counts(trial)).unzip();
             Config {
                 val: val.into_iter().collect(),
                 test: test.into_iter().collect(),
@@ -223,7 +228,10 @@ fn table(
     if by == RankBy::Test {
         ranked.truncate(limit);
         let shown: Vec<usize> = ranked.iter().map(|(idx, _)| *idx).collect();
-        let n_missing = shown.iter().filter(|&&idx| configs[idx].test.is_none()).count();
+        let n_missing = shown
+            .iter()
+            .filter(|&&idx| configs[idx].test.is_none())
+            .count();
         if n_missing > 0 {
             return Err(ApiError::violation(
                 "/metric",
@@ -243,20 +251,28 @@ fn table(
         ranked = rank(&configs, RankBy::Test, held_out);
     }
     let several = ranked.iter().filter(|(_, ranked)| ranked.is_some()).count() > 1;
-    let rows = ranked.into_iter().enumerate().map(|(place, (idx, ranked))| {
-        let config = &configs[idx];
-        let estimate = |by| config.correct(by, held_out).as_ref().map(cultivar_search::stats::interval::estimate);
-        LeaderboardRow {
-            rank: place as u64 + 1,
-            trials: config.trials.iter().map(|trial| trial.id).collect(),
-            val_top1: estimate(RankBy::Val),
-            test_top1: estimate(RankBy::Test),
-            vs_top: ranked.and_then(|ranked| ranked.vs_top),
-            train_seconds: config.trials.iter().map(|trial| trial.seconds).sum(),
-            selected: place == 0 && several,
-            ..describe(&config.trials[0])
-        }
-    });
+    let rows = ranked
+        .into_iter()
+        .enumerate()
+        .map(|(place, (idx, ranked))| {
+            let config = &configs[idx];
+            let estimate = |by| {
+                config
+                    .correct(by, held_out)
+                    .as_ref()
+                    .map(cultivar_search::stats::interval::estimate)
+            };
+            LeaderboardRow {
+                rank: place as u64 + 1,
+                trials: config.trials.iter().map(|trial| trial.id).collect(),
+                val_top1: estimate(RankBy::Val),
+                test_top1: estimate(RankBy::Test),
+                vs_top: ranked.and_then(|ranked| ranked.vs_top),
+                train_seconds: config.trials.iter().map(|trial| trial.seconds).sum(),
+                selected: place == 0 && several,
+                ..describe(&config.trials[0])
+            }
+        });
     Ok(rows.collect())
 }
 

@@ -37,7 +37,10 @@ pub(super) fn write(
     notes.extend(seeds(rows));
     notes.extend(published(top, sota, dataset));
     if n_test_accesses > 0 {
-        notes.push(format!("the test split was opened {}", times(n_test_accesses)));
+        notes.push(format!(
+            "the test split was opened {}",
+            times(n_test_accesses)
+        ));
     }
     notes
 }
@@ -55,7 +58,9 @@ fn lead(rows: &[LeaderboardRow]) -> Option<String> {
     }
     let n_separated = |repeated: bool| {
         let separated = compared.iter().filter(|(_, c)| ranking::is_separated(c));
-        separated.filter(|(n_seeds, _)| (*n_seeds > 1) == repeated).count()
+        separated
+            .filter(|(n_seeds, _)| (*n_seeds > 1) == repeated)
+            .count()
     };
     let (single, repeated) = (n_separated(false), n_separated(true));
     let of = |k: usize| match (k, n) {
@@ -64,7 +69,11 @@ fn lead(rows: &[LeaderboardRow]) -> Option<String> {
         (k, _) if k == n => format!("all {n} other rows"),
         (k, _) => format!("{k} of the {n} other rows"),
     };
-    let verdict = if repeated == 0 { "not shown to be better" } else { "better" };
+    let verdict = if repeated == 0 {
+        "not shown to be better"
+    } else {
+        "better"
+    };
     let mut note = format!(
         "the top row is {verdict} than {} (95%: sign-flip tests over groups, Holm over {} of rows)",
         of(repeated),
@@ -74,7 +83,11 @@ fn lead(rows: &[LeaderboardRow]) -> Option<String> {
         note += &format!(
             "; on these images it is ahead of {} by more than chance, but with a single seed on either side the seed \
              may be why",
-            if single == n { of(n) } else { format!("{single} more") }
+            if single == n {
+                of(n)
+            } else {
+                format!("{single} more")
+            }
         );
     }
     Some(note)
@@ -82,7 +95,10 @@ fn lead(rows: &[LeaderboardRow]) -> Option<String> {
 
 fn seeds(rows: &[LeaderboardRow]) -> Option<String> {
     let n_single = rows.iter().filter(|row| row.trials.len() == 1).count();
-    let n_few = rows.iter().filter(|row| row.trials.len() < FEW_SEEDS).count();
+    let n_few = rows
+        .iter()
+        .filter(|row| row.trials.len() < FEW_SEEDS)
+        .count();
     if n_single > 0 {
         let verb = if n_single == 1 { "has" } else { "have" };
         Some(format!(
@@ -104,11 +120,20 @@ fn seeds(rows: &[LeaderboardRow]) -> Option<String> {
 fn published(top: &LeaderboardRow, sota: &[SotaEntry], dataset: &DatasetView) -> Vec<String> {
     let mut notes = Vec::new();
     if sota.is_empty() {
-        notes.push(format!("no published results are registered for {}", dataset.name));
+        notes.push(format!(
+            "no published results are registered for {}",
+            dataset.name
+        ));
         return notes;
     }
-    let of_top1: Vec<&SotaEntry> = sota.iter().filter(|e| e.metric == SotaMetric::Top1).collect();
-    let best = of_top1.iter().copied().max_by(|a, b| a.value.total_cmp(&b.value));
+    let of_top1: Vec<&SotaEntry> = sota
+        .iter()
+        .filter(|e| e.metric == SotaMetric::Top1)
+        .collect();
+    let best = of_top1
+        .iter()
+        .copied()
+        .max_by(|a, b| a.value.total_cmp(&b.value));
     match (top.test_top1, best) {
         (None, _) => notes.push(
             "published results are test accuracies and the top row was not evaluated on test: not comparable".into(),
@@ -137,7 +162,10 @@ fn published(top: &LeaderboardRow, sota: &[SotaEntry], dataset: &DatasetView) ->
     }
     let mut count = |n: usize, what: &str| {
         if n > 0 {
-            notes.push(format!("{n} of {} {what}", counted(sota.len(), "published result")));
+            notes.push(format!(
+                "{n} of {} {what}",
+                counted(sota.len(), "published result")
+            ));
         }
     };
     count(
@@ -154,9 +182,17 @@ fn published(top: &LeaderboardRow, sota: &[SotaEntry], dataset: &DatasetView) ->
 }
 
 fn counted(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+    if n == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{n} {noun}s")
+    }
 }
 
 fn times(n: u64) -> String {
-    if n == 1 { "once".into() } else { format!("{n} times") }
+    if n == 1 {
+        "once".into()
+    } else {
+        format!("{n} times")
+    }
 }

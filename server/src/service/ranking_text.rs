@@ -9,22 +9,72 @@ use cultivar_spec::wire::{Estimate, Leaderboard, LeaderboardRow, SotaEntry};
 pub fn csv(board: &Leaderboard) -> csv::Result<String> {
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record([
-        "kind", "rank", "label", "backbone", "weights", "adaptation", "activation", "optimizer", "schedule", "mix",
-        "lr", "smoothing", "epochs", "resolution", "seeds", "val_top1", "val_low", "val_high", "test_top1",
-        "test_low", "test_high", "vs_top", "vs_top_low", "vs_top_high", "p_holm", "train_seconds", "selected",
-        "config_id", "source",
+        "kind",
+        "rank",
+        "label",
+        "backbone",
+        "weights",
+        "adaptation",
+        "activation",
+        "optimizer",
+        "schedule",
+        "mix",
+        "lr",
+        "smoothing",
+        "epochs",
+        "resolution",
+        "seeds",
+        "val_top1",
+        "val_low",
+        "val_high",
+        "test_top1",
+        "test_low",
+        "test_high",
+        "vs_top",
+        "vs_top_low",
+        "vs_top_high",
+        "p_holm",
+        "train_seconds",
+        "selected",
+        "config_id",
+        "source",
     ])?;
     for row in &board.rows {
         let [val, val_low, val_high] = estimate_cells(row.val_top1);
         let [test, test_low, test_high] = estimate_cells(row.test_top1);
-        let versus = |cell: fn(&cultivar_spec::wire::Comparison) -> f64| number(row.vs_top.as_ref().map(cell));
+        let versus = |cell: fn(&cultivar_spec::wire::Comparison) -> f64| {
+            number(row.vs_top.as_ref().map(cell))
+        };
         out.write_record([
-            "trial", &row.rank.to_string(), &plain(&row.label), &row.backbone, &row.weights, &row.adaptation,
-            &row.activation, &row.optimizer, &row.schedule, &row.mix, &row.lr.to_string(),
-            &row.smoothing.to_string(), &row.epochs.to_string(), &row.resolution.to_string(),
-            &row.trials.len().to_string(), &val, &val_low, &val_high, &test, &test_low, &test_high,
-            &versus(|c| c.difference), &versus(|c| c.low), &versus(|c| c.high), &versus(|c| c.p_holm),
-            &format!("{:.1}", row.train_seconds), &row.selected.to_string(), &row.config_id.to_string(), "",
+            "trial",
+            &row.rank.to_string(),
+            &plain(&row.label),
+            &row.backbone,
+            &row.weights,
+            &row.adaptation,
+            &row.activation,
+            &row.optimizer,
+            &row.schedule,
+            &row.mix,
+            &row.lr.to_string(),
+            &row.smoothing.to_string(),
+            &row.epochs.to_string(),
+            &row.resolution.to_string(),
+            &row.trials.len().to_string(),
+            &val,
+            &val_low,
+            &val_high,
+            &test,
+            &test_low,
+            &test_high,
+            &versus(|c| c.difference),
+            &versus(|c| c.low),
+            &versus(|c| c.high),
+            &versus(|c| c.p_holm),
+            &format!("{:.1}", row.train_seconds),
+            &row.selected.to_string(),
+            &row.config_id.to_string(),
+            "",
         ])?;
     }
     for entry in &board.sota {
@@ -61,12 +111,14 @@ pub fn markdown(board: &Leaderboard) -> String {
             row.trials.len(),
             percent(row.val_top1),
             percent(row.test_top1),
-            row.vs_top.map(|c| format!(
-                "{:+.1} [{:+.1}, {:+.1}]",
-                100.0 * c.difference,
-                100.0 * c.low,
-                100.0 * c.high
-            )).unwrap_or_default(),
+            row.vs_top
+                .map(|c| format!(
+                    "{:+.1} [{:+.1}, {:+.1}]",
+                    100.0 * c.difference,
+                    100.0 * c.low,
+                    100.0 * c.high
+                ))
+                .unwrap_or_default(),
             row.vs_top.map(|c| p_value(c.p_holm)).unwrap_or_default(),
         );
     }
@@ -102,7 +154,9 @@ fn configuration(row: &LeaderboardRow) -> String {
 
 /// Where a published number is from and what is doubtful about it.
 fn source(entry: &SotaEntry) -> String {
-    let year = entry.year.filter(|year| !entry.source.contains(&year.to_string()));
+    let year = entry
+        .year
+        .filter(|year| !entry.source.contains(&year.to_string()));
     let parts = [
         entry.source.clone(),
         year.map(|year| year.to_string()).unwrap_or_default(),
@@ -140,12 +194,23 @@ fn number(value: Option<f64>) -> String {
 }
 
 fn percent(estimate: Option<Estimate>) -> String {
-    let text = |e: Estimate| format!("{:.1} [{:.1}, {:.1}]", 100.0 * e.mean, 100.0 * e.low, 100.0 * e.high);
+    let text = |e: Estimate| {
+        format!(
+            "{:.1} [{:.1}, {:.1}]",
+            100.0 * e.mean,
+            100.0 * e.low,
+            100.0 * e.high
+        )
+    };
     estimate.map(text).unwrap_or_default()
 }
 
 fn p_value(p: f64) -> String {
-    if p < 0.001 { "< 0.001".into() } else { format!("{p:.3}") }
+    if p < 0.001 {
+        "< 0.001".into()
+    } else {
+        format!("{p:.3}")
+    }
 }
 
 /// Text that no spreadsheet takes for a formula.

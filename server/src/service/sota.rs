@@ -81,15 +81,28 @@ mod tests {
         for entry in &entries {
             let raw = serde_json::to_value(entry).unwrap();
             assert_eq!(&check::document::<SotaEntry>(&raw).unwrap(), entry);
-            assert!(entry.value > 0.3, "{}: a percentage was divided twice", entry.method);
+            assert!(
+                entry.value > 0.3,
+                "{}: a percentage was divided twice",
+                entry.method
+            );
         }
     }
 
     #[test]
     fn percent_becomes_a_fraction() {
         let entries = shipped().unwrap();
-        let mish = entries.iter().find(|e| e.method == "Mish EfficientNet-B7").unwrap();
-        assert_eq!((mish.value, mish.std, mish.resolution), (0.9479, Some(0.0009), Some(456)));
-        assert_eq!((mish.selection, mish.confidence), (Selection::Last, Confidence::Read));
+        let mish = entries
+            .iter()
+            .find(|e| e.method == "Mish EfficientNet-B7")
+            .unwrap();
+        assert_eq!(
+            (mish.value, mish.std, mish.resolution),
+            (0.9479, Some(0.0009), Some(456))
+        );
+        assert_eq!(
+            (mish.selection, mish.confidence),
+            (Selection::Last, Confidence::Read)
+        );
     }
 }

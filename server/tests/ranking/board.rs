@@ -39,8 +39,13 @@ pub async fn on_board(test: impl AsyncFnOnce(&mut Board)) {
         .expect("CULTIVAR_TEST_DATABASE_URL is not set: run the tests with `make test`");
     let name = format!("ranking_{}", Uuid::new_v4().simple());
     let url = admin_url.replacen("/postgres?", &format!("/{name}?"), 1);
-    assert_ne!(url, admin_url, "CULTIVAR_TEST_DATABASE_URL must name the database postgres");
-    let mut admin = PgConnection::connect(&admin_url).await.expect("the test cluster answers");
+    assert_ne!(
+        url, admin_url,
+        "CULTIVAR_TEST_DATABASE_URL must name the database postgres"
+    );
+    let mut admin = PgConnection::connect(&admin_url)
+        .await
+        .expect("the test cluster answers");
     // The name is hex digits of our own making.
     admin
         .execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
@@ -53,7 +58,9 @@ pub async fn on_board(test: impl AsyncFnOnce(&mut Board)) {
     .catch_unwind()
     .await;
     admin
-        .execute(sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)")))
+        .execute(sqlx::AssertSqlSafe(format!(
+            "DROP DATABASE {name} WITH (FORCE)"
+        )))
         .await
         .expect("the database goes");
     if let Err(panic) = result {
@@ -71,7 +78,9 @@ impl Board {
             heartbeat_s: 5.0,
             local_addr: ([127, 0, 0, 1], 0).into(),
         };
-        let state = AppState::open(config, CancellationToken::new()).await.expect("a server");
+        let state = AppState::open(config, CancellationToken::new())
+            .await
+            .expect("a server");
         let mut board = Self {
             router: cultivar_server::app(state.clone()),
             admin: String::new(),
@@ -112,7 +121,10 @@ impl Board {
             let group = &group;
             (0..N_HELD_OUT).map(move |idx| image(split, idx, group(idx)))
         });
-        let images: Vec<ImageEntry> = (0..10).map(|idx| image(Split::Train, idx, None)).chain(held_out).collect();
+        let images: Vec<ImageEntry> = (0..10)
+            .map(|idx| image(Split::Train, idx, None))
+            .chain(held_out)
+            .collect();
         let manifest = Manifest {
             name: DATASET.into(),
             title: "Emoji".into(),
@@ -129,7 +141,11 @@ impl Board {
         let version = manifest.version();
         let bytes = Bytes::from(canonical_json(&manifest));
         let body = futures::stream::iter([Ok::<_, String>(bytes)]);
-        self.state.blobs.put(&version, body).await.expect("a stored manifest");
+        self.state
+            .blobs
+            .put(&version, body)
+            .await
+            .expect("a stored manifest");
         self.artifact(&version).await;
         let view = DatasetView {
             name: DATASET.into(),
@@ -225,7 +241,13 @@ impl Board {
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}: {text}"))
     }
 
-    pub async fn send(&self, method: &str, path: &str, token: &str, body: String) -> (StatusCode, String) {
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: String,
+    ) -> (StatusCode, String) {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -234,9 +256,16 @@ impl Board {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from(body))
             .expect("a request");
-        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        let response = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("an answer");
         let status = response.status();
-        let bytes = to_bytes(response.into_body(), 16 << 20).await.expect("a body");
+        let bytes = to_bytes(response.into_body(), 16 << 20)
+            .await
+            .expect("a body");
         (status, String::from_utf8(bytes.into()).expect("text"))
     }
 }

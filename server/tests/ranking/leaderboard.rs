@@ -10,7 +10,11 @@ use crate::board::{DATASET, N_HELD_OUT, on_board, spec};
 const PATH: &str = "/api/v1/leaderboard?dataset=open-emoji";
 
 fn has_note(board: &Leaderboard, part: &str) {
-    assert!(board.notes.iter().any(|note| note.contains(part)), "{part:?} in {:?}", board.notes);
+    assert!(
+        board.notes.iter().any(|note| note.contains(part)),
+        "{part:?} in {:?}",
+        board.notes
+    );
 }
 
 #[tokio::test]
@@ -24,21 +28,40 @@ async fn seeds_fold_into_one_row() {
         board.trial(&spec(1e-2, 0), |_| true).await;
 
         let table: Leaderboard = board.get(PATH).await;
-        assert_eq!((table.metric.as_str(), table.version), ("val_top1", Some(board.version)));
-        let [first, second] = &table.rows[..] else { panic!("{table:?}") };
+        assert_eq!(
+            (table.metric.as_str(), table.version),
+            ("val_top1", Some(board.version))
+        );
+        let [first, second] = &table.rows[..] else {
+            panic!("{table:?}")
+        };
         let estimate = first.val_top1.unwrap();
         assert_eq!((first.rank, first.trials.len(), estimate.n), (1, 3, 3));
         assert!((estimate.mean - 0.55).abs() < 1e-12);
-        assert!(estimate.low > 0.4 && estimate.low < 0.5 && estimate.high > 0.6 && estimate.high < 0.7);
+        assert!(
+            estimate.low > 0.4 && estimate.low < 0.5 && estimate.high > 0.6 && estimate.high < 0.7
+        );
         assert!(first.selected && first.vs_top.is_none() && first.test_top1.is_none());
-        assert_eq!((first.train_seconds, first.lr, first.adaptation.as_str()), (30.0, 1e-3, "full"));
+        assert_eq!(
+            (first.train_seconds, first.lr, first.adaptation.as_str()),
+            (30.0, 1e-3, "full")
+        );
 
-        assert_eq!((second.rank, &second.trials[..], second.selected), (2, &[single][..], false));
+        assert_eq!(
+            (second.rank, &second.trials[..], second.selected),
+            (2, &[single][..], false)
+        );
         assert!((second.vs_top.unwrap().difference + 0.3).abs() < 1e-12);
         has_note(&table, "1 of 2 rows has a single seed");
         has_note(&table, "no published results are registered for open-emoji");
-        has_note(&table, "the top row is not shown to be better than the other row");
-        has_note(&table, "ahead of the other row by more than chance, but with a single seed");
+        has_note(
+            &table,
+            "the top row is not shown to be better than the other row",
+        );
+        has_note(
+            &table,
+            "ahead of the other row by more than chance, but with a single seed",
+        );
         has_note(&table, "best of 2 configurations");
 
         board.trial(&spec(1e-2, 1), |idx| idx < 31).await;
@@ -55,7 +78,10 @@ async fn p_values_are_adjusted_over_all_pairs() {
         board.trial(&spec(1e-2, 0), |idx| idx < 70).await;
         board.trial(&spec(1e-3, 0), |idx| idx < 60).await;
         let table: Leaderboard = board.get(PATH).await;
-        let p: Vec<f64> = table.rows[1..].iter().map(|row| row.vs_top.unwrap().p_holm).collect();
+        let p: Vec<f64> = table.rows[1..]
+            .iter()
+            .map(|row| row.vs_top.unwrap().p_holm)
+            .collect();
         // Ten and twenty images all won by the top row, of three pairs.
         assert!((p[1] - 3.0 * 0.5_f64.powi(19)).abs() < 1e-12, "{p:?}");
         assert!((p[0] - 2.0 * 0.5_f64.powi(9)).abs() < 1e-12, "{p:?}");
@@ -72,7 +98,9 @@ async fn groups_widen_intervals_and_weaken_tests() {
             board.get(PATH).await
         };
         let old = board.version;
-        board.dataset(|idx| Some(format!("group {}", idx / 4))).await;
+        board
+            .dataset(|idx| Some(format!("group {}", idx / 4)))
+            .await;
         board.trial(&spec(1e-3, 0), |idx| idx < 80).await;
         board.trial(&spec(1e-2, 0), |idx| idx < 60).await;
         let grouped: Leaderboard = board.get(PATH).await;
@@ -115,7 +143,14 @@ async fn ranking_by_test_wants_test_for_every_row() {
         board.predict(second, Split::Test, |idx| idx < 60).await;
         let table: Leaderboard = board.get(&format!("{PATH}&metric=test_top1&limit=2")).await;
         assert_eq!(table.metric, "test_top1");
-        assert_eq!(table.rows.iter().map(|row| row.trials[0]).collect::<Vec<_>>(), [second, first]);
+        assert_eq!(
+            table
+                .rows
+                .iter()
+                .map(|row| row.trials[0])
+                .collect::<Vec<_>>(),
+            [second, first]
+        );
         assert!(table.rows[1].vs_top.unwrap().difference < 0.0);
         let (status, _) = board.ask(&format!("{PATH}&metric=test_top1")).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -143,9 +178,18 @@ async fn what_cannot_be_shown_is_refused() {
     on_board(async |board| {
         for (query, status) in [
             ("dataset=nothing", StatusCode::NOT_FOUND),
-            ("dataset=open-emoji&metric=loss", StatusCode::UNPROCESSABLE_ENTITY),
-            ("dataset=open-emoji&format=pdf", StatusCode::UNPROCESSABLE_ENTITY),
-            ("dataset=open-emoji&limit=0", StatusCode::UNPROCESSABLE_ENTITY),
+            (
+                "dataset=open-emoji&metric=loss",
+                StatusCode::UNPROCESSABLE_ENTITY,
+            ),
+            (
+                "dataset=open-emoji&format=pdf",
+                StatusCode::UNPROCESSABLE_ENTITY,
+            ),
+            (
+                "dataset=open-emoji&limit=0",
+                StatusCode::UNPROCESSABLE_ENTITY,
+            ),
             ("dataset=open-emoji&limit=many", StatusCode::BAD_REQUEST),
             ("", StatusCode::BAD_REQUEST),
         ] {
@@ -169,7 +213,9 @@ async fn a_published_result_is_beaten_only_when_the_interval_says_so() {
             "dataset": DATASET, "method": "A method", "value": 0.70, "std": 0.001, "metric": "top1",
             "selection": "best_on_test", "confidence": "read", "extra_data": "JFT-300M",
         });
-        let (status, text) = board.send("POST", "/api/v1/sota", &board.admin, entry.to_string()).await;
+        let (status, text) = board
+            .send("POST", "/api/v1/sota", &board.admin, entry.to_string())
+            .await;
         assert_eq!(status, StatusCode::CREATED, "{text}");
         let trials = [
             board.trial(&spec(1e-3, 0), |idx| idx < 90).await,
@@ -178,7 +224,10 @@ async fn a_published_result_is_beaten_only_when_the_interval_says_so() {
         let table: Leaderboard = board.get(PATH).await;
         assert_eq!(table.sota.len(), 1);
         has_note(&table, "the top row was not evaluated on test");
-        has_note(&table, "1 of 1 published result picked the best epoch on the test split");
+        has_note(
+            &table,
+            "1 of 1 published result picked the best epoch on the test split",
+        );
         has_note(&table, "used more data than ImageNet-1k");
 
         // 75% of 120 images is within the error of 70%; 97% is not.

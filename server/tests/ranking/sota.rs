@@ -17,7 +17,10 @@ async fn shipped_results_are_there_and_seeding_again_changes_nothing() {
         let cars = of_cars(board).await;
         assert!(all.len() > cars.len() && cars.len() >= 15);
         assert!(cars.windows(2).all(|pair| pair[0].value >= pair[1].value));
-        assert_eq!((cars[0].method.as_str(), cars[0].value), ("CMAL-Net", 0.971));
+        assert_eq!(
+            (cars[0].method.as_str(), cars[0].value),
+            ("CMAL-Net", 0.971)
+        );
         service::sota::seed(&board.state.pool).await.unwrap();
         let again: Vec<SotaEntry> = board.get("/api/v1/sota").await;
         assert_eq!(again, all);
@@ -33,7 +36,9 @@ async fn seeding_mends_its_own_entries_and_leaves_posted_ones() {
         posted.value = 0.5;
         let body = serde_json::to_string(&posted).unwrap();
         for _ in 0..2 {
-            let (status, text) = board.send("POST", "/api/v1/sota", &board.admin, body.clone()).await;
+            let (status, text) = board
+                .send("POST", "/api/v1/sota", &board.admin, body.clone())
+                .await;
             assert_eq!(status, StatusCode::CREATED, "{text}");
         }
         sqlx::query("UPDATE sota SET entry = jsonb_set(entry, '{value}', '0.1') WHERE method = $1")

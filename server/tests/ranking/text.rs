@@ -13,17 +13,30 @@ async fn csv_has_a_line_a_row_and_survives_hostile_text() {
             "dataset": DATASET, "method": "=cmd|'x', \"y\"", "value": 0.5, "metric": "top1",
             "selection": "last", "confidence": "secondary", "source": "A paper", "year": 2020,
         });
-        board.send("POST", "/api/v1/sota", &board.admin, entry.to_string()).await;
-        let (status, text) = board.ask("/api/v1/leaderboard?dataset=open-emoji&format=csv").await;
+        board
+            .send("POST", "/api/v1/sota", &board.admin, entry.to_string())
+            .await;
+        let (status, text) = board
+            .ask("/api/v1/leaderboard?dataset=open-emoji&format=csv")
+            .await;
         assert_eq!(status, StatusCode::OK);
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let header = reader.headers().unwrap().clone();
         let column = |name: &str| header.iter().position(|column| column == name).unwrap();
         let lines: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
         assert_eq!(lines.len(), 3);
-        assert_eq!((&lines[0][column("kind")], &lines[0][column("val_top1")]), ("trial", "0.500000"));
-        assert_eq!((&lines[1][column("rank")], &lines[1][column("vs_top")]), ("2", "-0.250000"));
-        assert_eq!((&lines[2][column("kind")], &lines[2][column("test_top1")]), ("published", "0.5"));
+        assert_eq!(
+            (&lines[0][column("kind")], &lines[0][column("val_top1")]),
+            ("trial", "0.500000")
+        );
+        assert_eq!(
+            (&lines[1][column("rank")], &lines[1][column("vs_top")]),
+            ("2", "-0.250000")
+        );
+        assert_eq!(
+            (&lines[2][column("kind")], &lines[2][column("test_top1")]),
+            ("published", "0.5")
+        );
         assert!(lines[2][column("label")].starts_with("'="));
         assert_eq!(&lines[2][column("source")], "A paper; 2020; quoted");
     })

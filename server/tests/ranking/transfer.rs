@@ -19,7 +19,11 @@ fn run(weights: Weights, epochs: u32, seed: u64) -> TrialSpec {
 
 async fn arm(board: &Board, weights: Weights, n_correct: usize) {
     for seed in [0, 1] {
-        board.trial(&run(weights, 2, seed), |idx| idx < n_correct + seed as usize).await;
+        board
+            .trial(&run(weights, 2, seed), |idx| {
+                idx < n_correct + seed as usize
+            })
+            .await;
     }
 }
 
@@ -34,16 +38,28 @@ async fn pretraining_that_helps() {
             board.trial(&head, |idx| idx < n).await;
         }
         let report: TransferReport = board.get(PATH).await;
-        let [study] = &report.studies[..] else { panic!("{report:?}") };
+        let [study] = &report.studies[..] else {
+            panic!("{report:?}")
+        };
         let asymptote = study.asymptote.as_ref().unwrap();
         assert!((asymptote.difference.mean - 0.5).abs() < 1e-12);
         assert!(asymptote.difference.low > 0.3 && !asymptote.converged);
         assert!((study.start.unwrap().mean - 0.4).abs() < 1e-12);
         let slope = study.slope.as_ref().unwrap();
         assert!(slope.reached && slope.at_least && slope.ratio == 1.0);
-        assert!(report.notes.iter().any(|note| note.contains("difference at 2 epochs")), "{:?}", report.notes);
+        assert!(
+            report
+                .notes
+                .iter()
+                .any(|note| note.contains("difference at 2 epochs")),
+            "{:?}",
+            report.notes
+        );
         let again: TransferReport = board.get(PATH).await;
-        assert_eq!(serde_json::to_value(&again).unwrap(), serde_json::to_value(&report).unwrap());
+        assert_eq!(
+            serde_json::to_value(&again).unwrap(),
+            serde_json::to_value(&report).unwrap()
+        );
     })
     .await;
 }
@@ -73,7 +89,11 @@ async fn without_trials_it_says_what_is_missing() {
     on_board(async |board| {
         let report: TransferReport = board.get(PATH).await;
         assert!(report.studies.is_empty());
-        assert!(report.notes[0].starts_with("no study"), "{:?}", report.notes);
+        assert!(
+            report.notes[0].starts_with("no study"),
+            "{:?}",
+            report.notes
+        );
         let (status, _) = board.ask("/api/v1/transfer?dataset=nothing").await;
         assert_eq!(status, StatusCode::NOT_FOUND);
     })
