@@ -13,7 +13,10 @@ use serde_json::json;
 
 use crate::numbers::{ago, bytes, count, counted};
 use crate::session::{Global, Session};
-use crate::table::{self, Column::{Number, Text}};
+use crate::table::{
+    self,
+    Column::{Number, Text},
+};
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
@@ -126,15 +129,16 @@ async fn build_open_emoji(packages: PathBuf, out: PathBuf, as_json: bool) -> any
         return Ok(());
     }
     println!(
-        "{shown}: {} in {}, {} of drawings",
-        counted(built.n_images as u64, "image"),
-        format!("{} classes", built.n_classes),
-        counted(built.n_groups as u64, "group"),
+        "{shown}: {} of {} emoji in {} classes",
+        counted(built.n_images as u64, "drawing"),
+        count(built.n_groups as u64),
+        built.n_classes,
     );
     if !built.missing.is_empty() {
+        let n_missing = built.missing.len() as u64;
         println!(
-            "{} that a vendor has not drawn were left out",
-            counted(built.missing.len() as u64, "emoji").trim_end_matches('s')
+            "{} missing, where a vendor has not drawn an emoji",
+            counted(n_missing, "drawing")
         );
     }
     println!("Next: cultivar dataset add {shown}");
@@ -171,19 +175,25 @@ async fn add(
 }
 
 async fn upload(session: &Session, imported: &Imported) -> anyhow::Result<()> {
-    let n_bytes: u64 = imported.manifest.files.iter().map(|file| file.n_bytes).sum();
+    let n_bytes: u64 = imported
+        .manifest
+        .files
+        .iter()
+        .map(|file| file.n_bytes)
+        .sum();
     let bar = ProgressBar::new(n_bytes);
     bar.set_style(
-        ProgressStyle::with_template("uploading {bar:24} {bytes}/{total_bytes} {binary_bytes_per_sec}")
-            .expect("the template is valid"),
+        ProgressStyle::with_template(
+            "uploading {bar:24} {bytes}/{total_bytes} {binary_bytes_per_sec}",
+        )
+        .expect("the template is valid"),
     );
     for (file, path) in imported.manifest.files.iter().zip(&imported.files) {
         let before = bar.position();
         session
             .client
             .upload_file(file.sha256, path, |done| bar.set_position(before + done))
-            .await
-            .with_context(|| format!("cannot upload {}", path.display()))?;
+            .await?;
         bar.set_position(before + file.n_bytes);
     }
     bar.finish_and_clear();
@@ -266,7 +276,8 @@ impl Bar {
     fn new() -> Self {
         let bar = ProgressBar::new(1);
         bar.set_style(
-            ProgressStyle::with_template("{msg} {bar:24} {pos}/{len}").expect("the template is valid"),
+            ProgressStyle::with_template("{msg} {bar:24} {pos}/{len}")
+                .expect("the template is valid"),
         );
         Self(bar)
     }
@@ -291,7 +302,8 @@ impl Scratch {
     fn make() -> anyhow::Result<Self> {
         let name = format!("cultivar-import-{}", uuid::Uuid::new_v4().simple());
         let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        std::fs::create_dir(&folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
         Ok(Self(folder))
     }
 }

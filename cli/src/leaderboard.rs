@@ -7,19 +7,22 @@ use cultivar_spec::wire::{
 
 use crate::numbers::{clock, percent, percent_of, points};
 use crate::session::Session;
-use crate::table::{self, Column::{Number, Text}};
+use crate::table::{
+    self,
+    Column::{Number, Text},
+};
 
 #[derive(Args, Debug)]
 pub struct Leaderboard {
     /// The dataset
     dataset: String,
-    /// What to rank by [default: val_top1, or test_top1 where every row has it]
+    /// What to rank by: val_top1, or test_top1 where every row shown has it [default: val_top1]
     #[arg(long)]
     metric: Option<String>,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Most configurations shown
+    /// Most configurations shown [default: 200]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 }
@@ -38,17 +41,22 @@ pub async fn run(args: Leaderboard, session: &Session) -> anyhow::Result<()> {
     let metric = args.metric.as_deref();
     let text = match args.format {
         Format::Csv | Format::Md if !session.json => {
-            let format = if args.format == Format::Csv { "csv" } else { "md" };
-            client.leaderboard_text(&args.dataset, metric, format, args.limit).await?
+            let format = if args.format == Format::Csv {
+                "csv"
+            } else {
+                "md"
+            };
+            client
+                .leaderboard_text(&args.dataset, metric, format, args.limit)
+                .await?
         }
         format => {
             let mut board = client.leaderboard(&args.dataset, metric).await?;
-            let n_rows = board.rows.len();
             board.rows.truncate(args.limit.unwrap_or(usize::MAX));
             if session.json || format == Format::Json {
                 serde_json::to_string_pretty(&board)? + "\n"
             } else {
-                render(&board, n_rows) + "\n"
+                render(&board) + "\n"
             }
         }
     };
@@ -57,16 +65,13 @@ pub async fn run(args: Leaderboard, session: &Session) -> anyhow::Result<()> {
 }
 
 /// The ranking, published results below it, and what a reader must know.
-pub fn render(board: &Board, n_rows: usize) -> String {
-    if n_rows == 0 && board.sota.is_empty() {
+pub fn render(board: &Board) -> String {
+    if board.rows.is_empty() && board.sota.is_empty() {
         return format!("no completed trials on {} yet", board.dataset);
     }
     let mut parts = Vec::new();
-    if n_rows > 0 {
+    if !board.rows.is_empty() {
         parts.push(rows(board));
-        if board.rows.len() < n_rows {
-            parts.push(format!("{} more: leave --limit out", n_rows - board.rows.len()));
-        }
     }
     if !board.sota.is_empty() {
         parts.push(format!("Published\n{}", published(&board.sota)));
@@ -100,7 +105,9 @@ fn rows(board: &Board) -> String {
         let versus = row.vs_top.as_ref();
         cells.extend([
             row.trials.len().to_string(),
-            versus.map(|c| points(c.difference, c.low, c.high)).unwrap_or_default(),
+            versus
+                .map(|c| points(c.difference, c.low, c.high))
+                .unwrap_or_default(),
             versus.map(|c| p_value(c.p_holm)).unwrap_or_default(),
             clock(row.train_seconds),
         ]);
@@ -172,7 +179,8 @@ fn reading(board: &Board) -> String {
     let mut lines = Vec::new();
     if board.rows.iter().any(|row| row.selected) {
         lines.push(
-            "* the best of several tried on this same split: its number is flattered by the choice".to_owned(),
+            "* the best of several tried on this same split: its number is flattered by the choice"
+                .to_owned(),
         );
     }
     lines.extend(board.notes.iter().map(|note| format!("- {note}")));
@@ -257,6 +265,6 @@ mod tests {
             n_test_accesses: 4,
             notes: vec!["validation has 812 images in 220 groups".into()],
         };
-        insta::assert_snapshot!(render(&board, 5));
+        insta::assert_snapshot!(render(&board));
     }
 }

@@ -115,7 +115,12 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(command) => token::run(command, &global.connect()?).await.map(done),
         Command::Worker(command) => worker::run(command, &global.connect()?).await.map(done),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "cultivar", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "cultivar",
+                &mut std::io::stdout(),
+            );
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -7,7 +7,10 @@ use serde_json::json;
 pub fn report(error: &anyhow::Error, as_json: bool) {
     let violations = violations(error);
     if as_json {
-        eprintln!("{}", json!({"error": summary(error), "violations": violations}));
+        eprintln!(
+            "{}",
+            json!({"error": summary(error), "violations": violations})
+        );
     } else {
         eprintln!("{}", words(error));
     }
@@ -26,7 +29,10 @@ fn summary(error: &anyhow::Error) -> String {
     let n = violations(error).len();
     let causes = error.chain().map(|cause| {
         if is_violations(cause) {
-            format!("{n} {} wrong", if n == 1 { "field is" } else { "fields are" })
+            format!(
+                "{n} {} wrong",
+                if n == 1 { "field is" } else { "fields are" }
+            )
         } else {
             cause.to_string()
         }

@@ -13,13 +13,31 @@ use crate::home::{self, Home};
 #[derive(Args, Clone, Debug)]
 pub struct Global {
     /// The server
-    #[arg(long, global = true, env = "CULTIVAR_URL", default_value = "http://127.0.0.1:7878", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        env = "CULTIVAR_URL",
+        default_value = "http://127.0.0.1:7878",
+        help_heading = "Global options"
+    )]
     url: String,
     /// API token [default: HOME/admin-token]
-    #[arg(long, global = true, env = "CULTIVAR_TOKEN", hide_env_values = true, help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        env = "CULTIVAR_TOKEN",
+        hide_env_values = true,
+        help_heading = "Global options"
+    )]
     token: Option<String>,
     /// Data folder [default: ~/.local/share/cultivar; for root /var/lib/cultivar]
-    #[arg(long, global = true, env = "CULTIVAR_HOME", value_name = "FOLDER", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        env = "CULTIVAR_HOME",
+        value_name = "FOLDER",
+        help_heading = "Global options"
+    )]
     home: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long, global = true, help_heading = "Global options")]
@@ -66,7 +84,11 @@ pub struct Session {
 
 impl Session {
     /// Prints an answer: as it came with `--json`, else as `text` words it.
-    pub fn print<T: Serialize>(&self, answer: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+    pub fn print<T: Serialize>(
+        &self,
+        answer: &T,
+        text: impl FnOnce(&T) -> String,
+    ) -> anyhow::Result<()> {
         if self.json {
             println!("{}", serde_json::to_string_pretty(answer)?);
         } else {

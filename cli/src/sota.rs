@@ -40,7 +40,9 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
             for entry in &entries {
                 added.push(session.client.add_sota(entry).await?);
             }
-            session.print(&added, |added| format!("{} added", counted(added.len() as u64, "result")))
+            session.print(&added, |added| {
+                format!("{} added", counted(added.len() as u64, "result"))
+            })
         }
     }
 }
@@ -51,9 +53,10 @@ fn read(document: Value) -> anyhow::Result<Vec<SotaEntry>> {
         Some(Value::Array(items)) => items.clone(),
         Some(other) => bail!("results: {other} is wrong, expected a list"),
     };
-    let entries = items.iter().enumerate().map(|(idx, item)| {
-        check::document(item).with_context(|| format!("result {}", idx + 1))
-    });
+    let entries = items
+        .iter()
+        .enumerate()
+        .map(|(idx, item)| check::document(item).with_context(|| format!("result {}", idx + 1)));
     entries.collect()
 }
 
@@ -66,7 +69,11 @@ fn list(entries: &[SotaEntry]) -> String {
         return "no published results".into();
     }
     let of = |dataset: &str| -> Vec<SotaEntry> {
-        entries.iter().filter(|entry| entry.dataset == dataset).cloned().collect()
+        entries
+            .iter()
+            .filter(|entry| entry.dataset == dataset)
+            .cloned()
+            .collect()
     };
     let parts: Vec<String> = datasets
         .iter()

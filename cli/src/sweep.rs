@@ -10,7 +10,10 @@ use cultivar_spec::{SweepId, SweepSpec, TrialState, check};
 
 use crate::numbers::{ago, count, counted, percent_of};
 use crate::session::Session;
-use crate::table::{self, Column::{Number, Text}};
+use crate::table::{
+    self,
+    Column::{Number, Text},
+};
 use crate::watch::{self, Tally};
 use crate::yaml::{self, Change};
 
@@ -67,7 +70,11 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<ExitCode
                 return follow(session, sweep.id).await;
             }
             session.print(&sweep, |sweep| {
-                format!("{}\nFollow it: cultivar sweep watch {}", submitted(sweep), sweep.id)
+                format!(
+                    "{}\nFollow it: cultivar sweep watch {}",
+                    submitted(sweep),
+                    sweep.id
+                )
             })?;
         }
         Command::Preview { file, changes } => {
@@ -106,7 +113,9 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<ExitCode
 fn read(file: &Path, changes: &[Change]) -> anyhow::Result<SweepSpec> {
     let mut document = yaml::read(file)?;
     if let Some(fields) = document.as_object_mut() {
-        let base = fields.entry("base").or_insert_with(|| serde_json::json!({}));
+        let base = fields
+            .entry("base")
+            .or_insert_with(|| serde_json::json!({}));
         for change in changes {
             change.apply(base)?;
         }
@@ -125,7 +134,7 @@ async fn newest(session: &Session) -> anyhow::Result<SweepId> {
 
 /// Follows a sweep to its end and shows its best trials.
 async fn follow(session: &Session, id: SweepId) -> anyhow::Result<ExitCode> {
-    let tally = watch::sweeps(&session.client, &[id], session.json).await?;
+    let tally = watch::sweep(&session.client, id, session.json).await?;
     let detail = session.client.sweep(id).await?;
     if session.json {
         session.print(&detail.sweep, |_| String::new())?;
@@ -142,7 +151,10 @@ async fn follow(session: &Session, id: SweepId) -> anyhow::Result<ExitCode> {
     println!("{}\n\n{}", headline(&detail.sweep), trial_table(&trials));
     for trial in failed {
         let why = trial.error.as_deref().unwrap_or("no reason was given");
-        println!("failed: {} seed {} ({}): {why}", trial.label, trial.seed, trial.id);
+        println!(
+            "failed: {} seed {} ({}): {why}",
+            trial.label, trial.seed, trial.id
+        );
     }
     println!(
         "\nSeeds folded, with intervals: cultivar leaderboard {}",
@@ -291,7 +303,10 @@ mod tests {
         let error = read(&file, &[]).unwrap_err();
         let said = format!("{error:#}");
         assert!(said.contains("a.yaml"), "{said}");
-        assert!(said.contains("/spaces") && said.contains("/seeds"), "{said}");
+        assert!(
+            said.contains("/spaces") && said.contains("/seeds"),
+            "{said}"
+        );
     }
 
     #[test]

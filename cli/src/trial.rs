@@ -12,7 +12,10 @@ use cultivar_spec::{SweepId, TrialId, TrialState, check};
 use crate::numbers::{clock, count};
 use crate::session::Session;
 use crate::sweep::trial_table;
-use crate::table::{self, Column::{Number, Text}};
+use crate::table::{
+    self,
+    Column::{Number, Text},
+};
 use crate::watch::metric;
 use crate::yaml::{self, Change};
 
@@ -85,7 +88,9 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
             // Refused here the file has a name; the server knows datasets and weights too.
             check::trial(&spec).with_context(|| file.display().to_string())?;
             let trial = client.submit_trial(&NewTrial { spec }).await?;
-            session.print(&trial, |trial| format!("{} queued: {}", trial.label, trial.id))
+            session.print(&trial, |trial| {
+                format!("{} queued: {}", trial.label, trial.id)
+            })
         }
         Command::Show { id } => {
             let detail = client.trial(id).await?;
@@ -121,7 +126,9 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
                 HeldOut::Val => Split::Val,
                 HeldOut::Test => Split::Test,
             };
-            let evaluation = client.evaluate(id, &NewEvaluation { split, reason }).await?;
+            let evaluation = client
+                .evaluate(id, &NewEvaluation { split, reason })
+                .await?;
             session.print(&evaluation, |evaluation| {
                 format!(
                     "evaluation on {} {}",
@@ -138,7 +145,12 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
 }
 
 fn stands(trial: &TrialView) -> String {
-    format!("{} seed {} is {}", trial.label, trial.seed, trial.state.name())
+    format!(
+        "{} seed {} is {}",
+        trial.label,
+        trial.seed,
+        trial.state.name()
+    )
 }
 
 fn show(detail: &TrialDetail) -> String {
@@ -205,9 +217,14 @@ fn attempts(detail: &TrialDetail) -> String {
             attempt.epoch.to_string(),
             attempt.job.name().to_owned(),
             attempt.worker_name.clone(),
-            attempt.outcome.map_or("running", |outcome| outcome.name()).to_owned(),
+            attempt
+                .outcome
+                .map_or("running", |outcome| outcome.name())
+                .to_owned(),
             attempt.resumed_from_step.to_string(),
-            attempt.checkpoint_step.map_or(String::new(), |step| step.to_string()),
+            attempt
+                .checkpoint_step
+                .map_or(String::new(), |step| step.to_string()),
             took.unwrap_or_default(),
             attempt.error.clone().unwrap_or_default(),
         ]);

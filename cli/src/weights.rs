@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Subcommand, ValueEnum};
+use cultivar_spec::backbones;
 use cultivar_spec::trial::Interpolation;
 use cultivar_spec::wire::WeightsEntry;
-use cultivar_spec::{Sha256Digest, backbones};
-use sha2::{Digest, Sha256};
 
 use crate::session::Session;
-use crate::table::{self, Column::{Number, Text}};
+use crate::table::{
+    self,
+    Column::{Number, Text},
+};
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
@@ -21,10 +23,22 @@ pub enum Command {
         /// The file, under timm's parameter names
         file: PathBuf,
         /// Mean of the pixels the checkpoint was trained on, per channel in [0, 1]
-        #[arg(long, value_delimiter = ',', num_args = 3, value_name = "R,G,B", default_value = "0.485,0.456,0.406")]
+        #[arg(
+            long,
+            value_delimiter = ',',
+            num_args = 3,
+            value_name = "R,G,B",
+            default_value = "0.485,0.456,0.406"
+        )]
         mean: Vec<f64>,
         /// Standard deviation of those pixels
-        #[arg(long, value_delimiter = ',', num_args = 3, value_name = "R,G,B", default_value = "0.229,0.224,0.225")]
+        #[arg(
+            long,
+            value_delimiter = ',',
+            num_args = 3,
+            value_name = "R,G,B",
+            default_value = "0.229,0.224,0.225"
+        )]
         std: Vec<f64>,
         /// How its images were resized
         #[arg(long, value_enum, default_value_t = Resize::Bicubic)]
@@ -67,14 +81,12 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         } => {
             if backbones::find(&backbone).is_none() {
                 let known: Vec<&str> = backbones::BACKBONES.iter().map(|b| b.name).collect();
-                bail!("there is no backbone {backbone}; known are {}", known.join(", "));
+                bail!(
+                    "there is no backbone {backbone}; known are {}",
+                    known.join(", ")
+                );
             }
-            let sha256 = hash(&file)?;
-            session
-                .client
-                .upload_file(sha256, &file, |_| ())
-                .await
-                .with_context(|| format!("cannot upload {}", file.display()))?;
+            let sha256 = session.client.upload(&file).await?;
             let channels = |list: Vec<f64>| <[f64; 3]>::try_from(list).expect("three are parsed");
             let entry = WeightsEntry {
                 backbone,
@@ -96,15 +108,6 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
             })
         }
     }
-}
-
-fn hash(path: &PathBuf) -> anyhow::Result<Sha256Digest> {
-    let read = || {
-        let mut hasher = Sha256::new();
-        std::io::copy(&mut std::fs::File::open(path)?, &mut hasher)?;
-        std::io::Result::Ok(Sha256Digest(hasher.finalize().into()))
-    };
-    read().with_context(|| format!("cannot read {}", path.display()))
 }
 
 fn list(entries: &[WeightsEntry]) -> String {

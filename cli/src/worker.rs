@@ -5,7 +5,10 @@ use cultivar_spec::wire::WorkerView;
 
 use crate::numbers::ago;
 use crate::session::Session;
-use crate::table::{self, Column::{Number, Text}};
+use crate::table::{
+    self,
+    Column::{Number, Text},
+};
 
 #[derive(Subcommand, Debug)]
 pub enum Command {

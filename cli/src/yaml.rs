@@ -107,8 +107,16 @@ mod tests {
     #[test]
     fn changes_reach_into_the_document() {
         let mut document = json!({"fit": {"epochs": 2}});
-        for change in ["dataset=birds", "fit.epochs=5", "optimizer={kind: sgd, lr: 0.1}"] {
-            change.parse::<Change>().unwrap().apply(&mut document).unwrap();
+        for change in [
+            "dataset=birds",
+            "fit.epochs=5",
+            "optimizer={kind: sgd, lr: 0.1}",
+        ] {
+            change
+                .parse::<Change>()
+                .unwrap()
+                .apply(&mut document)
+                .unwrap();
         }
         assert_eq!(
             document,
@@ -116,7 +124,10 @@ mod tests {
         );
         let deeper: Change = "fit.epochs.first=1".parse().unwrap();
         let said = deeper.apply(&mut document).unwrap_err().to_string();
-        assert_eq!(said, "--set fit.epochs.first: fit.epochs is 5, which has no fields");
+        assert_eq!(
+            said,
+            "--set fit.epochs.first: fit.epochs is 5, which has no fields"
+        );
         assert!("fit.epochs".parse::<Change>().is_err());
     }
 }

@@ -78,8 +78,16 @@ pub async fn run(args: Transfer, session: &Session) -> anyhow::Result<ExitCode> 
             version: detail.dataset.version,
             weights: weights_of(client, &study.full.base.backbone.name).await?,
         };
-        runner.train("learning rates", |_| plan::grid(&study), &mut tally).await?;
-        runner.train("seeds and budgets", |known| plan::rest(&study, known), &mut tally).await?;
+        runner
+            .train("learning rates", |_| plan::grid(&study), &mut tally)
+            .await?;
+        runner
+            .train(
+                "seeds and budgets",
+                |known| plan::rest(&study, known),
+                &mut tally,
+            )
+            .await?;
         let known = runner.known().await?;
         ours = plan::finalists(&study, &known);
         if args.test {
@@ -89,7 +97,11 @@ pub async fn run(args: Transfer, session: &Session) -> anyhow::Result<ExitCode> 
     let mut report = client.transfer(dataset).await?;
     put_first(&mut report, &ours);
     session.print(&report, report::render)?;
-    Ok(if tally.failed > 0 { ExitCode::from(3) } else { ExitCode::SUCCESS })
+    Ok(if tally.failed > 0 {
+        ExitCode::from(3)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// The study that was asked for, or the largest there is gone on with.
@@ -102,7 +114,9 @@ async fn prepare(args: &Transfer, client: &Client) -> anyhow::Result<Study> {
                 let trial = arms().flat_map(|arm| &arm.trials).next();
                 let trial = trial.context("a study holds trials")?;
                 let spec = plan::unpinned(client.trial(*trial).await?.spec);
-                let lrs = arms().flat_map(|arm| arm.lrs_tried.iter().copied()).collect();
+                let lrs = arms()
+                    .flat_map(|arm| arm.lrs_tried.iter().copied())
+                    .collect();
                 StudyFile::of_runs(&spec, lrs, arms().map(|arm| arm.epochs).collect())
             }
             None => StudyFile::default(),
@@ -161,7 +175,10 @@ impl Runner<'_> {
             .await?;
         let of_today = |spec: &TrialSpec| {
             spec.data.version == Some(self.version)
-                && spec.backbone.weights_sha256.is_none_or(|sha256| sha256 == self.weights)
+                && spec
+                    .backbone
+                    .weights_sha256
+                    .is_none_or(|sha256| sha256 == self.weights)
         };
         let known = details.into_iter().filter(|detail| of_today(&detail.spec));
         Ok(known
@@ -193,14 +210,12 @@ impl Runner<'_> {
             );
         }
         let name = format!("transfer {}: {stage}", self.study.full.base.data.dataset);
-        let mut submitted = Vec::new();
-        for sweep in plan::sweeps(&name, &self.study.full.base, &missing) {
-            submitted.push(client.submit_sweep(&sweep).await?.id);
-        }
-        if !submitted.is_empty() {
-            let stage_tally = watch::sweeps(client, &submitted, self.session.json).await?;
-            tally.completed += stage_tally.completed;
-            tally.failed += stage_tally.failed;
+        if !missing.is_empty() {
+            let sweep = plan::sweep(&name, &self.study.full.base, &missing);
+            let submitted = client.submit_sweep(&sweep).await?;
+            let of_stage = watch::sweep(client, submitted.id, self.session.json).await?;
+            tally.completed += of_stage.completed;
+            tally.failed += of_stage.failed;
         }
         let others = wanted.iter().filter_map(|spec| plan::find(spec, &known));
         for other in others.filter(|known| !known.state.is_terminal()) {
@@ -226,7 +241,8 @@ impl Runner<'_> {
         let mut waiting: BTreeSet<TrialId> = BTreeSet::new();
         for &id in finalists {
             let detail = client.trial(id).await?;
-            let is_open = |state: TrialState| !matches!(state, TrialState::Failed | TrialState::Cancelled);
+            let is_open =
+                |state: TrialState| !matches!(state, TrialState::Failed | TrialState::Cancelled);
             let mut on_test = detail.evaluations.iter().filter(|e| e.split == Split::Test);
             match on_test.find(|evaluation| is_open(evaluation.state)) {
                 Some(evaluation) if evaluation.state == TrialState::Completed => continue,
@@ -245,13 +261,18 @@ impl Runner<'_> {
             return Ok(());
         }
         if !self.session.json {
-            eprintln!("test split: opened for {}", counted(waiting.len() as u64, "finalist"));
+            eprintln!(
+                "test split: opened for {}",
+                counted(waiting.len() as u64, "finalist")
+            );
         }
         while let Some(&id) = waiting.first() {
             let detail = client.trial(id).await?;
             let on_test = detail.evaluations.iter().find(|e| e.split == Split::Test);
             match on_test {
-                Some(evaluation) if !evaluation.state.is_terminal() => tokio::time::sleep(POLL).await,
+                Some(evaluation) if !evaluation.state.is_terminal() => {
+                    tokio::time::sleep(POLL).await
+                }
                 Some(evaluation) => {
                     if let Some(error) = &evaluation.error {
                         eprintln!("{} was not evaluated on test: {error}", detail.trial.label);
@@ -284,7 +305,11 @@ mod tests {
             })
             .into();
         put_first(&mut report, &[b]);
-        let order: Vec<TrialId> = report.studies.iter().map(|s| s.pretrained[0].trials[0]).collect();
+        let order: Vec<TrialId> = report
+            .studies
+            .iter()
+            .map(|s| s.pretrained[0].trials[0])
+            .collect();
         assert_eq!(order, [b, a, c]);
     }
 }

@@ -1,8 +1,6 @@
 //! Which runs a transfer study needs, and which of them are still missing. Pure: what is already there
 //! comes in, specs come out.
 
-use std::collections::BTreeMap;
-
 use cultivar_spec::trial::{Adaptation, Weights};
 use cultivar_spec::{SweepSpec, TrialId, TrialSpec, TrialState};
 use serde_json::{Map, Value, json};
@@ -130,39 +128,25 @@ fn run(arms: &Arms, weights: Weights, lr: f64, epochs: u32, seed: u64) -> TrialS
     spec
 }
 
-/// Sweeps that train `specs`: one for each set of seeds, since a sweep trains every configuration
-/// with all of its seeds. What a configuration changes in `base` is one alternative of a root choice.
-pub fn sweeps(name: &str, base: &TrialSpec, specs: &[TrialSpec]) -> Vec<SweepSpec> {
-    let mut seeds_of: Vec<(TrialSpec, Vec<u64>)> = Vec::new();
-    for spec in specs {
-        let mut unseeded = spec.clone();
-        unseeded.fit.seed = base.fit.seed;
-        match seeds_of.iter_mut().find(|(known, _)| *known == unseeded) {
-            Some((_, seeds)) => seeds.push(spec.fit.seed),
-            None => seeds_of.push((unseeded, vec![spec.fit.seed])),
-        }
-    }
+/// A sweep that trains exactly `specs`: what each changes in `base`, its seed included, is one alternative
+/// of a choice at the root.
+pub fn sweep(name: &str, base: &TrialSpec, specs: &[TrialSpec]) -> SweepSpec {
     let base = json(base);
-    let mut by_seeds: BTreeMap<Vec<u64>, Vec<Value>> = BTreeMap::new();
-    for (spec, seeds) in seeds_of {
-        let overlay = difference(&base, &json(&spec));
-        by_seeds
-            .entry(seeds)
-            .or_default()
-            // Fixed: nothing inside is a distribution, whatever it looks like.
-            .push(json!({"fixed": overlay}));
+    // Fixed: nothing inside is a distribution, whatever it looks like.
+    let alternative = |spec: &TrialSpec| {
+        let mut overlay = difference(&base, &json(spec));
+        overlay["fit"]["seed"] = spec.fit.seed.into();
+        json!({"fixed": overlay})
+    };
+    let choices: Vec<Value> = specs.iter().map(alternative).collect();
+    SweepSpec {
+        name: name.to_owned(),
+        space: json!({"choice": choices}),
+        base,
+        sampler: Default::default(),
+        budget: Default::default(),
+        seeds: vec![0],
     }
-    by_seeds
-        .into_iter()
-        .map(|(seeds, choices)| SweepSpec {
-            name: name.to_owned(),
-            base: base.clone(),
-            space: json!({"choice": choices}),
-            sampler: Default::default(),
-            budget: Default::default(),
-            seeds,
-        })
-        .collect()
 }
 
 /// The smallest overlay that makes `wanted` of `base`. An object of another variant is given whole.
@@ -225,9 +209,16 @@ mod tests {
     /// `full|head weights lr epochs seed`, sorted.
     fn named(specs: &[TrialSpec]) -> Vec<String> {
         let name = |spec: &TrialSpec| {
-            let mode = if spec.adaptation == (Adaptation::HeadOnly {}) { "head" } else { "full" };
+            let mode = if spec.adaptation == (Adaptation::HeadOnly {}) {
+                "head"
+            } else {
+                "full"
+            };
             let (lr, fit) = (spec.optimizer.lr(), &spec.fit);
-            format!("{mode} {} lr {lr}, {} ep, seed {}", spec.backbone.weights, fit.epochs, fit.seed)
+            format!(
+                "{mode} {} lr {lr}, {} ep, seed {}",
+                spec.backbone.weights, fit.epochs, fit.seed
+            )
         };
         let mut names: Vec<String> = specs.iter().map(name).collect();
         names.sort();
@@ -285,7 +276,10 @@ mod tests {
             ..study
         };
         let names = named(&rest(&both, &known));
-        assert!(names.contains(&"full random lr 0.01, 1 ep, seed 0".to_owned()), "{names:?}");
+        assert!(
+            names.contains(&"full random lr 0.01, 1 ep, seed 0".to_owned()),
+            "{names:?}"
+        );
     }
 
     #[test]
@@ -313,7 +307,10 @@ mod tests {
         let mut known = after_the_grid(&study);
         known.retain(|known| known.spec.backbone.weights == Weights::Pretrained);
         let names = named(&rest(&study, &known));
-        assert!(names.iter().all(|name| name.contains("pretrained")), "{names:?}");
+        assert!(
+            names.iter().all(|name| name.contains("pretrained")),
+            "{names:?}"
+        );
     }
 
     #[test]
@@ -334,18 +331,15 @@ mod tests {
     }
 
     #[test]
-    fn runs_with_the_same_seeds_share_a_sweep_and_overlays_are_small() {
+    fn overlays_are_small() {
         let study = study();
         let known = after_the_grid(&study);
         let specs = missing(rest(&study, &known), &known);
-        let sweeps = sweeps("transfer birds", &study.full.base, &specs);
-        assert_eq!(sweeps.len(), 2);
-        assert_eq!(sweeps[0].seeds, [0, 1]);
+        let sweep = sweep("transfer birds", &study.full.base, &specs);
         assert_eq!(
-            sweeps[0].space["choice"][0],
-            json!({"fixed": {"optimizer": {"lr": 0.1}, "fit": {"epochs": 1}}})
+            sweep.space["choice"][0],
+            json!({"fixed": {"optimizer": {"lr": 0.1}, "fit": {"epochs": 1, "seed": 0}}})
         );
-        assert_eq!(sweeps[1].seeds, [1]);
     }
 
     #[test]
@@ -353,20 +347,48 @@ mod tests {
         let study = study();
         let known = after_the_grid(&study);
         let planned = missing(rest(&study, &known), &known);
-        let mut made = Vec::new();
-        for sweep in sweeps("t", &study.full.base, &planned) {
-            for overlay in cultivar_search::sampler::overlays(&sweep).unwrap() {
-                let raw = cultivar_search::space::lay_over(&sweep.base, &overlay);
-                for &seed in &sweep.seeds {
-                    let mut spec = cultivar_spec::check::trial(&raw).unwrap();
-                    spec.fit.seed = seed;
-                    made.push(spec);
-                }
-            }
-        }
+        let sweep = sweep("t", &study.full.base, &planned);
+        let overlays = cultivar_search::sampler::overlays(&sweep).unwrap();
+        let made: Vec<TrialSpec> = overlays
+            .iter()
+            .map(|overlay| cultivar_search::space::lay_over(&sweep.base, overlay))
+            .map(|raw| cultivar_spec::check::trial(&raw).unwrap())
+            .collect();
         assert_eq!(named(&made), named(&planned));
         for spec in &planned {
             assert!(made.contains(spec), "{spec:?}");
         }
+    }
+
+    /// What the demo trains in all: ten full runs of two epochs at most, counting two of one epoch as one.
+    #[test]
+    fn the_demos_study_adds_four_full_runs_to_its_sweep() {
+        let recipe = |name: &str| format!("{}/../recipes/{name}", env!("CARGO_MANIFEST_DIR"));
+        let read = |name: &str| crate::yaml::read(recipe(name).as_ref()).unwrap();
+        let sweep = cultivar_spec::check::sweep(&read("demo.yaml")).unwrap();
+        let mut known: Vec<Known> = cultivar_search::sampler::overlays(&sweep)
+            .unwrap()
+            .iter()
+            .map(|overlay| cultivar_search::space::lay_over(&sweep.base, overlay))
+            .map(|raw| completed(&cultivar_spec::check::trial(&raw).unwrap(), 0.4))
+            .collect();
+        let file = StudyFile::read(recipe("demo-transfer.yaml").as_ref()).unwrap();
+        let study = resolve("open-emoji", file, Asked::default()).unwrap();
+
+        let is_full = |spec: &TrialSpec| spec.adaptation != Adaptation::HeadOnly {};
+        let first = missing(grid(&study), &known);
+        assert!(!first.iter().any(is_full), "{:?}", named(&first));
+        known.extend(first.iter().map(|spec| completed(spec, 0.4)));
+        let mut second = missing(rest(&study, &known), &known);
+        second.retain(is_full);
+        assert_eq!(
+            named(&second),
+            [
+                "full pretrained lr 0.05, 1 ep, seed 0",
+                "full pretrained lr 0.05, 1 ep, seed 1",
+                "full pretrained lr 0.05, 2 ep, seed 1",
+                "full random lr 0.05, 2 ep, seed 1",
+            ]
+        );
     }
 }

@@ -4,7 +4,10 @@
 use cultivar_spec::wire::{Asymptote, Estimate, Slope, TransferArm, TransferReport, TransferStudy};
 
 use crate::numbers::{percent, points, short};
-use crate::table::{self, Column::{Number, Text}};
+use crate::table::{
+    self,
+    Column::{Number, Text},
+};
 
 /// The whole report. The first study is told in full, the others by their verdicts.
 pub fn render(report: &TransferReport) -> String {
@@ -15,8 +18,12 @@ pub fn render(report: &TransferReport) -> String {
             report.dataset, study.backbone, study.label
         );
         let read_on = match study.metric.as_str() {
-            "test_top1" => "Read on the test split: pretrained minus random, in points, with 95% intervals.",
-            _ => "Read on validation, by which learning rates were chosen: pretrained minus random, in points, with 95% intervals.",
+            "test_top1" => {
+                "Read on the test split: pretrained minus random, in points, with 95% intervals."
+            }
+            _ => {
+                "Read on validation, by which learning rates were chosen: pretrained minus random, in points, with 95% intervals."
+            }
         };
         parts.push(match idx {
             0 => format!("{head}\n{read_on}"),
@@ -31,7 +38,11 @@ pub fn render(report: &TransferReport) -> String {
         parts.push(format!("Nothing to compare on {} yet.", report.dataset));
     }
     if !report.notes.is_empty() {
-        let notes: Vec<String> = report.notes.iter().map(|note| format!("- {note}")).collect();
+        let notes: Vec<String> = report
+            .notes
+            .iter()
+            .map(|note| format!("- {note}"))
+            .collect();
         parts.push(format!("To read this right:\n{}", notes.join("\n")));
     }
     parts.join("\n\n")
@@ -57,7 +68,11 @@ fn verdicts(study: &TransferStudy) -> String {
         ),
         Some(asymptote) => asymptote_words(asymptote),
     };
-    let lines = [("start".to_owned(), start), ("slope".to_owned(), slope), (name, end)];
+    let lines = [
+        ("start".to_owned(), start),
+        ("slope".to_owned(), slope),
+        (name, end),
+    ];
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let lines: Vec<String> = lines
         .iter()
@@ -170,7 +185,11 @@ pub fn example() -> TransferReport {
         config_id: Sha256Digest::of(b"arm"),
         epochs,
         lr,
-        lrs_tried: if epochs == 2 { vec![0.02, 0.08] } else { vec![lr] },
+        lrs_tried: if epochs == 2 {
+            vec![0.02, 0.08]
+        } else {
+            vec![lr]
+        },
         trials: vec![TrialId(uuid::Uuid::nil()); 2],
         val_top1: estimate(val, 2),
         test_top1: Some(estimate(val - 0.012, 2)),
@@ -235,7 +254,11 @@ mod tests {
             },
             converged: true,
         });
-        study.pretrained.iter_mut().chain(&mut study.random).for_each(|arm| arm.test_top1 = None);
+        study
+            .pretrained
+            .iter_mut()
+            .chain(&mut study.random)
+            .for_each(|arm| arm.test_top1 = None);
         insta::assert_snapshot!(render(&report));
     }
 

@@ -113,7 +113,9 @@ pub fn resolve(dataset: &str, file: StudyFile, asked: Asked) -> anyhow::Result<S
     }
     let full = check::trial(&base).context("base")?;
     if full.adaptation == (Adaptation::HeadOnly {}) {
-        bail!("base: adaptation head_only is wrong, expected {{mode: full}}: the study adds the heads itself");
+        bail!(
+            "base: adaptation head_only is wrong, expected {{mode: full}}: the study adds the heads itself"
+        );
     }
 
     let mut head = full.clone();
@@ -190,12 +192,16 @@ mod tests {
         assert_eq!(study.full.epochs, [2, 4, 8]);
         assert_eq!(study.seeds, [0, 1]);
         assert_eq!(study.heads.base.adaptation, Adaptation::HeadOnly {});
-        assert_eq!(study.heads.base.fit.resolution, study.full.base.fit.resolution);
+        assert_eq!(
+            study.heads.base.fit.resolution,
+            study.full.base.fit.resolution
+        );
     }
 
     #[test]
     fn the_command_line_goes_before_the_file() {
-        let text = "{lrs: [0.1, 0.01], epochs: [4, 2], heads: {optimizer: {kind: sgd}, lrs: [0.3]}}";
+        let text =
+            "{lrs: [0.1, 0.01], epochs: [4, 2], heads: {optimizer: {kind: sgd}, lrs: [0.3]}}";
         let asked = Asked {
             epochs: vec![1],
             ..Asked::default()

@@ -36,7 +36,9 @@ fn choose(visible: Option<&str>, n_gpus: usize) -> Vec<Device> {
     let gpus = match visible {
         _ if n_gpus == 0 => Vec::new(),
         Some(list) => named(list),
-        None => (0..n_gpus).map(|idx| Device::Gpu(idx.to_string())).collect(),
+        None => (0..n_gpus)
+            .map(|idx| Device::Gpu(idx.to_string()))
+            .collect(),
     };
     if gpus.is_empty() {
         vec![Device::Cpu]
@@ -91,6 +93,9 @@ mod tests {
             [gpu("0"), gpu("1"), gpu("0")]
         );
         assert_eq!(words(&[Device::Cpu]), "1 worker on the CPU");
-        assert_eq!(words(&[gpu("0"), gpu("1"), gpu("0")]), "3 workers on 2 GPUs");
+        assert_eq!(
+            words(&[gpu("0"), gpu("1"), gpu("0")]),
+            "3 workers on 2 GPUs"
+        );
     }
 }

@@ -61,7 +61,8 @@ pub struct Up {
 /// Something does not start, or the server ends by itself; in one line.
 pub async fn run(args: Up, home: &Home, as_json: bool) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
-    fs::create_dir_all(home.logs()).with_context(|| format!("cannot make {}", home.logs().display()))?;
+    fs::create_dir_all(home.logs())
+        .with_context(|| format!("cannot make {}", home.logs().display()))?;
     let _lock = Lock::take(&home.up_lock())?;
     let log = Log {
         folder: home.logs(),
@@ -87,9 +88,12 @@ pub async fn run(args: Up, home: &Home, as_json: bool) -> anyhow::Result<()> {
             return cluster.stop().await;
         }
     };
-    let token = home
-        .admin_token()?
-        .ok_or_else(|| anyhow!("the server left no admin token in {}", home.path().display()))?;
+    let token = home.admin_token()?.ok_or_else(|| {
+        anyhow!(
+            "the server left no admin token in {}",
+            home.path().display()
+        )
+    })?;
 
     let devices = match worker_program {
         Some(_) => devices::for_workers(devices::all(), args.workers),
@@ -104,7 +108,12 @@ pub async fn run(args: Up, home: &Home, as_json: bool) -> anyhow::Result<()> {
             log,
         };
         for (idx, device) in devices.iter().enumerate() {
-            workers.push(Worker::start(idx, home.worker(idx), device.clone(), settings.clone())?);
+            workers.push(Worker::start(
+                idx,
+                home.worker(idx),
+                device.clone(),
+                settings.clone(),
+            )?);
         }
     }
     announce(&ready, home, cluster.0.as_ref(), &devices, as_json);
@@ -214,9 +223,14 @@ impl Server {
             let status = self.program.ended().await?;
             bail!("{}", self.program.obituary(status).await)
         };
-        tokio::time::timeout(READY_WITHIN, wait).await.map_err(|_| {
-            anyhow!("the server is not ready after {} s: see its log", READY_WITHIN.as_secs())
-        })?
+        tokio::time::timeout(READY_WITHIN, wait)
+            .await
+            .map_err(|_| {
+                anyhow!(
+                    "the server is not ready after {} s: see its log",
+                    READY_WITHIN.as_secs()
+                )
+            })?
     }
 
     /// Waits for an end that nobody asked for.
@@ -233,7 +247,9 @@ async fn keep_running(workers: &mut [Worker]) -> anyhow::Error {
     if workers.is_empty() {
         return std::future::pending().await;
     }
-    let all = workers.iter_mut().map(|worker| Box::pin(worker.keep_running()));
+    let all = workers
+        .iter_mut()
+        .map(|worker| Box::pin(worker.keep_running()));
     match select_all(all).await.0 {
         Err(error) => error,
         Ok(()) => anyhow!("a worker is kept running no longer"),
@@ -281,7 +297,10 @@ fn announce(
     println!("logs       {}", home.logs().display());
     match &ready.login_url {
         Some(login_url) => println!("\nOpen {login_url} (works once). Ctrl-C ends it all."),
-        None => println!("\nOpen {} and log in with a token. Ctrl-C ends it all.", ready.url),
+        None => println!(
+            "\nOpen {} and log in with a token. Ctrl-C ends it all.",
+            ready.url
+        ),
     }
 }
 

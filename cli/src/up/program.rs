@@ -106,7 +106,10 @@ impl Program {
         let lines = self.last_lines.lock().expect("no panic under the lock");
         let prefix = format!("{}: ", self.file_name);
         // Its own verdict, if it gave one; else its last line.
-        let verdict = lines.iter().rev().find_map(|line| line.strip_prefix(&prefix));
+        let verdict = lines
+            .iter()
+            .rev()
+            .find_map(|line| line.strip_prefix(&prefix));
         match verdict.or(lines.back().map(String::as_str)) {
             Some(words) => format!("{}: {words}", self.name),
             None => format!("{} ended without a word ({status})", self.name),
@@ -146,11 +149,19 @@ struct Pump {
 }
 
 impl Pump {
-    async fn run(self, stream: impl AsyncRead + Unpin, lines: Option<mpsc::UnboundedSender<String>>) {
+    async fn run(
+        self,
+        stream: impl AsyncRead + Unpin,
+        lines: Option<mpsc::UnboundedSender<String>>,
+    ) {
         let mut reader = BufReader::new(stream);
         let mut bytes = Vec::new();
         // A read error is the end of the stream like any other.
-        while reader.read_until(b'\n', &mut bytes).await.is_ok_and(|n| n > 0) {
+        while reader
+            .read_until(b'\n', &mut bytes)
+            .await
+            .is_ok_and(|n| n > 0)
+        {
             let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
             bytes.clear();
             // A full disk must not stop the program.
@@ -191,7 +202,8 @@ fn die_with_parent(command: &mut Command) {
     let ask = move || {
         rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
         // The parent may have died before the kernel was asked.
-        let orphaned = rustix::process::getppid().is_none_or(|pid| pid.as_raw_pid() as u32 != parent);
+        let orphaned =
+            rustix::process::getppid().is_none_or(|pid| pid.as_raw_pid() as u32 != parent);
         if orphaned {
             return Err(std::io::ErrorKind::NotConnected.into());
         }

@@ -59,7 +59,11 @@ fn explain(program: &Path, output: &Output) -> anyhow::Result<()> {
         ),
         None => {
             let last = said.lines().last().unwrap_or("it said nothing");
-            bail!("{} does not run ({}): {last}", program.display(), output.status)
+            bail!(
+                "{} does not run ({}): {last}",
+                program.display(),
+                output.status
+            )
         }
     }
 }
@@ -99,7 +103,12 @@ impl Worker {
     ///
     /// # Errors
     /// The program cannot be run.
-    pub fn start(idx: usize, home: PathBuf, device: Device, settings: Settings) -> anyhow::Result<Self> {
+    pub fn start(
+        idx: usize,
+        home: PathBuf,
+        device: Device,
+        settings: Settings,
+    ) -> anyhow::Result<Self> {
         let mut worker = Self {
             name: format!("worker-{idx}"),
             home,
@@ -201,11 +210,18 @@ mod tests {
     #[test]
     fn a_missing_libtorch_is_one_line_with_the_remedy() {
         let loader = "cultivar-worker: error while loading shared libraries: libtorch_cpu.so: cannot open shared object file: No such file or directory\n";
-        let said = explain(Path::new("w"), &ended(127, loader)).unwrap_err().to_string();
-        assert!(said.contains("cannot load libtorch_cpu.so: run `make setup`"), "{said}");
+        let said = explain(Path::new("w"), &ended(127, loader))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            said.contains("cannot load libtorch_cpu.so: run `make setup`"),
+            "{said}"
+        );
         assert!(!said.contains('\n'));
         explain(Path::new("w"), &ended(0, "")).unwrap();
-        let said = explain(Path::new("w"), &ended(1, "bad\nworse\n")).unwrap_err().to_string();
+        let said = explain(Path::new("w"), &ended(1, "bad\nworse\n"))
+            .unwrap_err()
+            .to_string();
         assert!(said.ends_with("worse"), "{said}");
     }
 

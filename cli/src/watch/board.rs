@@ -1,9 +1,9 @@
-//! What a watcher knows of the sweeps it follows, and how that reads. Pure: time comes in.
+//! What a watcher knows of the sweep it follows, and how that reads. Pure: time comes in.
 
 use std::collections::BTreeMap;
 
 use cultivar_spec::wire::{Progress, SweepView, TrialView};
-use cultivar_spec::{SweepId, TrialId, TrialState};
+use cultivar_spec::{TrialId, TrialState};
 
 use crate::numbers::{clock, counted, percent_of, roughly, short};
 
@@ -12,10 +12,10 @@ const LABEL_CHARS: usize = 38;
 /// Too few finished trials say nothing about the time that is left.
 const MIN_DONE_FOR_ETA: u64 = 3;
 
-/// The sweeps followed, and their running trials.
+/// The sweep followed, and its running trials.
 #[derive(Debug, Default)]
 pub struct Board {
-    sweeps: BTreeMap<SweepId, SweepView>,
+    sweep: Option<SweepView>,
     running: BTreeMap<TrialId, Running>,
     /// Settled trials when watching began, and when that was: the pace is what happened since.
     start: Option<(u64, f64)>,
@@ -69,9 +69,9 @@ impl Tally {
 }
 
 impl Board {
-    /// Takes a sweep as the server counts it now, at `now` seconds.
+    /// Takes the sweep as the server counts it now, at `now` seconds.
     pub fn set_sweep(&mut self, sweep: SweepView, now: f64) {
-        self.sweeps.insert(sweep.id, sweep);
+        self.sweep = Some(sweep);
         let settled = self.tally().settled();
         self.start.get_or_insert((settled, now));
     }
@@ -109,23 +109,25 @@ impl Board {
         &self.running
     }
 
-    /// Every trial of every sweep is settled.
+    /// Every trial is settled.
     pub fn finished(&self) -> bool {
-        !self.sweeps.is_empty() && self.sweeps.values().all(|sweep| sweep.finished)
+        self.sweep.as_ref().is_some_and(|sweep| sweep.finished)
     }
 
-    /// The sweeps' trials, by how they stand.
+    /// The sweep's trials, by how they stand.
     pub fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        for sweep in self.sweeps.values() {
-            tally.n_trials += sweep.n_trials;
-            tally.completed += sweep.count(TrialState::Completed) + sweep.count(TrialState::Pruned);
-            tally.failed += sweep.count(TrialState::Failed);
-            tally.cancelled += sweep.count(TrialState::Cancelled);
-            tally.running += sweep.count(TrialState::Running);
-            tally.waiting += sweep.count(TrialState::Queued) + sweep.count(TrialState::Paused);
+        let Some(sweep) = &self.sweep else {
+            return Tally::default();
+        };
+        let count = |states: &[TrialState]| states.iter().map(|state| sweep.count(*state)).sum();
+        Tally {
+            n_trials: sweep.n_trials,
+            completed: count(&[TrialState::Completed, TrialState::Pruned]),
+            failed: count(&[TrialState::Failed]),
+            cancelled: count(&[TrialState::Cancelled]),
+            running: count(&[TrialState::Running]),
+            waiting: count(&[TrialState::Queued, TrialState::Paused]),
         }
-        tally
     }
 
     /// Seconds to the end, at the pace since watching began.
@@ -259,10 +261,12 @@ mod tests {
     use super::*;
 
     fn sweep(counts: &[(TrialState, u64)]) -> SweepView {
-        let by_name = counts.iter().map(|(state, n)| (state.name().to_owned(), *n));
+        let by_name = counts
+            .iter()
+            .map(|(state, n)| (state.name().to_owned(), *n));
         let n_trials = counts.iter().map(|(_, n)| n).sum();
         SweepView {
-            id: SweepId(uuid::Uuid::nil()),
+            id: cultivar_spec::SweepId(uuid::Uuid::nil()),
             name: "demo".into(),
             dataset: "birds".into(),
             created_at: chrono::DateTime::UNIX_EPOCH,
@@ -296,7 +300,10 @@ mod tests {
         };
         assert_eq!(running.status(), "starting");
         running.progress = Some(progress());
-        assert_eq!(running.name(), "adamw lr=0.003 mish one_cycle smoothi… seed 1");
+        assert_eq!(
+            running.name(),
+            "adamw lr=0.003 mish one_cycle smoothi… seed 1"
+        );
         assert_eq!(
             running.status(),
             "epoch 1/2  step 40/100  loss 2.31  151 img/s  0:42 left"
@@ -319,7 +326,10 @@ mod tests {
         let mut board = Board::default();
         board.set_sweep(sweep(&[(Completed, 10), (Queued, 10)]), 100.0);
         assert_eq!(board.eta_s(110.0), None);
-        board.set_sweep(sweep(&[(Completed, 13), (Failed, 1), (Running, 2), (Queued, 4)]), 140.0);
+        board.set_sweep(
+            sweep(&[(Completed, 13), (Failed, 1), (Running, 2), (Queued, 4)]),
+            140.0,
+        );
         // 4 in 40 s, 6 to go.
         assert_eq!(board.eta_s(140.0), Some(60.0));
         assert_eq!(

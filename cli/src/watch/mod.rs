@@ -1,4 +1,4 @@
-//! Following sweeps to their end, live.
+//! Following a sweep to its end, live.
 //!
 //! The event stream says at once what moves; the sweep's own counts, asked for every few seconds, are
 //! the authority, so that a lost event loses nothing.
@@ -15,12 +15,12 @@ use cultivar_spec::wire::{Event, TrialView};
 use cultivar_spec::{SweepId, TrialId, TrialState};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-pub use board::{Tally, best_first, metric};
 use board::{Board, changed};
+pub use board::{Tally, best_first, metric};
 use feed::Feed;
 use screen::Screen;
 
-/// How often the sweeps are asked about, events or not.
+/// How often the sweep is asked about, events or not.
 const POLL: Duration = Duration::from_secs(3);
 /// After an event, others tend to follow: one question for all of them.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -29,14 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Running trials listed.
 const MAX_RUNNING: u32 = 1000;
 
-/// Follows sweeps until every trial of them is settled, and says how they stand.
+/// Follows a sweep until every trial of it is settled, and says how they stand.
 ///
 /// # Errors
-/// A sweep does not exist, the token is refused, or the server stays away.
-pub async fn sweeps(client: &Client, ids: &[SweepId], quiet: bool) -> anyhow::Result<Tally> {
+/// There is no such sweep, the token is refused, or the server stays away.
+pub async fn sweep(client: &Client, id: SweepId, quiet: bool) -> anyhow::Result<Tally> {
     let mut watcher = Watcher {
         client,
-        ids,
+        id,
         board: Board::default(),
         screen: (!quiet).then(Screen::new),
         announced: BTreeSet::new(),
@@ -82,7 +82,7 @@ pub async fn sweeps(client: &Client, ids: &[SweepId], quiet: bool) -> anyhow::Re
 
 struct Watcher<'a> {
     client: &'a Client,
-    ids: &'a [SweepId],
+    id: SweepId,
     board: Board,
     screen: Option<Screen>,
     /// State changes already told: trial, its attempts, and the state.
@@ -104,19 +104,19 @@ impl Watcher<'_> {
         }
     }
 
-    /// Takes an event. Answers whether the sweeps should be asked about soon.
+    /// Takes an event. Answers whether the sweep should be asked about soon.
     async fn take(&mut self, event: Event) -> anyhow::Result<bool> {
         match event {
             Event::Progress {
                 trial,
                 sweep: Some(sweep),
                 progress,
-            } if self.ids.contains(&sweep) => Ok(!self.board.set_progress(trial, progress)),
+            } if sweep == self.id => Ok(!self.board.set_progress(trial, progress)),
             Event::Trial {
                 trial,
                 sweep: Some(sweep),
                 ..
-            } if self.ids.contains(&sweep) => {
+            } if sweep == self.id => {
                 if self.screen.is_some()
                     && let Ok(detail) = self.client.trial(trial).await
                 {
@@ -128,7 +128,7 @@ impl Watcher<'_> {
         }
     }
 
-    /// Asks how the sweeps stand. A server that is away for a while is waited for.
+    /// Asks how the sweep stands. A server that is away for a while is waited for.
     async fn refresh(&mut self) -> anyhow::Result<()> {
         match self.ask().await {
             Ok(()) => self.answered = Instant::now(),
@@ -141,18 +141,16 @@ impl Watcher<'_> {
     }
 
     async fn ask(&mut self) -> Result<(), cultivar_client::Error> {
-        let mut running = Vec::new();
-        for &id in self.ids {
-            let detail = self.client.sweep(id).await?;
-            self.board.set_sweep(detail.sweep, self.now());
-            let filter = TrialFilter {
-                sweep: Some(id),
-                state: Some(TrialState::Running),
-                limit: Some(MAX_RUNNING),
-                ..TrialFilter::default()
-            };
-            running.extend(self.client.trials(&filter).await?.trials);
-        }
+        let detail = self.client.sweep(self.id).await?;
+        let now = self.now();
+        self.board.set_sweep(detail.sweep, now);
+        let filter = TrialFilter {
+            sweep: Some(self.id),
+            state: Some(TrialState::Running),
+            limit: Some(MAX_RUNNING),
+            ..TrialFilter::default()
+        };
+        let running = self.client.trials(&filter).await?.trials;
         for trial in &running {
             self.announce(trial);
         }
