@@ -22,7 +22,8 @@ pub struct SweepSpec {
     pub sampler: Sampler,
     #[serde(default)]
     pub budget: Budget,
-    /// Every configuration is trained once with each of these.
+    /// Every configuration is trained once with each of these, unless the space gives it a `fit.seed`
+    /// of its own.
     #[serde(default = "one_seed")]
     #[schemars(length(min = 1, max = 1000), inner(range(max = MAX_SEED)))]
     pub seeds: Vec<u64>,

@@ -29,6 +29,8 @@ const N_SAMPLES: usize = 5;
 struct Draw {
     overlay: Value,
     spec: TrialSpec,
+    /// The sweep's seeds, or the one that the space gave.
+    seeds: Vec<u64>,
 }
 
 /// Draws a sweep and queues its trials in one transaction.
@@ -44,10 +46,10 @@ pub async fn submit(
     let replay = Replay::new(principal, key, "POST /api/v1/sweeps", &spec);
     let draws = plan(state, &spec).await?;
     let id = SweepId::new();
-    let mut rows: Vec<NewRow> = Vec::with_capacity(draws.len() * spec.seeds.len());
+    let mut rows: Vec<NewRow> = Vec::with_capacity(n_trials(&draws));
     for draw in draws {
         let label = label::of_overlay(&draw.overlay, &draw.spec);
-        for seed in &spec.seeds {
+        for seed in &draw.seeds {
             let mut seeded = draw.spec.clone();
             seeded.fit.seed = *seed;
             rows.push(trials::row(Some(id), label.clone(), seeded)?);
@@ -79,9 +81,10 @@ pub async fn submit(
 /// As for [`submit`].
 pub async fn preview(state: &AppState, spec: SweepSpec) -> Result<SweepPreview, ApiError> {
     let draws = plan(state, &spec).await?;
+    let configs: HashSet<_> = draws.iter().map(|draw| config_id(&draw.spec)).collect();
     Ok(SweepPreview {
-        n_configs: draws.len() as u64,
-        n_trials: (draws.len() * spec.seeds.len()) as u64,
+        n_configs: configs.len() as u64,
+        n_trials: n_trials(&draws) as u64,
         samples: draws
             .into_iter()
             .take(N_SAMPLES)
@@ -130,8 +133,29 @@ async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Vec<Draw>, ApiError
     }
     found.into_result()?;
     let mut seen = HashSet::new();
-    draws.retain(|draw| seen.insert(config_id(&draw.spec)));
+    for draw in &mut draws {
+        let config = config_id(&draw.spec);
+        draw.seeds.retain(|seed| seen.insert((config, *seed)));
+    }
+    draws.retain(|draw| !draw.seeds.is_empty());
     Ok(draws)
+}
+
+fn n_trials(draws: &[Draw]) -> usize {
+    draws.iter().map(|draw| draw.seeds.len()).sum()
+}
+
+/// Takes `fit.seed` out of an overlay: a configuration has the sweep's seeds unless the space gave it
+/// one. What is left is what sets the configuration apart.
+fn take_seed(overlay: &mut Value) -> bool {
+    let Some(fit) = overlay.get_mut("fit").and_then(Value::as_object_mut) else {
+        return false;
+    };
+    let has_seed = fit.remove("seed").is_some();
+    if fit.is_empty() && has_seed {
+        overlay.as_object_mut().map(|fields| fields.remove("fit"));
+    }
+    has_seed
 }
 
 fn draw(sweep: &SweepSpec) -> Result<Vec<Draw>, Violations> {
@@ -158,9 +182,19 @@ fn draw(sweep: &SweepSpec) -> Result<Vec<Draw>, Violations> {
     }
     let mut draws = Vec::with_capacity(overlays.len());
     let mut found = Findings::default();
-    for overlay in overlays {
+    for mut overlay in overlays {
         match check::trial(&lay_over(&sweep.base, &overlay)) {
-            Ok(spec) => draws.push(Draw { overlay, spec }),
+            Ok(spec) => {
+                let seeds = match take_seed(&mut overlay) {
+                    true => vec![spec.fit.seed],
+                    false => sweep.seeds.clone(),
+                };
+                draws.push(Draw {
+                    overlay,
+                    spec,
+                    seeds,
+                });
+            }
             Err(violations) => found.add(violations.0, &overlay),
         }
     }
