@@ -14,6 +14,8 @@ use crate::config::Config;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::service::manifests::Manifests;
+use crate::service::ranking::Rankings;
+use crate::service::sota;
 
 /// Claim transactions a replica runs at once; further claims wait their turn.
 const N_CLAIMS: usize = 2;
@@ -25,6 +27,8 @@ pub struct AppState {
     pub pool: PgPool,
     pub blobs: Blobs,
     pub manifests: Manifests,
+    /// Leaderboards and transfer reports computed before.
+    pub rankings: Rankings,
     pub metrics: Arc<Metrics>,
     /// What open pages are told.
     pub live: Live,
@@ -36,7 +40,7 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// Connects, migrates and opens the blob store.
+    /// Connects, migrates, brings the shipped published results up to date and opens the blob store.
     ///
     /// # Errors
     /// The database is out of reach or cannot be migrated, or the blob folder cannot be written.
@@ -46,10 +50,12 @@ impl AppState {
             .run(&pool)
             .await
             .context("the database schema cannot be brought up to date")?;
+        sota::seed(&pool).await?;
         let blobs = Blobs::open(config.blobs_dir()).await?;
         Ok(Self {
             pool,
             manifests: Manifests::new(blobs.clone()),
+            rankings: Rankings::default(),
             blobs,
             config: Arc::new(config),
             metrics: Arc::default(),

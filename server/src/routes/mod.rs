@@ -4,10 +4,13 @@ mod artifacts;
 mod datasets;
 mod events;
 mod health;
+mod leaderboard;
 mod leases;
 mod session;
+mod sota;
 mod sweeps;
 mod tokens;
+mod transfer;
 mod trials;
 mod weights;
 mod workers;
@@ -25,10 +28,13 @@ pub fn api() -> ApiRouter<AppState> {
         .merge(datasets::router())
         .merge(events::router())
         .merge(health::router())
+        .merge(leaderboard::router())
         .merge(leases::router())
         .merge(session::router())
+        .merge(sota::router())
         .merge(sweeps::router())
         .merge(tokens::router())
+        .merge(transfer::router())
         .merge(trials::router())
         .merge(weights::router())
         .merge(workers::router())

@@ -54,7 +54,7 @@ pub struct Slope {
     pub high: f64,
     /// The smallest budget run already reached it: the true ratio may be larger.
     pub at_least: bool,
-    /// Never reached within the budgets run.
+    /// False: never reached within the budgets run, and the true ratio is below `ratio`.
     pub reached: bool,
 }
 
