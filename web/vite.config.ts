@@ -8,7 +8,7 @@ export default defineConfig(({ mode }) => {
   return {
     plugins: [react()],
     build: {
-      target: "es2022",
+      target: "es2023",
       // The page's policy is `default-src 'none'`: every asset is a file of its own.
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },

@@ -39,9 +39,13 @@ const history = [];
 let downUntil = 0;
 
 world.on("event", (event) => {
-  const id = `${900 + Math.floor(history.length / 3)}-${history.length + 1}`;
-  const text = `id: ${id}\nevent: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`;
-  history.push({ id, text });
+  let text = `event: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`;
+  // Progress has no place in the stream: only the latest matters.
+  if (event.kind !== "progress") {
+    const id = `${900 + Math.floor(history.length / 3)}-${history.length + 1}`;
+    text = `id: ${id}\n${text}`;
+    history.push({ id, text });
+  }
   for (const stream of streams) stream.write(text);
 });
 

@@ -69,6 +69,14 @@ export function duration(seconds: Maybe): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** A length of time in one unit, for narrow columns: 128 -> "2.1 min". */
+export function shortDuration(seconds: Maybe): string {
+  if (!isNumber(seconds) || seconds < 0) return NOTHING;
+  const [size, unit] = seconds < 60 ? [1, "s"] : seconds < 3600 ? [60, "min"] : seconds < 86400 ? [3600, "h"] : [86400, "d"];
+  const value = seconds / size;
+  return `${value < 10 ? value.toFixed(1) : Math.floor(value)} ${unit}`;
+}
+
 /** A countdown, coarse enough not to flicker: "50 s", "1 min 20 s", "14 min". */
 export function eta(seconds: Maybe): string {
   if (!isNumber(seconds) || seconds < 0) return NOTHING;

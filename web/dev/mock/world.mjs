@@ -193,7 +193,9 @@ export class World extends EventEmitter {
 }
 
 function labelOf(config) {
-  const parts = [config.weights, config.adaptation, config.activation, `${config.optimizer} lr=${config.lr}`, config.schedule];
+  const parts = [config.adaptation, config.optimizer, `lr=${config.lr}`, config.schedule];
+  if (config.weights === "random") parts.unshift("random");
+  if (config.activation !== "native") parts.push(config.activation);
   if (config.mix !== "none") parts.push(config.mix);
   if (config.smoothing > 0) parts.push(`smoothing=${config.smoothing}`);
   return parts.join(" ");

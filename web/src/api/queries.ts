@@ -9,6 +9,8 @@ import { whoAmI } from "./session";
 /** Trials of a list; a longer list is cut and says so by its cursor. */
 const MAX_RUNNING = 1000;
 export const MAX_QUEUED = 100;
+/** Rows of a leaderboard; the server says in its notes what it leaves out. */
+const MAX_ROWS = 1000;
 /** Points of a learning curve: more than the panel has pixels. */
 const CURVE_POINTS = 500;
 
@@ -26,7 +28,7 @@ export const queries = {
   leaderboard: (dataset: string) =>
     queryOptions({
       queryKey: ["leaderboard", dataset],
-      queryFn: ({ signal }) => get("/api/v1/leaderboard", { query: { dataset }, signal }),
+      queryFn: ({ signal }) => get("/api/v1/leaderboard", { query: { dataset, limit: MAX_ROWS }, signal }),
     }),
 
   transfer: (dataset: string) =>
@@ -58,11 +60,16 @@ export const queries = {
 
   series: (trial: string, metric: CurveMetric) =>
     queryOptions({
-      queryKey: ["series", trial, metric],
+      queryKey: [...seriesKey(trial), metric],
       queryFn: ({ signal }) =>
         get("/api/v1/trials/{id}/series", { path: { id: trial }, query: { metric, points: CURVE_POINTS }, signal }),
     }),
 };
+
+/** The start of the keys of a trial's curves. */
+export function seriesKey(trial: string): readonly string[] {
+  return ["series", trial];
+}
 
 /** The start of the keys that a topic covers. */
 export function keyOf(topic: Topic): readonly string[] {

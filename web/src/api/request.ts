@@ -12,6 +12,7 @@ type Paths<Method extends string> = {
   [P in keyof paths]: paths[P] extends Record<Method, object> ? P : never;
 }[keyof paths];
 type GetPath = Paths<"get">;
+type PostPath = Paths<"post">;
 
 interface Where {
   /** Fills the `{name}`s of the path. */
@@ -45,7 +46,7 @@ export async function get<P extends GetPath>(path: P, where: Where = {}): Promis
   return (await send("GET", path, where)) as JsonOf<paths[P]["get" & keyof paths[P]]>;
 }
 
-export async function post(path: string, body: unknown, where: Where = {}): Promise<unknown> {
+export async function post(path: PostPath, body: unknown, where: Where = {}): Promise<unknown> {
   return send("POST", path, where, body);
 }
 

@@ -5,6 +5,7 @@
  */
 
 export interface SseMessage {
+  /** Null where this message names none: it has no place to resume from. */
   id: string | null;
   event: string;
   data: string;
@@ -51,6 +52,7 @@ export class SseParser {
   #dispatch(): SseMessage | null {
     const message = { id: this.#id, event: this.#event || "message", data: this.#data.join("\n") };
     const isEmpty = this.#data.length === 0;
+    this.#id = null;
     this.#event = "";
     this.#data = [];
     return isEmpty ? null : message;

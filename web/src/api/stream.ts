@@ -39,7 +39,7 @@ export async function followStream(url: string, handlers: StreamHandlers, signal
       handlers.onOpen();
       attempt = 0;
       await read(response, (messages) => {
-        lastId = messages.at(-1)?.id ?? lastId;
+        lastId = messages.findLast(({ id }) => id !== null)?.id ?? lastId;
         handlers.onMessages(messages);
       });
     } catch (error) {

@@ -52,7 +52,7 @@ export function CurveView({ chart, styles, format, summary, onHover }: Props) {
         cursor: { y: false, drag: { x: false, y: false } },
         scales: { x: { time: false } },
         axes: [
-          { ...axis, size: 34, label: "epoch", labelSize: 14, labelFont: `11px ${css.fontFamily}`, gap: 3 },
+          { ...axis, size: 26, label: "epoch", labelSize: 16, labelGap: -3, labelFont: `11px ${css.fontFamily}`, gap: 4 },
           { ...axis, size: 44, values: (_, ticks) => ticks.map((tick) => latest.current.format(tick)) },
         ],
         series: [

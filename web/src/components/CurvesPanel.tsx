@@ -7,7 +7,7 @@ import { curveChart, valuesAt, type Curve } from "../charts/curves";
 import { decimal, percent } from "../format";
 import { shortName, varyingFacets } from "../leaderboard/facets";
 import type { LiveStore } from "../live/store";
-import { useRunningIds } from "../live/useLive";
+import { useRunningNames } from "../live/useLive";
 import { CurveView } from "./CurveView";
 import { Panel } from "./Panel";
 
@@ -34,6 +34,8 @@ interface Props {
 
 interface Wanted {
   trial: string;
+  /** Trials of one configuration share it. */
+  group: string;
   label: string;
   color: number;
   isRunning: boolean;
@@ -43,23 +45,22 @@ export function CurvesPanel({ store, dataset, rows, colors }: Props) {
   const [metricIdx, setMetricIdx] = useState(0);
   const [followsRunning, setFollowsRunning] = useState(true);
   const [hovered, setHovered] = useState<number | null>(null);
-  const running = useRunningIds(store, dataset);
+  const running = useRunningNames(store, dataset);
   const { metric, name, format } = METRICS[metricIdx]!;
 
   const wanted = useMemo(() => {
-    const varying = varyingFacets(rows);
-    const selected = rows.flatMap((row): Wanted[] => {
-      const color = colors.get(row.config_id);
-      if (color === undefined) return [];
+    const ticked = rows.filter((row) => colors.has(row.config_id));
+    const varying = varyingFacets(ticked);
+    const selected = ticked.flatMap((row): Wanted[] => {
       const label = `#${row.rank} ${shortName(row, varying)}`;
-      return row.trials.slice(0, MAX_SEEDS).map((trial) => ({ trial, label, color, isRunning: false }));
+      const color = colors.get(row.config_id) ?? 0;
+      return row.trials.slice(0, MAX_SEEDS).map((trial) => ({ trial, group: row.config_id, label, color, isRunning: false }));
     });
-    const names = new Map([...store.get().entries.values()].map((trial) => [trial.id, trial.label]));
-    const live = (followsRunning ? running : []).slice(0, MAX_RUNNING).map((trial): Wanted => {
-      return { trial, label: names.get(trial) ?? "running trial", color: RUNNING_COLOR, isRunning: true };
+    const live = (followsRunning ? running : []).slice(0, MAX_RUNNING).map(({ id, label }): Wanted => {
+      return { trial: id, group: id, label, color: RUNNING_COLOR, isRunning: true };
     });
     return [...selected, ...live];
-  }, [rows, colors, running, followsRunning, store]);
+  }, [rows, colors, running, followsRunning]);
 
   const answers = useQueries({
     queries: wanted.map(({ trial, isRunning }) => ({
@@ -113,14 +114,30 @@ export function CurvesPanel({ store, dataset, rows, colors }: Props) {
         <span className="muted num">{epoch == null ? "last values" : `epoch ${Number(epoch.toFixed(2))}`}</span>
       </div>
       <ul className="curve-legend">
-        {wanted.map(({ trial, label, color, isRunning }, idx) => (
-          <li key={trial} title={label}>
+        {legendOf(wanted, values).map(({ group, label, color, isRunning, mean, n }) => (
+          <li key={group} title={n > 1 ? `${label}: mean of ${n} seeds` : label}>
             <span className={`line-key swatch-${color} ${isRunning ? "dashed" : ""}`} aria-hidden="true" />
             <span className="ellipsis">{label}</span>
-            <span className="num">{format(values[idx] ?? null)}</span>
+            <span className="num">{format(mean)}</span>
           </li>
         ))}
       </ul>
     </Panel>
   );
+}
+
+/** One entry a configuration: the mean over those of its seeds that have a value. */
+function legendOf(wanted: readonly Wanted[], values: readonly (number | null)[]) {
+  const groups = new Map<string, Wanted & { values: number[] }>();
+  wanted.forEach((each, idx) => {
+    const entry = groups.get(each.group) ?? { ...each, values: [] };
+    const value = values[idx];
+    if (value != null) entry.values.push(value);
+    groups.set(each.group, entry);
+  });
+  return [...groups.values()].map((entry) => ({
+    ...entry,
+    n: entry.values.length,
+    mean: entry.values.length > 0 ? entry.values.reduce((sum, value) => sum + value, 0) / entry.values.length : null,
+  }));
 }

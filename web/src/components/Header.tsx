@@ -40,11 +40,11 @@ export function Header({ datasets, dataset, onDataset, counts, nTestAccesses, st
         <Count id="running" name="Running" value={counts?.running} tone={counts?.running ? "good" : ""} />
         <Count id="completed" name="Done" value={counts?.completed} />
         <Count
-          id="stopped"
-          name="Failed or stopped"
-          value={counts?.stopped}
-          tone={counts?.stopped ? "bad" : ""}
-          title="Failed, cancelled and pruned trials"
+          id="failed"
+          name="Failed"
+          value={counts?.failed}
+          tone={counts?.failed ? "bad" : ""}
+          title={counts?.stopped ? `and ${count(counts.stopped)} cancelled or pruned` : ""}
         />
         <Count
           id="test-accesses"

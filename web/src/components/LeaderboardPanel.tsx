@@ -2,8 +2,8 @@ import { useDeferredValue, useMemo, useState } from "react";
 
 import { axisOf } from "../charts/axis";
 import type { Leaderboard } from "../api/types";
-import { count, plural } from "../format";
-import { varyingFacets } from "../leaderboard/facets";
+import { count } from "../format";
+import { sharedFacets, varyingFacets, type Facet } from "../leaderboard/facets";
 import { axisValues, filterLines, mergeLines, PAGE_SIZE, pageOf, rankedEstimate } from "../leaderboard/rows";
 import { LeaderboardTable, type Selection } from "./LeaderboardTable";
 import { Panel } from "./Panel";
@@ -54,6 +54,7 @@ export function LeaderboardPanel({ board, selection }: Props) {
       }
     >
       <Legend board={board} />
+      {board.rows.length > 1 && <Shared facets={sharedFacets(board.rows, varying)} />}
       {board.rows.length === 0 && (
         <p className="empty roomy">
           No configuration has finished on this dataset yet. Rows appear here as soon as their first trial is done.
@@ -85,13 +86,24 @@ function Legend({ board }: { board: Leaderboard }) {
       <span>
         Ranked by {board.metric === "test_top1" ? "test" : "validation"} top-1 accuracy, mean over seeds with its 95% interval
       </span>
+      {board.sota.length === 0 && <span data-empty="sota">No published results registered for this dataset</span>}
       <span className="legend-keys" aria-hidden="true">
         <span className="key key-val">validation</span>
         <span className="key key-single">one seed</span>
         {hasTest && <span className="key key-test">test</span>}
-        {board.sota.length > 0 && <span className="key key-published">published (test)</span>}
+        {board.sota.length > 0 && <span className="key key-published">published (test; hollow: secondary)</span>}
         {board.rows.length > 0 && <span className="key key-band">top row’s interval</span>}
       </span>
+    </p>
+  );
+}
+
+/** Said once here rather than in every row. */
+function Shared({ facets }: { facets: Facet[] }) {
+  return (
+    <p className="shared">
+      <span className="muted">All rows: </span>
+      {facets.length === 0 ? "nothing in common" : facets.map((facet) => facet.text).join(" · ")}
     </p>
   );
 }
@@ -119,26 +131,16 @@ function Pager({ idx, nPages, nLines, onPage }: { idx: number; nPages: number; n
   );
 }
 
-/** What a reader must know to read the table right. */
+/** What a reader must know to read the table right: the server's words, and those for the page's own signs. */
 function Notes({ board }: { board: Leaderboard }) {
-  const nSingle = board.rows.filter((row) => row.val_top1?.n === 1).length;
   return (
-    <footer className="notes">
-      {board.sota.length === 0 && <p data-empty="sota">No published results registered for this dataset.</p>}
-      <ul>
-        {board.notes.map((note) => (
-          <li key={note}>{note}</li>
-        ))}
-        {nSingle > 0 && (
-          <li>
-            {plural(nSingle, "configuration")} of {count(board.rows.length)} ran with one seed (n = 1): the interval covers the
-            choice of images, not the luck of the seed.
-          </li>
-        )}
-        {board.rows.length > 1 && (
-          <li>“Open” beside a p value: at 5% after Holm, the data do not separate the row from the top one.</li>
-        )}
-      </ul>
-    </footer>
+    <ul className="notes">
+      {board.notes.map((note) => (
+        <li key={note}>{note}</li>
+      ))}
+      {board.rows.length > 1 && (
+        <li>“open” beside a p value: after Holm’s correction the data do not separate the row from the top one at 5%</li>
+      )}
+    </ul>
   );
 }

@@ -2,7 +2,7 @@ import { memo } from "react";
 
 import type { Axis } from "../charts/axis";
 import type { Comparison, Estimate, LeaderboardRow, SotaEntry } from "../api/types";
-import { duration, NOTHING, percent, percentRange, plural, points, pointsRange, pValue, words } from "../format";
+import { NOTHING, percent, percentRange, plural, points, pointsRange, pValue, shortDuration, words } from "../format";
 import { facetsOf, type Facet } from "../leaderboard/facets";
 import type { Line } from "../leaderboard/rows";
 import { AxisHead, EstimatesCell, PublishedCell } from "./IntervalCell";
@@ -42,16 +42,16 @@ export function LeaderboardTable({ lines, axis, band, varying, selection }: Prop
             <AxisHead axis={axis} />
           </th>
           <th scope="col" className="c-val">
-            Validation %
+            Validation
           </th>
           <th scope="col" className="c-test">
-            Test %
+            Test
           </th>
           <th scope="col" className="c-vs">
-            vs. top, points
+            Against top
           </th>
           <th scope="col" className="c-time">
-            Train time
+            Training
           </th>
         </tr>
       </thead>
@@ -107,16 +107,13 @@ const ConfigRow = memo(function ConfigRow({ row, axis, band, varying, color, isF
       </td>
       <td className="c-config">
         <ul className="chips" title={row.label}>
-          {facetsOf(row).map((facet) => (
-            <li key={facet.key} className={varying.has(facet.key) ? "chip" : "chip same"} title={facet.title}>
-              {facet.text}
-            </li>
-          ))}
-          {row.selected && (
-            <li className="chip warn" title="The best of several tried on this same split: its number is flattered by the choice">
-              selected best
-            </li>
-          )}
+          {facetsOf(row)
+            .filter(({ key }) => varying.has(key))
+            .map((facet) => (
+              <li key={facet.key} className={facet.isPlain ? "chip plain" : "chip"} title={facet.title}>
+                {facet.text}
+              </li>
+            ))}
         </ul>
       </td>
       <td className="c-axis">
@@ -128,11 +125,16 @@ const ConfigRow = memo(function ConfigRow({ row, axis, band, varying, color, isF
       <td className="c-test" data-label="Test">
         <EstimateText estimate={row.test_top1 ?? null} />
       </td>
-      <td className="c-vs" data-label="vs. top">
+      <td className="c-vs" data-label="Against top">
         <ComparisonText comparison={row.vs_top ?? null} isTop={row.rank === 1} />
+        {row.selected && (
+          <span className="chip warn" title="The best of several tried on this same split: its number is flattered by the choice">
+            selected best
+          </span>
+        )}
       </td>
-      <td className="c-time num" data-label="Train time">
-        {duration(row.train_seconds)}
+      <td className="c-time num" data-label="Training">
+        {shortDuration(row.train_seconds)}
       </td>
     </tr>
   );
@@ -142,7 +144,7 @@ function EstimateText({ estimate }: { estimate: Estimate | null }) {
   if (!estimate) return <span className="muted">{NOTHING}</span>;
   return (
     <>
-      <strong className="figure">{percent(estimate.mean)}</strong>
+      <strong className="figure">{percent(estimate.mean)}%</strong>
       <span className="sub">{percentRange(estimate.low, estimate.high)}</span>
       {estimate.n === 1 ? (
         <span className="sub single" title="One run: the interval knows the images, not the luck of the seed">
@@ -190,10 +192,10 @@ const PublishedRow = memo(function PublishedRow({ entry, axis, band, isComparabl
       <td className="c-config">
         <span className="method">{entry.method}</span>
         <ul className="chips" title={entry.source ? `Source: ${entry.source}` : undefined}>
-          {entry.year != null && <li className="chip same">{entry.year}</li>}
-          {entry.backbone && <li className="chip same">{entry.backbone}</li>}
-          {entry.resolution != null && <li className="chip same">{entry.resolution} px</li>}
-          {entry.extra_data && <li className="chip same">{entry.extra_data === "none" ? "no extra data" : entry.extra_data}</li>}
+          {entry.year != null && <li className="chip plain">{entry.year}</li>}
+          {entry.backbone && <li className="chip plain">{entry.backbone}</li>}
+          {entry.resolution != null && <li className="chip plain">{entry.resolution} px</li>}
+          {entry.extra_data && <li className="chip plain">{entry.extra_data === "none" ? "no extra data" : entry.extra_data}</li>}
           {!isComparable && (
             <li className="chip warn" title="The paper averages over classes: not comparable with top-1 accuracy">
               {words(entry.metric)}
@@ -218,13 +220,13 @@ const PublishedRow = memo(function PublishedRow({ entry, axis, band, isComparabl
         <span className="muted">{NOTHING}</span>
       </td>
       <td className="c-test" data-label="Test">
-        <strong className="figure">{percent(entry.value, 2)}</strong>
-        {entry.std != null && <span className="sub">± {percent(entry.std, 2)} std</span>}
+        <strong className="figure">{percent(entry.value)}%</strong>
+        {entry.std != null && <span className="sub">± {percent(entry.std, 2)} (std)</span>}
       </td>
-      <td className="c-vs" data-label="vs. top">
+      <td className="c-vs" data-label="Against top">
         <span className="muted">{NOTHING}</span>
       </td>
-      <td className="c-time" data-label="Train time">
+      <td className="c-time" data-label="Training">
         <span className="muted">{NOTHING}</span>
       </td>
     </tr>

@@ -27,12 +27,12 @@ export function LivePanel({ store, dataset, mayCancel }: Props) {
   return (
     <Panel title="Training now" className="live" aside={<span className="muted num">{running.length} running</span>}>
       <div className="live-scroll" tabIndex={0} role="group" aria-label="Running and queued trials">
-        {running.length === 0 && (
-          <p className="empty">
-            {next.length > 0 ? "Queued, waiting for a worker." : "Nothing is running. Submit a sweep and watch it here."}
-          </p>
-        )}
         <ul className="live-list">
+          {running.length === 0 && (
+            <li className="empty">
+              {next.length > 0 ? "Waiting for a worker to take the next trial." : "Nothing is running. Submit a sweep and watch it here."}
+            </li>
+          )}
           {running.map((trial) => (
             <RunningRow key={trial.id} trial={trial} mayCancel={mayCancel} />
           ))}
@@ -76,8 +76,8 @@ function RunningRow({ trial, mayCancel }: { trial: LiveTrial; mayCancel: boolean
       <div className="live-title">
         <span className="live-label" title={name}>
           {name}
+          {trial.seed !== null && <span className="muted num"> · seed {trial.seed}</span>}
         </span>
-        {trial.seed !== null && <span className="muted num">seed {trial.seed}</span>}
         {trial.nAttempts > 1 && (
           <span className="chip warn" title="It was interrupted and goes on from its checkpoint">
             attempt {trial.nAttempts}

@@ -25,11 +25,13 @@ export function slopeBenefit(slope: Slope | null): Benefit {
     explanation: "Epochs of the random arm's best over the epochs at which pretrained reaches it",
   };
   if (!slope) return { ...about, ...missing("no matched budgets") };
-  if (!slope.reached) return { ...about, value: "not reached", detail: "within the budgets run", isKnown: true };
+  if (!slope.reached) {
+    return { ...about, value: `< ${times(slope.ratio)}`, detail: "pretrained never reached the random arm’s best", isKnown: true };
+  }
   const bound = slope.at_least ? "≥ " : "";
   return {
     ...about,
-    value: `${bound}${times(slope.ratio)} faster`,
+    value: `${bound}${times(slope.ratio)} fewer epochs`,
     detail: `95%: ${times(slope.low)} to ${times(slope.high)}${slope.at_least ? "; already at the smallest budget" : ""}`,
     isKnown: true,
   };

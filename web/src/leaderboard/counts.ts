@@ -6,7 +6,8 @@ export interface TrialCounts {
   queued: number;
   running: number;
   completed: number;
-  /** Failed, cancelled and pruned. */
+  failed: number;
+  /** Cancelled and pruned. */
   stopped: number;
 }
 
@@ -26,6 +27,7 @@ export function countTrials(
     queued: isWhole ? listed.length : sum("queued") + listed.filter((trial) => trial.sweep == null).length,
     running: nRunning,
     completed: Math.max(sum("completed"), ranked),
-    stopped: sum("failed") + sum("cancelled") + sum("pruned"),
+    failed: sum("failed"),
+    stopped: sum("cancelled") + sum("pruned"),
   };
 }

@@ -7,21 +7,29 @@ export interface Facet {
   key: "backbone" | "weights" | "mode" | "activation" | "optimizer" | "schedule" | "mix" | "smoothing" | "epochs" | "resolution";
   text: string;
   title: string;
+  /** The value that means "nothing special": said quietly. */
+  isPlain: boolean;
 }
 
 export function facetsOf(row: LeaderboardRow): Facet[] {
   return [
-    { key: "backbone", text: row.backbone, title: "Backbone" },
-    { key: "weights", text: weightsText(row.weights), title: `Initial weights: ${row.weights}` },
-    { key: "mode", text: modeText(row.adaptation), title: "What is trained" },
-    { key: "activation", text: words(row.activation), title: "Activation" },
-    { key: "optimizer", text: `${row.optimizer} ${learningRate(row.lr)}`, title: "Optimizer and peak learning rate" },
-    { key: "schedule", text: words(row.schedule), title: "Learning-rate schedule" },
-    { key: "mix", text: row.mix === "none" ? "no mix" : words(row.mix), title: "Mixing of images" },
-    { key: "smoothing", text: `ls ${Number(row.smoothing.toPrecision(3))}`, title: "Label smoothing" },
-    { key: "epochs", text: `${row.epochs} ep`, title: "Epochs" },
-    { key: "resolution", text: `${row.resolution} px`, title: "Training resolution" },
+    facet("backbone", row.backbone, "Backbone"),
+    facet("weights", weightsText(row.weights), `Initial weights: ${row.weights}`),
+    facet("mode", words(row.adaptation), row.adaptation === "full" ? "Every parameter is trained" : "What is trained"),
+    facet("activation", words(row.activation), "Activation", row.activation === "native"),
+    facet("optimizer", `${row.optimizer} ${learningRate(row.lr)}`, "Optimizer and peak learning rate"),
+    facet("schedule", words(row.schedule), "Learning-rate schedule"),
+    facet("mix", row.mix === "none" ? "no mix" : words(row.mix), "Mixing of images", row.mix === "none"),
+    facet("smoothing", smoothingText(row.smoothing), "Label smoothing", row.smoothing === 0),
+    facet("epochs", `${row.epochs} ep`, "Epochs"),
+    facet("resolution", `${row.resolution} px`, "Training resolution"),
   ];
+}
+
+/** What all `rows` have in common, to be said once above them. */
+export function sharedFacets(rows: readonly LeaderboardRow[], varying: ReadonlySet<Facet["key"]>): Facet[] {
+  const first = rows[0];
+  return first ? facetsOf(first).filter(({ key }) => !varying.has(key)) : [];
 }
 
 /** The facets in which `rows` differ; of a single row, all. */
@@ -44,12 +52,16 @@ export function shortName(row: LeaderboardRow, varying: ReadonlySet<Facet["key"]
   return (parts.length > 0 ? parts : facetsOf(row)).map((facet) => facet.text).join(" · ");
 }
 
+function facet(key: Facet["key"], text: string, title: string, isPlain = false): Facet {
+  return { key, text, title, isPlain };
+}
+
+function smoothingText(smoothing: number): string {
+  return smoothing === 0 ? "no smoothing" : `smoothing ${Number(smoothing.toPrecision(3))}`;
+}
+
 function weightsText(weights: string): string {
   const [kind, id] = weights.split(":");
   return id ? `${kind} ${id.slice(0, 8)}` : weights;
 }
 
-function modeText(adaptation: string): string {
-  if (adaptation === "full") return "full fine-tune";
-  return adaptation === "head_only" ? "head only" : words(adaptation);
-}

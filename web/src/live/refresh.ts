@@ -2,9 +2,9 @@
 
 import type { LiveEvent } from "../api/types";
 
-export type Topic = "datasets" | "leaderboard" | "queued" | "running" | "sweeps" | "transfer";
+export type Topic = "datasets" | "leaderboard" | "queued" | "running" | "series" | "sweeps" | "transfer";
 
-export const ALL_TOPICS: readonly Topic[] = ["datasets", "leaderboard", "queued", "running", "sweeps", "transfer"];
+export const ALL_TOPICS: readonly Topic[] = ["datasets", "leaderboard", "queued", "running", "series", "sweeps", "transfer"];
 
 /** What to ask for again after `event`, for a page that shows `dataset`. */
 export function staleAfter(event: LiveEvent, dataset: string): Topic[] {

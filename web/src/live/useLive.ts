@@ -3,7 +3,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 
-import { keyOf, queries } from "../api/queries";
+import { keyOf, queries, seriesKey } from "../api/queries";
 import type { SseMessage } from "../api/sse";
 import { followStream, type StreamState } from "../api/stream";
 import type { LiveEvent } from "../api/types";
@@ -40,6 +40,10 @@ export function useLive(dataset: string | null): Live {
       waiting = [];
       store.takeEvents(batch);
       refresher.add(batch.flatMap(({ event }) => staleAfter(event, current.current ?? "")));
+      for (const { event } of batch) {
+        // A curve that was read while its trial ran lacks its end.
+        if (event.kind === "trial") void client.invalidateQueries({ queryKey: seriesKey(event.trial) });
+      }
     };
     const ending = new AbortController();
     void followStream(
@@ -80,14 +84,17 @@ export function useRunningCount(store: LiveStore, dataset: string): number {
   return useSyncExternalStore(store.subscribe, () => runningOn(store.get(), dataset).length);
 }
 
-/** Ids of the running trials, as one string, so that progress alone changes nothing. */
-export function useRunningIds(store: LiveStore, dataset: string): string[] {
-  const joined = useSyncExternalStore(store.subscribe, () =>
-    runningOn(store.get(), dataset)
-      .map((trial) => trial.id)
-      .join(" "),
+export interface RunningName {
+  id: string;
+  label: string;
+}
+
+/** Ids and labels of the running trials; the same array until one of these changes, whatever progress comes. */
+export function useRunningNames(store: LiveStore, dataset: string): RunningName[] {
+  const json = useSyncExternalStore(store.subscribe, () =>
+    JSON.stringify(runningOn(store.get(), dataset).map(({ id, label }): RunningName => ({ id, label: label ?? "running trial" }))),
   );
-  return useMemo(() => (joined ? joined.split(" ") : []), [joined]);
+  return useMemo(() => JSON.parse(json) as RunningName[], [json]);
 }
 
 /** An event this page is too old to know is no event to it. */
