@@ -2,6 +2,7 @@
 
 import { queryOptions } from "@tanstack/react-query";
 
+import { MAX_ROWS } from "../leaderboard/rows";
 import type { Topic } from "../live/refresh";
 import { get, post } from "./request";
 import { whoAmI } from "./session";
@@ -9,8 +10,6 @@ import { whoAmI } from "./session";
 /** Trials of a list; a longer list is cut and says so by its cursor. */
 const MAX_RUNNING = 1000;
 export const MAX_QUEUED = 100;
-/** Rows of a leaderboard; the server says in its notes what it leaves out. */
-const MAX_ROWS = 1000;
 /** Points of a learning curve: more than the panel has pixels. */
 const CURVE_POINTS = 500;
 

@@ -4,7 +4,7 @@ import { axisOf } from "../charts/axis";
 import type { Leaderboard } from "../api/types";
 import { count } from "../format";
 import { sharedFacets, varyingFacets, type Facet } from "../leaderboard/facets";
-import { axisValues, filterLines, mergeLines, PAGE_SIZE, pageOf, rankedEstimate } from "../leaderboard/rows";
+import { axisValues, filterLines, MAX_ROWS, mergeLines, PAGE_SIZE, pageOf, rankedEstimate } from "../leaderboard/rows";
 import { LeaderboardTable, type Selection } from "./LeaderboardTable";
 import { Panel } from "./Panel";
 
@@ -138,6 +138,7 @@ function Notes({ board }: { board: Leaderboard }) {
       {board.notes.map((note) => (
         <li key={note}>{note}</li>
       ))}
+      {board.rows.length >= MAX_ROWS && <li>only the best {count(MAX_ROWS)} configurations are shown</li>}
       {board.rows.length > 1 && (
         <li>“open” beside a p value: after Holm’s correction the data do not separate the row from the top one at 5%</li>
       )}

@@ -26,7 +26,7 @@ export function LivePanel({ store, dataset, mayCancel }: Props) {
   const more = next.length - N_NEXT;
   return (
     <Panel title="Training now" className="live" aside={<span className="muted num">{running.length} running</span>}>
-      <div className="live-scroll" tabIndex={0} role="group" aria-label="Running and queued trials">
+      <div className={running.length + next.length > 0 ? "live-scroll" : "live-scroll idle"} tabIndex={0} role="group" aria-label="Running and queued trials">
         <ul className="live-list">
           {running.length === 0 && (
             <li className="empty">

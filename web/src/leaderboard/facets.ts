@@ -15,7 +15,7 @@ export function facetsOf(row: LeaderboardRow): Facet[] {
   return [
     facet("backbone", row.backbone, "Backbone"),
     facet("weights", weightsText(row.weights), `Initial weights: ${row.weights}`),
-    facet("mode", words(row.adaptation), row.adaptation === "full" ? "Every parameter is trained" : "What is trained"),
+    facet("mode", row.adaptation === "head_only" ? "head" : words(row.adaptation), modeTitle(row.adaptation)),
     facet("activation", words(row.activation), "Activation", row.activation === "native"),
     facet("optimizer", `${row.optimizer} ${learningRate(row.lr)}`, "Optimizer and peak learning rate"),
     facet("schedule", words(row.schedule), "Learning-rate schedule"),
@@ -54,6 +54,11 @@ export function shortName(row: LeaderboardRow, varying: ReadonlySet<Facet["key"]
 
 function facet(key: Facet["key"], text: string, title: string, isPlain = false): Facet {
   return { key, text, title, isPlain };
+}
+
+function modeTitle(adaptation: string): string {
+  if (adaptation === "head_only") return "Only a linear head is trained, on frozen features";
+  return adaptation === "full" ? "Every parameter is trained" : "What is trained";
 }
 
 function smoothingText(smoothing: number): string {

@@ -9,6 +9,9 @@ export type Line =
 
 export const PAGE_SIZE = 50;
 
+/** Rows asked for: as many as the page still sorts and filters at once. */
+export const MAX_ROWS = 1000;
+
 /** The number a row is ranked by. */
 export function rankedEstimate(row: LeaderboardRow, metric: string): Estimate | null {
   return (metric === "test_top1" ? row.test_top1 : row.val_top1) ?? null;

@@ -21,7 +21,8 @@ export function staleAfter(event: LiveEvent, dataset: string): Topic[] {
       return ["datasets"];
     case "sota":
       return event.entry.dataset === dataset ? ["leaderboard"] : [];
-    case "progress":
+    // Progress is on the page already; a kind this page does not know says nothing to it.
+    default:
       return [];
   }
 }
