@@ -1,0 +1,308 @@
+//! `cultivar sweep`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use cultivar_client::TrialFilter;
+use cultivar_spec::wire::{SweepPreview, SweepView, TrialView};
+use cultivar_spec::{SweepId, SweepSpec, TrialState, check};
+
+use crate::numbers::{ago, count, counted, percent_of};
+use crate::session::Session;
+use crate::table::{self, Column::{Number, Text}};
+use crate::watch::{self, Tally};
+use crate::yaml::{self, Change};
+
+/// Trials in the table after watching.
+const BEST: usize = 10;
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Queue the trials of a sweep file
+    Submit {
+        /// The sweep, as YAML; - reads standard input
+        file: PathBuf,
+        /// Change a field of its base, such as dataset=birds or fit.epochs=5
+        #[arg(long = "set", value_name = "FIELD=VALUE")]
+        changes: Vec<Change>,
+        /// Follow it to its end
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Count what a sweep file would queue, and show a few samples
+    Preview {
+        /// The sweep, as YAML; - reads standard input
+        file: PathBuf,
+        /// Change a field of its base, such as dataset=birds or fit.epochs=5
+        #[arg(long = "set", value_name = "FIELD=VALUE")]
+        changes: Vec<Change>,
+    },
+    /// Follow a sweep to its end
+    Watch {
+        /// The sweep [default: the newest]
+        id: Option<SweepId>,
+    },
+    /// List sweeps, the newest first
+    Ls,
+    /// Show a sweep and its trials
+    Show { id: SweepId },
+    /// Cancel every trial of a sweep that is not settled
+    Cancel { id: SweepId },
+}
+
+pub async fn run(command: Command, session: &Session) -> anyhow::Result<ExitCode> {
+    let client = &session.client;
+    match command {
+        Command::Submit {
+            file,
+            changes,
+            watch,
+        } => {
+            let sweep = client.submit_sweep(&read(&file, &changes)?).await?;
+            if watch {
+                if !session.json {
+                    eprintln!("{}", submitted(&sweep));
+                }
+                return follow(session, sweep.id).await;
+            }
+            session.print(&sweep, |sweep| {
+                format!("{}\nFollow it: cultivar sweep watch {}", submitted(sweep), sweep.id)
+            })?;
+        }
+        Command::Preview { file, changes } => {
+            let preview = client.preview_sweep(&read(&file, &changes)?).await?;
+            session.print(&preview, sample)?;
+        }
+        Command::Watch { id } => {
+            let id = match id {
+                Some(id) => id,
+                None => newest(session).await?,
+            };
+            return follow(session, id).await;
+        }
+        Command::Ls => {
+            let sweeps = client.sweeps().await?;
+            session.print(&sweeps, |sweeps| list(sweeps))?;
+        }
+        Command::Show { id } => {
+            let detail = client.sweep(id).await?;
+            let trials = client.all_trials(&of_sweep(id)).await?;
+            if session.json {
+                session.print(&detail, |_| String::new())?;
+            } else {
+                println!("{}\n\n{}", headline(&detail.sweep), trial_table(&trials));
+            }
+        }
+        Command::Cancel { id } => {
+            let sweep = client.cancel_sweep(id).await?;
+            session.print(&sweep, headline)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a sweep file and checks its frame here, where the file is; the server checks the rest.
+fn read(file: &Path, changes: &[Change]) -> anyhow::Result<SweepSpec> {
+    let mut document = yaml::read(file)?;
+    if let Some(fields) = document.as_object_mut() {
+        let base = fields.entry("base").or_insert_with(|| serde_json::json!({}));
+        for change in changes {
+            change.apply(base)?;
+        }
+    }
+    let name = file.display().to_string();
+    Ok(anyhow::Context::context(check::sweep(&document), name)?)
+}
+
+async fn newest(session: &Session) -> anyhow::Result<SweepId> {
+    let sweeps = session.client.sweeps().await?;
+    sweeps
+        .first()
+        .map(|sweep| sweep.id)
+        .ok_or_else(|| anyhow::anyhow!("no sweeps yet: cultivar sweep submit FILE.yaml"))
+}
+
+/// Follows a sweep to its end and shows its best trials.
+async fn follow(session: &Session, id: SweepId) -> anyhow::Result<ExitCode> {
+    let tally = watch::sweeps(&session.client, &[id], session.json).await?;
+    let detail = session.client.sweep(id).await?;
+    if session.json {
+        session.print(&detail.sweep, |_| String::new())?;
+        return Ok(exit_code(tally));
+    }
+    let mut trials = session.client.all_trials(&of_sweep(id)).await?;
+    let failed: Vec<TrialView> = trials
+        .iter()
+        .filter(|trial| trial.state == TrialState::Failed)
+        .cloned()
+        .collect();
+    watch::best_first(&mut trials);
+    trials.truncate(BEST);
+    println!("{}\n\n{}", headline(&detail.sweep), trial_table(&trials));
+    for trial in failed {
+        let why = trial.error.as_deref().unwrap_or("no reason was given");
+        println!("failed: {} seed {} ({}): {why}", trial.label, trial.seed, trial.id);
+    }
+    println!(
+        "\nSeeds folded, with intervals: cultivar leaderboard {}",
+        detail.sweep.dataset
+    );
+    Ok(exit_code(tally))
+}
+
+/// 3 where a trial failed, and where none completed.
+pub fn exit_code(tally: Tally) -> ExitCode {
+    if tally.failed > 0 || (tally.completed == 0 && tally.n_trials > 0) {
+        ExitCode::from(3)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn of_sweep(id: SweepId) -> TrialFilter {
+    TrialFilter {
+        sweep: Some(id),
+        ..TrialFilter::default()
+    }
+}
+
+fn submitted(sweep: &SweepView) -> String {
+    format!(
+        "{} on {}: {} queued ({})",
+        sweep.name,
+        sweep.dataset,
+        counted(sweep.n_trials, "trial"),
+        sweep.id
+    )
+}
+
+fn headline(sweep: &SweepView) -> String {
+    let states: Vec<String> = TrialState::ALL
+        .iter()
+        .filter(|state| sweep.count(**state) > 0)
+        .map(|state| format!("{} {}", count(sweep.count(*state)), state.name()))
+        .collect();
+    format!(
+        "{} on {}: {}: {}",
+        sweep.name,
+        sweep.dataset,
+        counted(sweep.n_trials, "trial"),
+        states.join(", ")
+    )
+}
+
+fn list(sweeps: &[SweepView]) -> String {
+    if sweeps.is_empty() {
+        return "no sweeps yet: cultivar sweep submit FILE.yaml".into();
+    }
+    let mut table = table::new(&[
+        Text("Sweep"),
+        Text("Name"),
+        Text("Dataset"),
+        Number("Trials"),
+        Number("Completed"),
+        Number("Failed"),
+        Text("State"),
+        Text("Submitted"),
+    ]);
+    let now = chrono::Utc::now();
+    for sweep in sweeps {
+        let state = match (sweep.cancelled_at, sweep.finished) {
+            (Some(_), _) => "cancelled",
+            (None, true) => "finished",
+            (None, false) => "running",
+        };
+        table.add_row([
+            sweep.id.to_string(),
+            sweep.name.clone(),
+            sweep.dataset.clone(),
+            count(sweep.n_trials),
+            count(sweep.count(TrialState::Completed)),
+            count(sweep.count(TrialState::Failed)),
+            state.to_owned(),
+            ago(sweep.created_at, now),
+        ]);
+    }
+    table::render(&table)
+}
+
+/// Trials with their validation accuracy.
+pub fn trial_table(trials: &[TrialView]) -> String {
+    let mut table = table::new(&[
+        Text("Trial"),
+        Text("Configuration"),
+        Number("Seed"),
+        Text("State"),
+        Number("Val %"),
+        Number("Attempts"),
+    ]);
+    for trial in trials {
+        let val_top1 = trial.metrics.get("val_top1");
+        table.add_row([
+            trial.id.to_string(),
+            trial.label.clone(),
+            trial.seed.to_string(),
+            trial.state.name().to_owned(),
+            val_top1.map_or(String::new(), |value| percent_of(*value)),
+            trial.n_attempts.to_string(),
+        ]);
+    }
+    table::render(&table)
+}
+
+fn sample(preview: &SweepPreview) -> String {
+    let mut lines = vec![format!(
+        "{}, {} with the seeds; the first change in the base:",
+        counted(preview.n_configs, "configuration"),
+        counted(preview.n_trials, "trial")
+    )];
+    lines.extend(preview.samples.iter().map(|sample| format!("  {sample}")));
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_says_whether_something_failed() {
+        let check = |completed, failed, cancelled, expect: ExitCode| {
+            let tally = Tally {
+                n_trials: completed + failed + cancelled,
+                completed,
+                failed,
+                cancelled,
+                ..Tally::default()
+            };
+            assert_eq!(exit_code(tally), expect, "{tally:?}");
+        };
+        check(5, 0, 0, ExitCode::SUCCESS);
+        check(5, 0, 2, ExitCode::SUCCESS);
+        check(5, 1, 0, ExitCode::from(3));
+        check(0, 0, 2, ExitCode::from(3));
+    }
+
+    #[test]
+    fn a_sweep_file_says_every_mistake_and_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.yaml");
+        std::fs::write(&file, "{name: a, spaces: {}, seeds: []}").unwrap();
+        let error = read(&file, &[]).unwrap_err();
+        let said = format!("{error:#}");
+        assert!(said.contains("a.yaml"), "{said}");
+        assert!(said.contains("/spaces") && said.contains("/seeds"), "{said}");
+    }
+
+    #[test]
+    fn the_dataset_of_a_recipe_can_be_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.yaml");
+        std::fs::write(&file, "{name: a, base: {fit: {epochs: 3}}}").unwrap();
+        let sweep = read(&file, &["dataset=birds".parse().unwrap()]).unwrap();
+        assert_eq!(
+            sweep.base,
+            serde_json::json!({"fit": {"epochs": 3}, "data": {"dataset": "birds"}})
+        );
+    }
+}

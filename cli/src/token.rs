@@ -1,0 +1,106 @@
+//! `cultivar token`.
+
+use clap::{Subcommand, ValueEnum};
+use cultivar_spec::TokenId;
+use cultivar_spec::wire::{NewToken, Scope, TokenView};
+
+use crate::numbers::ago;
+use crate::session::Session;
+use crate::table::{self, Column::Text};
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Make a token and print it, for the only time
+    Create {
+        /// What it is for
+        #[arg(long)]
+        name: String,
+        /// What it may do
+        #[arg(long, value_enum)]
+        scope: May,
+        /// Days until it expires [default: never]
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=3650))]
+        expires_in: Option<u64>,
+    },
+    /// List tokens, without their secrets
+    Ls,
+    /// Make a token worthless
+    Revoke { id: TokenId },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum May {
+    /// Read everything
+    Viewer,
+    /// Also submit and cancel
+    Submitter,
+    /// Claim trials and write their results
+    Worker,
+    /// Everything
+    Admin,
+}
+
+pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
+    let client = &session.client;
+    match command {
+        Command::Create {
+            name,
+            scope,
+            expires_in,
+        } => {
+            let new = NewToken {
+                name,
+                scope: match scope {
+                    May::Viewer => Scope::Viewer,
+                    May::Submitter => Scope::Submitter,
+                    May::Worker => Scope::Worker,
+                    May::Admin => Scope::Admin,
+                },
+                expires_in_s: expires_in.map(|days| days * 86_400),
+            };
+            let created = client.create_token(&new).await?;
+            // Alone on its line, so that a script can take it.
+            session.print(&created, |created| created.token.clone())
+        }
+        Command::Ls => {
+            let tokens = client.tokens().await?;
+            session.print(&tokens, |tokens| list(tokens))
+        }
+        Command::Revoke { id } => {
+            client.revoke_token(id).await?;
+            if !session.json {
+                println!("{id} is revoked");
+            }
+            Ok(())
+        }
+    }
+}
+
+fn list(tokens: &[TokenView]) -> String {
+    let mut table = table::new(&[
+        Text("Token"),
+        Text("Name"),
+        Text("Scope"),
+        Text("State"),
+        Text("Last used"),
+        Text("Created"),
+    ]);
+    let now = chrono::Utc::now();
+    for token in tokens {
+        let expired = token.expires_at.is_some_and(|at| at <= now);
+        let state = match (token.revoked_at, expired) {
+            (Some(_), _) => "revoked",
+            (None, true) => "expired",
+            (None, false) => "valid",
+        };
+        table.add_row([
+            token.id.to_string(),
+            token.name.clone(),
+            token.scope.name().to_owned(),
+            state.to_owned(),
+            token.last_used_at.map_or("never".into(), |at| ago(at, now)),
+            ago(token.created_at, now),
+        ]);
+    }
+    table::render(&table)
+}
