@@ -13,7 +13,8 @@ export default defineConfig(({ mode }) => {
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },
     },
-    server: { proxy: { "/api": api } },
+    // The server compares Origin with Host, so the host must stay the page's own.
+    server: { proxy: { "/api": { target: api, changeOrigin: false } } },
     test: { environment: "node", exclude: [...configDefaults.exclude, "dist"] },
   };
 });

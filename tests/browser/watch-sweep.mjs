@@ -97,6 +97,13 @@ await checks.run("the learning curve draws", async () => {
   const nColored = await eventually("coloured pixel on the learning curve's canvas", 20, () => page.locator(".curve-view canvas").evaluate(colored));
   return `${points} points, ${nColored} pixels`;
 });
+
+// The picture is best with half of the sweep done and a trial in mid-step; not worth a failure.
+await eventually("half-finished sweep with a trial in mid-step", sweepDeadline / 2, async () => {
+  const left = (await countOf("queued")) + (await countOf("running"));
+  const figures = await page.locator(".live-row .live-figures dd").allTextContents();
+  return left === 0 || ((await countOf("completed")) >= left && figures.length > 0 && !figures.slice(0, 4).includes("–"));
+}).catch((error) => console.log(`note    ${error.message}`));
 await page.screenshot({ path: join(outDir, "during.png") });
 
 await checks.run("the sweep ends and the page says so", async () => {

@@ -318,12 +318,20 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Configurations of a dataset, best first, beside published results */
         get: {
             parameters: {
                 query: {
+                    /** @description Name of a registered dataset. */
                     dataset: string;
-                    limit?: number;
-                    metric?: string;
+                    /** @description `json` (the default), `csv` or `md`. */
+                    format?: string | null;
+                    /** @description Rows shown, 200 unless said otherwise. With `test_top1`, the rows are this many best by validation. */
+                    limit?: number | null;
+                    /** @description `val_top1` (the default), or `test_top1` where every row shown was evaluated on test. */
+                    metric?: string | null;
+                    /** @description A version of it; the newest if left out. */
+                    version?: string | null;
                 };
                 header?: never;
                 path?: never;
@@ -331,12 +339,22 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description `GET /api/v1/leaderboard?dataset=&metric=` */
                 200: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
                         "application/json": components["schemas"]["Leaderboard"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
                     };
                 };
             };
@@ -665,6 +683,87 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["SessionView"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sota": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Published results, best first */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Results of this dataset only. */
+                    dataset?: string | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SotaEntry"][];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Register a published result, or correct one */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            /** @description A published result. */
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["SotaEntry"];
+                };
+            };
+            responses: {
+                /** @description A published result. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SotaEntry"];
                     };
                 };
                 /** @description The body of every answer that is not a 2xx. */
@@ -1042,9 +1141,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Pretrained against random weights: start, slope and asymptote */
         get: {
             parameters: {
                 query: {
+                    /** @description Name of a registered dataset. */
                     dataset: string;
                 };
                 header?: never;
@@ -1053,12 +1154,22 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description `GET /api/v1/transfer?dataset=`: the three benefits of transfer, from matched arms. */
                 200: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
                         "application/json": components["schemas"]["TransferReport"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
                     };
                 };
             };
@@ -1608,8 +1719,10 @@ export interface components {
             sha256: string;
         };
         Asymptote: {
+            /** @description Doubling the budget added under one point in both arms. Otherwise only a "difference at N epochs". */
             converged: boolean;
             difference: components["schemas"]["Estimate"];
+            /** Format: uint32 */
             epochs: number;
         };
         /** @description One lease of a trial, from claim to outcome. */
@@ -1782,14 +1895,21 @@ export interface components {
             lease_s: number;
             leases: components["schemas"]["Lease"][];
         };
+        /** @description A difference between two rows, with its interval and p value. */
         Comparison: {
-            /** Format: double */
+            /**
+             * Format: double
+             * @description This row minus the other.
+             */
             difference: number;
             /** Format: double */
             high: number;
             /** Format: double */
             low: number;
-            /** Format: double */
+            /**
+             * Format: double
+             * @description Sign-flip test over groups, Holm-adjusted over the rows of the table.
+             */
             p_holm: number;
         };
         /** @enum {string} */
@@ -1965,6 +2085,7 @@ export interface components {
             /** @description For `invalid`: every violation, each with its JSON pointer. */
             violations?: components["schemas"]["Violation"][];
         };
+        /** @description A mean with its 95% interval. Accuracies are fractions in [0, 1]. */
         Estimate: {
             /** Format: double */
             high: number;
@@ -1972,6 +2093,10 @@ export interface components {
             low: number;
             /** Format: double */
             mean: number;
+            /**
+             * Format: uint32
+             * @description Seeds.
+             */
             n: number;
         };
         /** @description One evaluation of a trial's final model. */
@@ -2185,37 +2310,57 @@ export interface components {
          * @enum {string}
          */
         JobKind: "train" | "evaluate";
+        /** @description `GET /api/v1/leaderboard?dataset=&metric=` */
         Leaderboard: {
             dataset: string;
+            /** @description The metric ranked by: `val_top1` or, where every shown row has it, `test_top1`. */
             metric: string;
+            /**
+             * Format: uint64
+             * @description How many times the test split was opened, in all.
+             */
             n_test_accesses: number;
+            /** @description What a reader must know to read the table right. */
             notes: string[];
+            /** @description Best first. */
             rows: components["schemas"]["LeaderboardRow"][];
             sota: components["schemas"]["SotaEntry"][];
             version?: string | null;
         };
+        /** @description One configuration, its seeds folded together. */
         LeaderboardRow: {
             activation: string;
             adaptation: string;
             backbone: string;
             config_id: string;
+            /** Format: uint32 */
             epochs: number;
+            /** @description What sets it apart, in a few words. */
             label: string;
             /** Format: double */
             lr: number;
             mix: string;
             optimizer: string;
+            /** Format: uint64 */
             rank: number;
+            /** Format: uint32 */
             resolution: number;
             schedule: string;
+            /** @description The best of several tried on this same split: its number is flattered by the choice. */
             selected: boolean;
             /** Format: double */
             smoothing: number;
+            /** @description Only where the test split was opened for it. */
             test_top1?: components["schemas"]["Estimate"] | null;
-            /** Format: double */
+            /**
+             * Format: double
+             * @description Sum over the seeds, in seconds.
+             */
             train_seconds: number;
+            /** @description Completed trials, one per seed. */
             trials: string[];
             val_top1?: components["schemas"]["Estimate"] | null;
+            /** @description Against the top row, on the same validation images; absent for the top row itself. */
             vs_top?: components["schemas"]["Comparison"] | null;
             weights: string;
         };
@@ -2493,6 +2638,29 @@ export interface components {
              */
             val_top1?: number | null;
         };
+        Query: {
+            /** @description Name of a registered dataset. */
+            dataset: string;
+            /** @description `json` (the default), `csv` or `md`. */
+            format?: string | null;
+            /**
+             * Format: uint
+             * @description Rows shown, 200 unless said otherwise. With `test_top1`, the rows are this many best by validation.
+             */
+            limit?: number | null;
+            /** @description `val_top1` (the default), or `test_top1` where every row shown was evaluated on test. */
+            metric?: string | null;
+            /** @description A version of it; the newest if left out. */
+            version?: string | null;
+        };
+        Query2: {
+            /** @description Results of this dataset only. */
+            dataset?: string | null;
+        };
+        Query3: {
+            /** @description Name of a registered dataset. */
+            dataset: string;
+        };
         /** @description How configurations are drawn. */
         Sampler: {
             /** @constant */
@@ -2590,13 +2758,21 @@ export interface components {
             server_version: string;
         };
         Slope: {
+            /** @description The smallest budget run already reached it: the true ratio may be larger. */
             at_least: boolean;
             /** Format: double */
             high: number;
-            /** Format: double */
+            /**
+             * Format: double
+             * @description 95% interval over resampled groups and seeds. Budgets are discrete, so it moves in steps.
+             */
             low: number;
-            /** Format: double */
+            /**
+             * Format: double
+             * @description Epochs of the random arm's best budget over those of the smallest pretrained budget that reaches it.
+             */
             ratio: number;
+            /** @description False: never reached within the budgets run, and the true ratio is below `ratio`. */
             reached: boolean;
         };
         /** @description A published result. */
@@ -2743,29 +2919,41 @@ export interface components {
             scope: components["schemas"]["Scope"];
         };
         TrainOn: "train" | "train_val";
+        /** @description One arm at one budget, at the lr that validation chose. */
         TransferArm: {
             config_id: string;
+            /** Format: uint32 */
             epochs: number;
             /** Format: double */
             lr: number;
+            /** @description Learning rates tried at this budget. */
             lrs_tried: number[];
             test_top1?: components["schemas"]["Estimate"] | null;
             trials: string[];
             val_top1: components["schemas"]["Estimate"];
         };
+        /** @description `GET /api/v1/transfer?dataset=`: the three benefits of transfer, from matched arms. */
         TransferReport: {
             dataset: string;
+            /** @description What is missing for a verdict, in sentences. */
             notes: string[];
+            /** @description Matched families of trials, most trials first: same spec but for weights, lr, epochs and seed. */
             studies: components["schemas"]["TransferStudy"][];
         };
+        /** @description One family of full fine-tuning runs, pretrained against random. */
         TransferStudy: {
+            /** @description Pretrained minus random at the longest budget both have. */
             asymptote?: components["schemas"]["Asymptote"] | null;
             backbone: string;
+            /** @description What all runs share, in a few words. */
             label: string;
+            /** @description `val_top1`, or `test_top1` where every chosen run was evaluated on test. */
             metric: string;
             pretrained: components["schemas"]["TransferArm"][];
             random: components["schemas"]["TransferArm"][];
+            /** @description Epochs the random arm's best took over the epochs at which pretrained reaches it. */
             slope?: components["schemas"]["Slope"] | null;
+            /** @description Converged linear head on the frozen backbone, pretrained minus random. */
             start?: components["schemas"]["Estimate"] | null;
         };
         /** @description `GET /api/v1/trials/{id}` */

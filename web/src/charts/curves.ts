@@ -25,7 +25,7 @@ export function curveChart(curves: readonly Curve[]): CurveChart {
     const column = new Map<number, number>();
     for (const { epoch, value } of series?.points ?? []) {
       // NaN and infinities travel as strings: a gap in the line.
-      if (typeof value !== "number" || !Number.isFinite(value)) continue;
+      if (typeof value !== "number") continue;
       column.set(epoch, value);
       epochs.add(epoch);
     }

@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 
 import { MAX_QUEUED, queries } from "../api/queries";
 import type { TrialView } from "../api/types";
@@ -9,8 +10,10 @@ import type { LiveTrial } from "../live/trials";
 import { CancelButton } from "./CancelButton";
 import { Panel } from "./Panel";
 
-/** Rows the panel makes room for; more scroll, so that nothing below it moves. */
 const N_NEXT = 5;
+/** Height of a running trial's row in pixels, and how many such rows keep their room once they had it. */
+const ROW_HEIGHT = 98;
+const MAX_KEPT_ROWS = 2;
 
 interface Props {
   store: LiveStore;
@@ -24,10 +27,12 @@ export function LivePanel({ store, dataset, mayCancel }: Props) {
   const queued = useQuery(queries.queued(dataset));
   const next = (queued.data?.trials ?? []).filter((trial) => !running.some(({ id }) => id === trial.id));
   const more = next.length - N_NEXT;
+  const isIdle = running.length + next.length === 0;
+  const nKept = useHighWater(Math.min(running.length, MAX_KEPT_ROWS), isIdle);
   return (
     <Panel title="Training now" className="live" aside={<span className="muted num">{running.length} running</span>}>
-      <div className={running.length + next.length > 0 ? "live-scroll" : "live-scroll idle"} tabIndex={0} role="group" aria-label="Running and queued trials">
-        <ul className="live-list">
+      <div className={isIdle ? "live-scroll idle" : "live-scroll"} tabIndex={0} role="group" aria-label="Running and queued trials">
+        <ul className="live-list" style={{ minHeight: nKept * ROW_HEIGHT }}>
           {running.length === 0 && (
             <li className="empty">
               {next.length > 0 ? "Waiting for a worker to take the next trial." : "Nothing is running. Submit a sweep and watch it here."}
@@ -56,6 +61,14 @@ export function LivePanel({ store, dataset, mayCancel }: Props) {
       </div>
     </Panel>
   );
+}
+
+/** The most `n` has been: between two trials the rows below stay where they are. */
+function useHighWater(n: number, isReset: boolean): number {
+  const [most, setMost] = useState(n);
+  const next = isReset ? 0 : Math.max(most, n);
+  if (next !== most) setMost(next);
+  return next;
 }
 
 function NextRow({ trial }: { trial: TrialView }) {

@@ -1,13 +1,14 @@
 /** Holds the running trials outside React, so that only the panel that shows them redraws. */
 
 import type { TrialView } from "../api/types";
-import { applyEvents, applyList, NO_TRIALS, type LiveTrials, type NumberedEvent } from "./trials";
+import { applyEvents, applyList, applyQueued, NO_TRIALS, type LiveTrials, type NumberedEvent } from "./trials";
 
 export interface LiveStore {
   get(): LiveTrials;
   subscribe(listener: () => void): () => void;
   takeEvents(events: readonly NumberedEvent[]): void;
   takeList(trials: readonly TrialView[], askedAt: number): void;
+  takeQueued(trials: readonly TrialView[]): void;
 }
 
 export function createLiveStore(): LiveStore {
@@ -25,5 +26,6 @@ export function createLiveStore(): LiveStore {
     },
     takeEvents: (events) => set(applyEvents(state, events)),
     takeList: (trials, askedAt) => set(applyList(state, trials, askedAt)),
+    takeQueued: (trials) => set(applyQueued(state, trials)),
   };
 }

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import type { LiveEvent, TrialState } from "../api/types";
 import { sampleProgress, sampleTrial } from "../testing/samples";
-import { applyEvents, applyList, NO_TRIALS, parseEventId, runningOn, type LiveTrials, type NumberedEvent } from "./trials";
+import { applyEvents, applyList, applyQueued, NO_TRIALS, parseEventId, runningOn, type LiveTrials, type NumberedEvent } from "./trials";
 
 function moved(id: string | null, trial: string, state: TrialState, dataset = "cars"): NumberedEvent {
   return { id, event: { kind: "trial", trial, dataset, state } };
@@ -71,6 +71,19 @@ test("a list names what events only numbered", () => {
   let state = applyEvents(NO_TRIALS, [moved("5-1", "a", "running"), progressed("a", 7)]);
   state = applyList(state, [sampleTrial({ id: "a", label: "mish", progress: sampleProgress({ step: 2 }) })], 0);
   expect(runningOn(state, "cars")[0]).toMatchObject({ label: "mish", progress: { step: 7 } });
+});
+
+test("a trial known from the queue has its name from the first moment, and its progress", () => {
+  let state = applyQueued(NO_TRIALS, [sampleTrial({ id: "a", state: "queued", label: "mish", n_attempts: 1 })]);
+  check(state, {});
+  state = applyList(state, [], state.clock);
+  state = applyEvents(state, [progressed("a", 3), moved("5-1", "a", "running")]);
+  expect(runningOn(state, "cars")[0]).toMatchObject({ label: "mish", nAttempts: 2, progress: { step: 3 } });
+});
+
+test("a late list of the queue takes nothing from a trial that runs", () => {
+  const state = applyEvents(NO_TRIALS, [moved("5-1", "a", "running"), progressed("a", 7)]);
+  check(applyQueued(state, [sampleTrial({ id: "a", state: "queued" })]), { a: 7 });
 });
 
 test("a list asked for before a trial ended does not bring it back", () => {

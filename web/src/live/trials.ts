@@ -16,7 +16,7 @@ export interface LiveTrial {
 }
 
 interface Entry extends LiveTrial {
-  isRunning: boolean;
+  status: "queued" | "running" | "stopped";
   /** Count of events taken when this entry last changed. */
   changedAt: number;
 }
@@ -26,7 +26,7 @@ export interface LiveTrials {
   lastId: EventId | null;
   /** Events taken so far: the clock that orders lists against events. */
   clock: number;
-  /** Keeps those that stopped, so that a late list cannot bring them back. */
+  /** Keeps those that stopped, so that a late list cannot bring them back, and the queued ones for their names. */
   entries: ReadonlyMap<string, Entry>;
 }
 
@@ -54,15 +54,15 @@ export function applyEvents(state: LiveTrials, events: readonly NumberedEvent[])
     clock += 1;
     if (event.kind === "trial") {
       const old = entries.get(event.trial);
-      const isRunning = event.state === "running";
+      const status = event.state === "running" ? "running" : "stopped";
       // A new attempt starts from its own first word.
-      const progress = isRunning && old?.isRunning ? old.progress : null;
-      entries.set(event.trial, { ...(old ?? unknown(event.trial)), dataset: event.dataset, isRunning, progress, changedAt: clock });
+      const progress = status === "running" && old?.status === "running" ? old.progress : null;
+      entries.set(event.trial, { ...(old ?? unknown(event.trial)), dataset: event.dataset, status, progress, changedAt: clock });
     } else if (event.kind === "progress") {
       const old = entries.get(event.trial);
       // What a trial said before it stopped may arrive after.
-      if (old && !old.isRunning) continue;
-      entries.set(event.trial, { ...(old ?? unknown(event.trial)), isRunning: true, progress: event.progress, changedAt: clock });
+      if (old?.status === "stopped") continue;
+      entries.set(event.trial, { ...(old ?? unknown(event.trial)), status: "running", progress: event.progress, changedAt: clock });
     }
   }
   forgetStopped(entries);
@@ -76,17 +76,15 @@ export function applyEvents(state: LiveTrials, events: readonly NumberedEvent[])
 export function applyList(state: LiveTrials, trials: readonly TrialView[], askedAt: number): LiveTrials {
   const entries = new Map<string, Entry>();
   for (const [id, entry] of state.entries) {
-    if (entry.changedAt > askedAt) entries.set(id, entry);
+    if (entry.changedAt > askedAt || entry.status === "queued") entries.set(id, entry);
   }
   for (const trial of trials) {
-    const newer = entries.get(trial.id);
+    const known = entries.get(trial.id);
+    const newer = known && known.changedAt > askedAt ? known : null;
     entries.set(trial.id, {
-      id: trial.id,
-      label: trial.label,
-      dataset: trial.dataset,
-      seed: trial.seed,
+      ...named(trial),
       nAttempts: trial.n_attempts,
-      isRunning: newer ? newer.isRunning : trial.state === "running",
+      status: newer ? newer.status : "running",
       progress: newer ? newer.progress : (trial.progress ?? null),
       changedAt: newer ? newer.changedAt : askedAt,
     });
@@ -94,10 +92,24 @@ export function applyList(state: LiveTrials, trials: readonly TrialView[], asked
   return { ...state, entries };
 }
 
+/** Takes a list of queued trials: once one runs, its name is known before any list says so. */
+export function applyQueued(state: LiveTrials, trials: readonly TrialView[]): LiveTrials {
+  const entries = new Map(state.entries);
+  for (const trial of trials) {
+    const known = entries.get(trial.id);
+    if (known?.label != null) continue;
+    // Its next attempt is one more than those behind it.
+    const nAttempts = trial.n_attempts + 1;
+    entries.set(trial.id, { ...(known ?? { ...unknown(trial.id), status: "queued" }), ...named(trial), nAttempts });
+  }
+  forgetStopped(entries);
+  return { ...state, entries };
+}
+
 /** What runs on a dataset, oldest first (ids are time ordered), so that rows keep their places. */
 export function runningOn(state: LiveTrials, dataset: string): LiveTrial[] {
   return [...state.entries.values()]
-    .filter((entry) => entry.isRunning && entry.dataset === dataset)
+    .filter((entry) => entry.status === "running" && entry.dataset === dataset)
     .sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
@@ -116,11 +128,15 @@ function isAfter(a: EventId, b: EventId): boolean {
 }
 
 function unknown(id: string): Entry {
-  return { id, label: null, dataset: null, seed: null, nAttempts: 1, progress: null, isRunning: false, changedAt: 0 };
+  return { id, label: null, dataset: null, seed: null, nAttempts: 1, progress: null, status: "stopped", changedAt: 0 };
+}
+
+function named({ id, label, dataset, seed }: TrialView) {
+  return { id, label, dataset, seed };
 }
 
 function forgetStopped(entries: Map<string, Entry>): void {
-  const stopped = [...entries.values()].filter((entry) => !entry.isRunning);
+  const stopped = [...entries.values()].filter((entry) => entry.status === "stopped");
   if (stopped.length <= MAX_STOPPED) return;
   stopped.sort((a, b) => a.changedAt - b.changedAt);
   for (const entry of stopped.slice(0, stopped.length - MAX_STOPPED)) entries.delete(entry.id);

@@ -75,6 +75,10 @@ export function useRunning(store: LiveStore, dataset: string): LiveTrial[] {
   useEffect(() => {
     if (list.data) store.takeList(list.data.trials, list.data.askedAt);
   }, [store, list.data]);
+  const queued = useQuery(queries.queued(dataset));
+  useEffect(() => {
+    if (queued.data) store.takeQueued(queued.data.trials);
+  }, [store, queued.data]);
   const state = useSyncExternalStore(store.subscribe, store.get);
   return useMemo(() => runningOn(state, dataset), [state, dataset]);
 }

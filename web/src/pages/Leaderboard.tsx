@@ -29,7 +29,7 @@ export function LeaderboardPage({ session }: { session: SessionView }) {
   const queued = useQuery({ ...queries.queued(name), ...asked });
   const nRunning = useRunningCount(live.store, name);
   const selection = useSelection(name, board.data?.rows);
-  const counts = board.data && sweeps.data ? countTrials(name, sweeps.data, queued.data, nRunning, board.data) : null;
+  const counts = sweeps.data && !board.isPending ? countTrials(name, sweeps.data, queued.data, nRunning, board.data) : null;
   const mayCancel = session.scope === "submitter" || session.scope === "admin";
 
   useEffect(() => {
