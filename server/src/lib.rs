@@ -69,12 +69,16 @@ async fn openapi_json(Extension(api): Extension<Arc<str>>) -> impl IntoResponse 
 ///
 /// # Errors
 /// The database or the blob store cannot be opened, or the listener breaks.
-pub async fn serve(
+pub async fn serve<F, R>(
     mut config: Config,
     listener: TcpListener,
     shutdown: CancellationToken,
-    ready: impl AsyncFnOnce(&AppState) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+    ready: F,
+) -> anyhow::Result<()>
+where
+    F: FnOnce(AppState) -> R,
+    R: Future<Output = anyhow::Result<()>>,
+{
     config.local_addr = listener
         .local_addr()
         .context("the listener has no address")?;
@@ -86,7 +90,7 @@ pub async fn serve(
         tokio::spawn(service::reaper::prune(state.clone())),
         tokio::spawn(live::run(state.clone())),
     ];
-    ready(&state).await?;
+    ready(state.clone()).await?;
     let server = axum::serve(listener, app(state.clone()))
         .with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let drained_late = async {

@@ -86,12 +86,12 @@ async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// Says where the page is: a line for people, and one that `cultivar up` reads.
-async fn announce(state: &AppState) -> anyhow::Result<()> {
+async fn announce(state: AppState) -> anyhow::Result<()> {
     let url = state.config.url();
     let token_file = state.config.admin_token_file();
     let login_url = match state.config.is_loopback() {
         true => {
-            let login = service::tokens::new_login(state).await?;
+            let login = service::tokens::new_login(&state).await?;
             Some(format!("{url}/#login={}", login.reveal()))
         }
         false => None,

@@ -69,9 +69,12 @@ impl AppState {
 
 /// Tries once before it makes a pool, since a pool would hide why it cannot connect.
 async fn connect(url: &str) -> anyhow::Result<PgPool> {
-    let options: PgConnectOptions = url
-        .parse()
-        .context("DATABASE_URL is not a Postgres URL such as postgres://user@host/database")?;
+    const WANTED: &str = "DATABASE_URL is not a Postgres URL such as postgres://user@host/database";
+    anyhow::ensure!(
+        url.starts_with("postgres://") || url.starts_with("postgresql://"),
+        WANTED
+    );
+    let options: PgConnectOptions = url.parse().context(WANTED)?;
     let options = options
         .application_name("cultivar-server")
         .options([("idle_in_transaction_session_timeout", "60s")]);

@@ -21,6 +21,7 @@ use crate::service;
 use crate::state::AppState;
 
 #[derive(Deserialize, JsonSchema)]
+#[schemars(inline)]
 struct ByDigest {
     sha256: Sha256Digest,
 }

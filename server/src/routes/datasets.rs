@@ -17,6 +17,7 @@ use crate::state::AppState;
 use crate::store;
 
 #[derive(Deserialize, JsonSchema)]
+#[schemars(inline)]
 struct ByName {
     name: String,
 }

@@ -19,6 +19,7 @@ use crate::service;
 use crate::state::AppState;
 
 #[derive(Deserialize, JsonSchema)]
+#[schemars(inline)]
 struct ById {
     id: LeaseId,
 }

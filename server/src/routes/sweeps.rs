@@ -18,6 +18,7 @@ use crate::state::AppState;
 use crate::store;
 
 #[derive(Deserialize, JsonSchema)]
+#[schemars(inline)]
 struct ById {
     id: SweepId,
 }

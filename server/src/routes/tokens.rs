@@ -19,6 +19,7 @@ use crate::state::AppState;
 use crate::store;
 
 #[derive(Deserialize, JsonSchema)]
+#[schemars(inline)]
 struct ById {
     id: TokenId,
 }

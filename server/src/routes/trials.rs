@@ -19,6 +19,7 @@ use crate::service::replay::IdempotencyKey;
 use crate::state::AppState;
 
 #[derive(Deserialize, JsonSchema)]
+#[schemars(inline)]
 struct ById {
     id: TrialId,
 }
@@ -26,6 +27,7 @@ struct ById {
 /// Which trials to list. All conditions hold together.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(inline)]
 pub struct TrialFilter {
     /// Trials of this sweep.
     pub sweep: Option<SweepId>,
@@ -42,6 +44,7 @@ pub struct TrialFilter {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(inline)]
 struct SeriesQuery {
     /// `train_loss`, `val_top1`, ...
     metric: String,

@@ -48,8 +48,9 @@ enum Checked {
 pub async fn finish(
     state: &AppState,
     lease: LeaseId,
-    finish: Finish,
+    mut finish: Finish,
 ) -> Result<LeaseReply, ApiError> {
+    finish.error = finish.error.as_deref().map(settle::tidy);
     let job = store::attempt::job(&state.pool, lease).await?;
     let job = job.ok_or_else(|| ApiError::no_such("lease", lease))?;
     let outcome = finish.outcome;

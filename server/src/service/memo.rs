@@ -11,7 +11,9 @@ const MAX_ENTRIES: usize = 64;
 
 /// The latest answer for each key, with the fingerprint of the inputs it was computed from.
 /// Cheap to clone.
-pub struct Memo<K, F, V>(Arc<Mutex<HashMap<K, (F, Arc<V>)>>>);
+pub struct Memo<K, F, V>(Arc<Mutex<Entries<K, F, V>>>);
+
+type Entries<K, F, V> = HashMap<K, (F, Arc<V>)>;
 
 impl<K, F, V> Clone for Memo<K, F, V> {
     fn clone(&self) -> Self {

@@ -90,6 +90,7 @@ impl OperationInput for IdempotencyKey {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         /// Documents the header.
         #[derive(JsonSchema)]
+        #[schemars(inline)]
         #[allow(dead_code)]
         struct Header {
             /// Makes the request replayable: the same key and body get the same answer once more.

@@ -18,7 +18,8 @@ const MAX_ERROR_CHARS: usize = 4000;
 /// A wait before a retry is drawn out by up to this share, so that retries do not march in step.
 const JITTER: f64 = 0.25;
 
-/// Ends an active attempt and moves its trial, or its evaluation, on. Results were stored before.
+/// Ends an active attempt and moves its trial, or its evaluation, on. Results were stored before;
+/// `error` is [`tidy`].
 ///
 /// # Errors
 /// The database is out of reach.
@@ -29,8 +30,6 @@ pub async fn settle(
     error: Option<&str>,
     finish: Option<&Finish>,
 ) -> Result<(), ApiError> {
-    let error = error.map(tidy);
-    let error = error.as_deref();
     let past = store::attempt::before(conn, held).await?;
     let next = what_follows(held, outcome, &past);
     store::attempt::end(conn, held.lease, outcome, error, finish).await?;
@@ -118,8 +117,8 @@ fn tally(past: &[Past], outcome: Outcome) -> Tally {
     count(&n_by_outcome, outcome, without_progress)
 }
 
-/// What Postgres can store and a page can show.
-fn tidy(error: &str) -> String {
+/// An error text that Postgres can store and a page can show.
+pub fn tidy(error: &str) -> String {
     error
         .replace('\0', "\u{fffd}")
         .chars()

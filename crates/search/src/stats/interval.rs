@@ -275,11 +275,11 @@ mod tests {
                 .map(|_| level + population.seed_sd * normal(rng))
                 .collect::<Vec<f64>>()
         });
-        let mut sizes = Vec::with_capacity(population.n_groups);
-        let mut counts = n_seeds.map(|n| vec![vec![0; population.n_groups]; n]);
-        for group in 0..population.n_groups {
-            let size = rng.random_range(1..=population.largest_group);
-            sizes.push(size);
+        let sizes: Vec<u32> = (0..population.n_groups)
+            .map(|_| rng.random_range(1..=population.largest_group))
+            .collect();
+        let mut counts = n_seeds.map(|n| vec![vec![0; sizes.len()]; n]);
+        for (group, &size) in sizes.iter().enumerate() {
             let shared = 0.5 * normal(rng);
             let own: [f64; 2] = std::array::from_fn(|_| 0.3 * normal(rng));
             for _ in 0..size {

@@ -1,0 +1,226 @@
+//! Every bad line of input: 422 with every pointer, and nothing queued.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::harness::{App, answer, with_app};
+
+/// Submits a bad trial and a sweep over it, and expects exactly these pointers of both.
+async fn refused(app: &App, spec: Value, pointers: &[&str]) {
+    let sweep = json!({"name": "s", "base": spec});
+    for (path, body, prefix) in [
+        ("/api/v1/trials", json!({"spec": spec}), "/spec"),
+        ("/api/v1/sweeps", sweep.clone(), "/base"),
+        ("/api/v1/sweeps/preview", sweep, "/base"),
+    ] {
+        let (status, answer) = app.post(path, &body).await;
+        assert_eq!(
+            status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{path} {spec}: {answer:#}"
+        );
+        assert_eq!(answer["code"], "invalid");
+        let violations = answer["violations"].as_array().unwrap();
+        let mut found: Vec<_> = violations
+            .iter()
+            .map(|v| v["pointer"].as_str().unwrap())
+            .collect();
+        let mut expect: Vec<_> = pointers
+            .iter()
+            .map(|pointer| format!("{prefix}{pointer}"))
+            .collect();
+        found.sort_unstable();
+        expect.sort_unstable();
+        assert_eq!(found, expect, "{path} {spec}: {answer:#}");
+        assert!(
+            violations
+                .iter()
+                .all(|v| !v["expected"].as_str().unwrap().is_empty())
+        );
+    }
+    for sql in [
+        "SELECT count(*) FROM trial",
+        "SELECT count(*) FROM trial_queue",
+        "SELECT count(*) FROM sweep",
+    ] {
+        assert_eq!(app.count(sql).await, 0, "nothing is queued");
+    }
+}
+
+#[test]
+fn a_bad_spec_is_refused_with_every_pointer() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let data = json!({"dataset": "mini"});
+        refused(
+            &app,
+            json!({"data": data, "optimiser": {}}),
+            &["/optimiser"],
+        )
+        .await;
+        refused(
+            &app,
+            json!({"data": data, "fit": {"epochs": "ten"}}),
+            &["/fit/epochs"],
+        )
+        .await;
+        refused(
+            &app,
+            json!({"data": data, "fit": {"batch_size": 0}, "optimizer": {"kind": "sgd", "lr": -1.0}}),
+            &["/fit/batch_size", "/optimizer/lr"],
+        )
+        .await;
+        refused(
+            &app,
+            json!({"data": data, "backbone": {"name": "resnet9000"}}),
+            &["/backbone/name"],
+        )
+        .await;
+        refused(
+            &app,
+            json!({"data": data, "adaptation": {"mode": "head_only"}, "augment": {"mix": {"kind": "cutmix"}}}),
+            &["/augment/crop", "/augment/flip/horizontal", "/augment/mix"],
+        )
+        .await;
+        app
+    });
+}
+
+#[test]
+fn names_that_mean_nothing_here_are_refused() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        refused(
+            &app,
+            json!({"data": {"dataset": "nope"}}),
+            &["/data/dataset"],
+        )
+        .await;
+        let version = "0".repeat(64);
+        refused(
+            &app,
+            json!({"data": {"dataset": "mini", "version": version}}),
+            &["/data/version"],
+        )
+        .await;
+        let spec = |backbone: Value| json!({"data": {"dataset": "mini"}, "backbone": backbone});
+        refused(
+            &app,
+            spec(json!({"name": "efficientnet_lite1"})),
+            &["/backbone/weights"],
+        )
+        .await;
+        refused(
+            &app,
+            spec(json!({"weights": format!("artifact:{version}")})),
+            &["/backbone/weights"],
+        )
+        .await;
+        let trial = uuid::Uuid::new_v4();
+        refused(
+            &app,
+            spec(json!({"weights": format!("trial:{trial}")})),
+            &["/backbone/weights"],
+        )
+        .await;
+        let both = json!({"data": {"dataset": "nope"}, "backbone": {"name": "efficientnet_lite1"}});
+        refused(&app, both, &["/backbone/weights", "/data/dataset"]).await;
+        let (_, body) = app
+            .post(
+                "/api/v1/trials",
+                &json!({"spec": {"data": {"dataset": "nope"}}}),
+            )
+            .await;
+        assert!(
+            body["violations"][0]["expected"]
+                .as_str()
+                .unwrap()
+                .contains("mini"),
+            "{body:#}"
+        );
+        app
+    });
+}
+
+#[test]
+fn what_is_no_json_document_is_refused() {
+    with_app(30.0, async |app| {
+        let post = |body: &'static str, content_type: &'static str| {
+            let request = app.request(Method::POST, "/api/v1/trials");
+            answer(request.header("content-type", content_type).body(body))
+        };
+        assert_eq!(
+            post("{", "application/json").await.0,
+            StatusCode::BAD_REQUEST
+        );
+        assert_eq!(
+            post("{}", "text/plain").await.0,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE
+        );
+        assert_eq!(
+            post("[]", "application/json").await.0,
+            StatusCode::UNPROCESSABLE_ENTITY
+        );
+        let (status, body) = app
+            .post(
+                "/api/v1/sweeps",
+                &json!({"name": "x", "sampler": {"kind": "magic"}}),
+            )
+            .await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(body["violations"][0]["pointer"], "/sampler/kind");
+        let long = "x".repeat(65 << 20);
+        let (status, body) = app.post("/api/v1/trials", &json!({"spec": long})).await;
+        assert_eq!(
+            (status, body["code"].as_str()),
+            (StatusCode::PAYLOAD_TOO_LARGE, Some("too_large"))
+        );
+        let nul = json!({"split": "test", "reason": "a\u{0}b"});
+        let unknown = uuid::Uuid::new_v4();
+        let (status, _) = app
+            .post(&format!("/api/v1/trials/{unknown}/evaluate"), &nul)
+            .await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        let (status, body) = app
+            .post(
+                "/api/v1/tokens",
+                &json!({"name": "a\u{0}b", "scope": "viewer"}),
+            )
+            .await;
+        assert_eq!(
+            (status, body["code"].as_str()),
+            (StatusCode::BAD_REQUEST, Some("invalid"))
+        );
+        app
+    });
+}
+
+#[test]
+fn a_manifest_that_does_not_add_up_is_refused() {
+    with_app(30.0, async |app| {
+        let mut manifest = crate::fixtures::manifest();
+        manifest.images[3].label = 9;
+        manifest.files[0].n_rows = 29;
+        manifest.images[0].group = Some("g".into());
+        manifest.images[29].group = Some("g".into());
+        let (status, body) = app.post("/api/v1/datasets", &manifest).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        let pointers: Vec<_> = body["violations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v["pointer"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            pointers,
+            [
+                "/images/3/label",
+                "/images/29/split",
+                "/files",
+                "/files/0/sha256"
+            ]
+        );
+        assert_eq!(app.get("/api/v1/datasets").await, json!([]));
+        app
+    });
+}

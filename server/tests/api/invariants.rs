@@ -1,0 +1,108 @@
+//! I1 and I2 under many workers at once, on two replicas.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::fixtures::{Worker, completed, tell, trial_spec};
+use crate::harness::{App, with_app};
+
+const N_WORKERS: usize = 8;
+const N_TRIALS: i64 = 200;
+
+#[test]
+fn concurrent_workers_lose_no_trial_and_count_none_twice() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let seeds: Vec<_> = (0..N_TRIALS).collect();
+        let sweep = json!({"name": "many", "base": trial_spec(0), "seeds": seeds});
+        app.post_ok("/api/v1/sweeps", &sweep).await;
+        let other = App::start(app.database.clone(), 30.0).await;
+        let replicas = Arc::new([app, other]);
+
+        let mut tasks = Vec::new();
+        for n in 0..N_WORKERS {
+            let replicas = replicas.clone();
+            tasks.push(tokio::spawn(async move { drain(&replicas, n).await }));
+        }
+        let mut seen = HashSet::new();
+        for task in tasks {
+            for trial in task.await.unwrap() {
+                assert!(seen.insert(trial), "trial {trial} was completed twice");
+            }
+        }
+        let [app, other] = Arc::into_inner(replicas).unwrap();
+        other.stop().await;
+        assert_eq!(seen.len() as i64, N_TRIALS);
+        assert_eq!(
+            app.count("SELECT count(*) FROM trial WHERE state = 'completed'")
+                .await,
+            N_TRIALS
+        );
+        assert_eq!(app.count("SELECT count(*) FROM prediction").await, N_TRIALS);
+        assert_eq!(
+            app.count("SELECT count(*) FROM attempt").await,
+            N_TRIALS
+                + app
+                    .count("SELECT count(*) FROM attempt WHERE outcome = 'preempted'")
+                    .await
+        );
+        assert_eq!(app.count("SELECT count(*) FROM trial_queue").await, 0);
+        app
+    });
+}
+
+/// Claims and finishes until nothing is left, preempting now and then; returns what it completed.
+async fn drain(replicas: &[App; 2], n: usize) -> Vec<cultivar_spec::TrialId> {
+    // Artifacts lie where they were uploaded, so everything but claims goes to the first replica.
+    let app = &replicas[0];
+    let worker = Worker::new();
+    let mut done = Vec::new();
+    let mut n_leases = n;
+    loop {
+        let leases = match n_leases % 2 {
+            0 => worker.claim(app, 3).await,
+            _ => app.claim_at(&replicas[1], &worker).await,
+        };
+        if leases.is_empty()
+            && app
+                .count("SELECT count(*) FROM trial WHERE state <> 'completed'")
+                .await
+                == 0
+        {
+            return done;
+        }
+        for lease in leases {
+            n_leases += 1;
+            let preempt = n_leases.is_multiple_of(7);
+            let finish = match preempt {
+                true => json!({"outcome": "preempted"}),
+                false => completed(app, &lease, 5).await,
+            };
+            let (status, body) = tell(app, &lease, "finish", finish).await;
+            assert_eq!(status, StatusCode::OK, "{body:#}");
+            if !preempt {
+                done.push(lease.trial);
+            }
+        }
+        n_leases += 1;
+    }
+}
+
+impl App {
+    /// A claim through another replica of the same database.
+    async fn claim_at(&self, other: &App, worker: &Worker) -> Vec<cultivar_spec::wire::Lease> {
+        // The other replica's blob folder lacks the manifest, as no two replicas share a test's folder.
+        let version = crate::fixtures::manifest().version();
+        let name = version.to_string();
+        let from = self.home.path().join("blobs").join(&name[..2]).join(&name);
+        let to = other.home.path().join("blobs").join(&name[..2]).join(&name);
+        if !to.exists() {
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(from, to).unwrap();
+        }
+        worker.claim(other, 3).await
+    }
+}

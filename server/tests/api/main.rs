@@ -1,0 +1,18 @@
+//! The server over real HTTP and real Postgres: every test has a database and a replica of its own.
+//!
+//! `CULTIVAR_TEST_DATABASE_URL` names a database of a cluster where databases may be made and dropped.
+
+mod access;
+mod artifacts;
+mod bad_input;
+mod evaluations;
+mod events;
+mod fixtures;
+mod harness;
+mod invariants;
+mod leases;
+mod lifecycle;
+mod replays;
+mod retries;
+mod startup;
+mod sweeps;
