@@ -1,32 +1,28 @@
-//! `cultivar-worker`: pulls trials from a server and trains them.
-//!
-//! The *supervisor* speaks HTTP and never touches a tensor; the *trainer*, its child, computes and
-//! never sees a token. Either may die without harm to the other's work.
-
-mod args;
-mod frames;
-mod supervisor;
-mod trainer;
+use std::process::ExitCode;
 
 use clap::Parser;
+use cultivar_worker::options::{Cli, Command};
+use cultivar_worker::{supervisor, trainer};
 use tracing_subscriber::EnvFilter;
 
-fn main() -> std::process::ExitCode {
-    let args = args::Args::parse();
+fn main() -> ExitCode {
+    let cli = Cli::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
-    let result = match args.command.unwrap_or_default() {
-        args::Command::Run(options) => supervisor::run(options),
-        args::Command::Trainer => trainer::run(),
+    let done = match cli.command {
+        Some(Command::Trainer) => trainer::run(),
+        Some(Command::Run(options)) => supervisor::main(options),
+        None => supervisor::main(cli.run),
     };
-    match result {
-        Ok(()) => std::process::ExitCode::SUCCESS,
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cultivar-worker: {error:#}");
-            std::process::ExitCode::FAILURE
+            ExitCode::FAILURE
         }
     }
 }

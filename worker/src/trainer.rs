@@ -1,101 +1,120 @@
-//! The child: runs jobs one after another and says how they go.
+//! The trainer: runs jobs, one after another, and says how they go. It knows no server and no token.
 
 use std::fs::File;
-use std::io::Write;
-use std::os::fd::AsFd;
+use std::io::{self, Write};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use anyhow::Context;
-use cultivar_spec::trainer::{FromTrainer, ToTrainer};
+use cultivar_spec::trainer::{EvaluateJob, FromTrainer, ToTrainer, TrainJob};
 use cultivar_train::Control;
 
-use crate::frames;
+use crate::frame;
 
-/// Reads orders until its parent is gone.
+/// Runs until the supervisor closes the pipe.
+///
+/// # Errors
+/// There is no supervisor, or what it says is not understood.
 pub fn run() -> anyhow::Result<()> {
-    let (orders, answers) = private_streams().context("the trainer's pipes")?;
-    let answers = Arc::new(Mutex::new(answers));
+    let Pipes { mut input, output } = Pipes::take().context("cannot take over the pipes")?;
     let control = Arc::new(Control::new());
-    let jobs = read_orders(orders, Arc::clone(&control));
+    let (sender, jobs) = mpsc::channel();
+    let listener = control.clone();
+    thread::Builder::new()
+        .name("orders".into())
+        .spawn(move || listen(&mut input, &listener, &sender))
+        .context("cannot start a thread")?;
 
+    let output = Output(Mutex::new(output));
     let (device, info) = cultivar_train::device();
-    say(&answers, &FromTrainer::Ready { device: info });
-    for message in jobs {
-        let mut events = |event: FromTrainer| say(&answers, &event);
-        match message {
-            ToTrainer::Train { jobs } => {
-                for job in jobs {
-                    let result = cultivar_train::train(&job, device, &control, &mut events);
-                    control.forget(&job.tag);
-                    events(FromTrainer::Done {
-                        tag: job.tag,
-                        result,
-                    });
-                }
+    output.say(&FromTrainer::Ready { device: info });
+    let mut events = |event| output.say(&event);
+    for job in jobs {
+        let (tag, result) = match job {
+            Job::Train(job) => {
+                let result = cultivar_train::train(&job, device, &control, &mut events);
+                (job.tag, result)
             }
-            ToTrainer::Evaluate { job } => {
+            Job::Evaluate(job) => {
                 let result = cultivar_train::evaluate(&job, device, &control, &mut events);
-                control.forget(&job.tag);
-                events(FromTrainer::Done {
-                    tag: job.tag,
-                    result,
-                });
+                (job.tag, result)
             }
-            ToTrainer::Stop { .. } => unreachable!("the reader keeps stop orders to itself"),
-        }
+        };
+        control.forget(&tag);
+        output.say(&FromTrainer::Done { tag, result });
     }
     Ok(())
 }
 
-/// The pipes to the parent, under descriptors that no library writes to by accident: standard
-/// output proper becomes standard error, which is the log.
-fn private_streams() -> std::io::Result<(File, File)> {
-    let orders = File::from(rustix::io::fcntl_dupfd_cloexec(
-        std::io::stdin().as_fd(),
-        3,
-    )?);
-    let answers = File::from(rustix::io::fcntl_dupfd_cloexec(
-        std::io::stdout().as_fd(),
-        3,
-    )?);
-    rustix::stdio::dup2_stdout(std::io::stderr())?;
-    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
-    Ok((orders, answers))
+enum Job {
+    Train(Box<TrainJob>),
+    Evaluate(Box<EvaluateJob>),
 }
 
-/// A thread of its own hears orders while a job computes, and ends the process when the parent is gone:
-/// nothing that is still computed could be told to anybody.
-fn read_orders(mut orders: File, control: Arc<Control>) -> mpsc::Receiver<ToTrainer> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        loop {
-            match frames::read(&mut orders) {
-                Ok(Some(ToTrainer::Stop { tag, why })) => control.stop(&tag, why),
-                Ok(Some(job)) => {
-                    if sender.send(job).is_err() {
-                        std::process::exit(0);
-                    }
-                }
-                Ok(None) => std::process::exit(0),
-                Err(error) => {
-                    eprintln!(
-                        "cultivar-worker trainer: the supervisor said something unreadable: {error}"
-                    );
-                    std::process::exit(2);
-                }
+/// Hears orders while a job runs. The end of the pipe means that the supervisor is gone, and with it
+/// everybody who could want a result.
+fn listen(input: &mut File, control: &Control, jobs: &mpsc::Sender<Job>) {
+    loop {
+        let sent = match frame::read(input) {
+            Ok(Some(ToTrainer::Stop { tag, why })) => {
+                control.stop(&tag, why);
+                Ok(())
             }
+            Ok(Some(ToTrainer::Train { jobs: batch })) => batch
+                .into_iter()
+                .try_for_each(|job| jobs.send(Job::Train(Box::new(job)))),
+            Ok(Some(ToTrainer::Evaluate { job })) => jobs.send(Job::Evaluate(Box::new(job))),
+            Ok(None) => vanish(),
+            Err(error) => {
+                tracing::error!(%error, "the supervisor is not understood");
+                vanish()
+            }
+        };
+        if sent.is_err() {
+            vanish();
         }
-    });
-    receiver
+    }
 }
 
-fn say(answers: &Mutex<impl Write>, event: &FromTrainer) {
-    let mut answers = answers
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    if frames::write(&mut *answers, event).is_err() {
-        // The parent is gone.
-        std::process::exit(0);
+/// Ends the process at once. No destructor runs: libtorch's may hang or crash while a job computes.
+fn vanish() -> ! {
+    let me = rustix::process::getpid();
+    let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
+    std::process::abort()
+}
+
+/// The supervisor's ends of stdin and stdout, kept from anything else in this process that prints.
+struct Pipes {
+    input: File,
+    output: File,
+}
+
+impl Pipes {
+    fn take() -> io::Result<Self> {
+        let private = |fd| rustix::io::fcntl_dupfd_cloexec(fd, 3).map(File::from);
+        let input = private(rustix::stdio::stdin())?;
+        let output = private(rustix::stdio::stdout())?;
+        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+        Ok(Self { input, output })
+    }
+}
+
+struct Output(Mutex<File>);
+
+impl Output {
+    fn say(&self, event: &FromTrainer) {
+        let frame = match frame::encode(event) {
+            Ok(frame) => frame,
+            Err(error) => {
+                tracing::error!(%error, "an event cannot be sent");
+                return;
+            }
+        };
+        let mut pipe = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pipe.write_all(&frame).is_err() {
+            vanish();
+        }
     }
 }

@@ -28,11 +28,8 @@ impl Client {
     /// The size of an artifact in bytes, if the server has it.
     pub async fn artifact_size(&self, sha256: Sha256Digest) -> Result<Option<u64>, Error> {
         let call = self.artifact(Method::HEAD, sha256);
-        let found = self
-            .repeat(&call, || async {
-                self.send(&call, reqwest::Body::default()).await
-            })
-            .await;
+        let attempt = || self.send(&call, reqwest::Body::default());
+        let found = self.repeat(&call, attempt).await;
         match found {
             Ok(response) => Ok(Some(length(&response).unwrap_or(0))),
             Err(error) if error.status() == Some(404) => Ok(None),
@@ -64,10 +61,12 @@ impl Client {
         call.headers.insert(CONTENT_LENGTH, n_bytes.into());
 
         let (sent, mut watched) = watch::channel(0);
-        let transfer = self.repeat(&call, || async {
+        let (call, sent) = (&call, &sent);
+        let attempt = || async move {
             let body = reqwest::Body::wrap_stream(chunks(path, n_bytes, sent.clone()).await?);
-            self.send(&call, body).await
-        });
+            self.send(call, body).await
+        };
+        let transfer = self.repeat(call, attempt);
         tokio::pin!(transfer);
         loop {
             tokio::select! {

@@ -126,11 +126,8 @@ impl Feed {
     async fn open(&mut self) -> Result<(), Error> {
         let call = self.call();
         let client = &self.client;
-        let response = client
-            .repeat(&call, || async {
-                client.send(&call, reqwest::Body::default()).await
-            })
-            .await?;
+        let attempt = || client.send(&call, reqwest::Body::default());
+        let response = client.repeat(&call, attempt).await?;
         self.parser = Parser::default();
         self.body = Some(Box::pin(response.bytes_stream()));
         Ok(())

@@ -1,6 +1,5 @@
 //! One HTTP call: how it is addressed, repeated, timed and read.
 
-use std::error::Error as _;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -198,20 +197,23 @@ impl Client {
 
     /// Sends a call, again where it helps and does no harm, and reads the whole answer.
     pub(crate) async fn bytes(&self, call: &Call) -> Result<Bytes, Error> {
-        self.repeat(call, || async {
+        let attempt = || async move {
             let response = self.send(call, reqwest::Body::default()).await?;
             let bytes = response.bytes().await;
-            bytes.map_err(|error| broken(call, &error).into())
-        })
-        .await
+            bytes.map_err(|error| Failure::from(broken(call, &error)))
+        };
+        self.repeat(call, attempt).await
     }
 
     /// Runs tries of `call` until one succeeds, fails for good, or patience ends.
-    pub(crate) async fn repeat<T, Attempt: Future<Output = Result<T, Failure>> + Send>(
+    pub(crate) async fn repeat<T, F>(
         &self,
         call: &Call,
-        attempt: impl Fn() -> Attempt + Send + Sync,
-    ) -> Result<T, Error> {
+        attempt: impl Fn() -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
         let deadline = Instant::now() + self.patience;
         let mut backoff = Backoff::new(MAX_WAIT);
         loop {

@@ -1,24 +1,31 @@
-//! Nonlinearities, swapped into a backbone wherever it has its own.
+//! Nonlinearities, and the one a spec swaps in for a backbone's own.
 
 use cultivar_spec::trial::Activation;
 use tch::Tensor;
 
-/// A nonlinearity, ready to apply.
+/// An elementwise nonlinearity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nonlinearity {
-    Relu,
+    /// min(max(x, 0), 6): Howard et al. 2017, <https://arxiv.org/abs/1704.04861>.
     Relu6,
+    Relu,
+    /// x where positive, else 0.01 x: Maas et al. 2013.
     LeakyRelu,
+    /// x sigmoid(x): Ramachandran et al. 2017, <https://arxiv.org/abs/1710.05941>. PyTorch's SiLU.
     Swish,
+    /// x tanh(softplus(x)): Misra 2019, <https://arxiv.org/abs/1908.08681>.
     Mish,
+    /// x Phi(x), by the error function, not the tanh approximation: Hendrycks and Gimpel 2016,
+    /// <https://arxiv.org/abs/1606.08415>.
     Gelu,
+    /// x relu6(x + 3) / 6: Howard et al. 2019, <https://arxiv.org/abs/1905.02244>.
     HardSwish,
 }
 
 impl Nonlinearity {
-    /// What a spec asks for, in a backbone designed with `native`.
-    pub fn of(activation: Activation, native: Self) -> Self {
-        match activation {
+    /// What a spec asks for, in a backbone whose own is `native`.
+    pub fn choose(wanted: Activation, native: Self) -> Self {
+        match wanted {
             Activation::Native => native,
             Activation::Relu => Self::Relu,
             Activation::LeakyRelu => Self::LeakyRelu,
@@ -29,12 +36,13 @@ impl Nonlinearity {
         }
     }
 
-    /// Elementwise; any shape.
-    pub fn apply(self, x: &Tensor) -> Tensor {
+    /// Applies it to `x` of any shape. The piecewise linear ones work in place, since their
+    /// gradient needs only the output; nothing else may read `x` afterwards.
+    pub fn apply(self, mut x: Tensor) -> Tensor {
         match self {
-            Self::Relu => x.relu(),
-            Self::Relu6 => x.clamp(0.0, 6.0),
-            Self::LeakyRelu => x.leaky_relu(),
+            Self::Relu6 => x.relu6_(),
+            Self::Relu => x.relu_(),
+            Self::LeakyRelu => x.leaky_relu_(),
             Self::Swish => x.silu(),
             Self::Mish => x.mish(),
             Self::Gelu => x.gelu("none"),

@@ -1,22 +1,27 @@
 //! Orders to a running job, given from another thread.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cultivar_spec::trainer::StopWhy;
 
-/// Stop orders by job tag.
+/// Stop orders by job tag. Shared between the thread that trains and the one that listens.
 #[derive(Debug, Default)]
 pub struct Control {
     stops: Mutex<HashMap<String, StopWhy>>,
 }
+
+/// The job was told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the job was told to stop: {0:?}")]
+pub struct Stopped(pub StopWhy);
 
 impl Control {
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Tells the tagged job to stop at its next step.
+    /// Tells the tagged job to stop at its next step. A later order replaces an earlier one.
     pub fn stop(&self, tag: &str, why: StopWhy) {
         self.lock().insert(tag.to_owned(), why);
     }
@@ -31,9 +36,8 @@ impl Control {
         self.lock().remove(tag);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, StopWhy>> {
-        self.stops
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// A panicking job leaves whole entries behind, so its lock is still good.
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, StopWhy>> {
+        self.stops.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,28 +1,40 @@
-//! Training. The only crate that names libtorch.
+//! Training: the only crate that names tch.
 //!
-//! [`train`] and [`evaluate`] run one job each; [`device`] says on what. Everything a job reads is a
-//! file that its caller has verified, and everything it says goes through a callback.
+//! | module | what it is |
+//! | --- | --- |
+//! | [`models`] | networks under timm's parameter names |
+//! | [`params`] | their named tensors, and the flat buffers they train in |
+//! | [`optim`], [`schedule`] | how the weights move |
+//! | [`loss`] | what they descend |
+//! | [`rng`] | every random draw, from (seed, step, stream) |
+//! | [`weights`] | safetensors in and out |
+//! | [`data`] | the decoded cache, its images on the device, their order |
+//! | [`augment`], [`preprocess`] | crops, flips, resampling and mixing of whole batches |
+//!
+//! The worker needs [`device()`], [`train`] and [`evaluate`], which run one job each, and [`Control`],
+//! which stops one. Everything a job reads is a file that its caller has verified; everything it says
+//! goes through a callback.
 
-mod activation;
-mod augment;
+pub mod activation;
+pub mod augment;
 mod checkpoint;
 mod control;
-mod data;
+pub mod data;
 mod device;
 mod error;
 mod features;
 mod fit;
-mod loss;
-mod models;
-mod optim;
-mod params;
+pub mod loss;
+pub mod models;
+pub mod optim;
+pub mod params;
 mod predict;
-mod preprocess;
-mod rng;
-mod schedule;
-mod weights;
+pub mod preprocess;
+pub mod rng;
+pub mod schedule;
+pub mod weights;
 
-pub use control::Control;
+pub use control::{Control, Stopped};
 pub use device::device;
-pub use error::TrainError;
 pub use fit::{evaluate, train};
+pub use tch::Device;

@@ -1,30 +1,36 @@
-//! Learning-rate schedules: pure functions of the step, stepped every batch.
-//!
-//! `one_cycle` follows `torch.optim.lr_scheduler.OneCycleLR` (two phases, cosine annealing), `cosine`
-//! is linear warm-up into SGDR's half cosine (Loshchilov and Hutter 2017).
+//! Learning rate and momentum as pure functions of the step.
 
 use std::f64::consts::PI;
 
 use cultivar_spec::trial::Schedule;
 
-/// Momentum of `one_cycle` at the ends and in the middle.
-const MOMENTUM_HIGH: f64 = 0.95;
-const MOMENTUM_LOW: f64 = 0.85;
+/// Momentum (or beta1) at the ends and at the peak of one cycle: PyTorch's defaults.
+const MOMENTUM_MAX: f64 = 0.95;
+const MOMENTUM_MIN: f64 = 0.85;
 
-/// The factor on the peak learning rate at `step` of `n_steps`, in [0, 1].
+/// The learning rate of batch `step` of `n_steps` (counted from 0), as a factor of the peak.
+///
+/// * `one_cycle`: Smith and Topin 2018, <https://arxiv.org/abs/1708.07120>, with the conventions of
+///   `torch.optim.lr_scheduler.OneCycleLR` (two phases, cosine): it peaks at step
+///   `pct_start * n_steps - 1` and ends at step `n_steps - 1`. Where that first phase has no length PyTorch divides
+///   by zero; here the run starts at the peak.
+/// * `cosine`: Loshchilov and Hutter 2017, <https://arxiv.org/abs/1608.03983>, without restarts, as
+///   `CosineAnnealingLR` over the steps after the warm-up: the final value belongs to step `n_steps`,
+///   which is the first one not run.
+/// * Warm-up: `step / n_warmup`, as timm's and Hugging Face's, so the very first batch has rate 0.
 pub fn lr_factor(schedule: &Schedule, step: u64, n_steps: u64) -> f64 {
     match *schedule {
         Schedule::Cosine {
             warmup_fraction,
             final_fraction,
-        } => {
-            let n_warmup = (warmup_fraction * n_steps as f64).round() as u64;
-            if step < n_warmup {
-                return (step + 1) as f64 / n_warmup as f64;
-            }
-            let progress = (step - n_warmup) as f64 / (n_steps - n_warmup).max(1) as f64;
-            final_fraction + (1.0 - final_fraction) * 0.5 * (1.0 + (PI * progress).cos())
-        }
+        } => match warmup(warmup_fraction, step, n_steps) {
+            Progress::WarmingUp(factor) => factor,
+            Progress::After(share) => cosine(1.0, final_fraction, share),
+        },
+        Schedule::Constant { warmup_fraction } => match warmup(warmup_fraction, step, n_steps) {
+            Progress::WarmingUp(factor) => factor,
+            Progress::After(_) => 1.0,
+        },
         Schedule::OneCycle {
             pct_start,
             div,
@@ -32,51 +38,109 @@ pub fn lr_factor(schedule: &Schedule, step: u64, n_steps: u64) -> f64 {
             ..
         } => {
             let start = 1.0 / div;
-            one_cycle(pct_start, step, n_steps, [start, 1.0, start / final_div])
-        }
-        Schedule::Constant { warmup_fraction } => {
-            let n_warmup = (warmup_fraction * n_steps as f64).round() as u64;
-            if step < n_warmup {
-                (step + 1) as f64 / n_warmup as f64
-            } else {
-                1.0
-            }
+            one_cycle([start, 1.0, start / final_div], pct_start, step, n_steps)
         }
     }
 }
 
-/// The momentum (beta1 for Adam's family) at `step`, where the schedule moves it.
+/// The momentum (SGD) or beta1 (Adam and its kin) of batch `step`, where the schedule moves it.
 pub fn momentum(schedule: &Schedule, step: u64, n_steps: u64) -> Option<f64> {
     match *schedule {
         Schedule::OneCycle {
             pct_start,
             cycle_momentum: true,
             ..
-        } => Some(one_cycle(
-            pct_start,
-            step,
-            n_steps,
-            [MOMENTUM_HIGH, MOMENTUM_LOW, MOMENTUM_HIGH],
-        )),
+        } => {
+            let stations = [MOMENTUM_MAX, MOMENTUM_MIN, MOMENTUM_MAX];
+            Some(one_cycle(stations, pct_start, step, n_steps))
+        }
         _ => None,
     }
 }
 
-/// Cosine from `values[0]` to `values[1]` over the first phase, on to `values[2]` over the second.
-fn one_cycle(pct_start: f64, step: u64, n_steps: u64, values: [f64; 3]) -> f64 {
-    let end_of_rise = pct_start * n_steps as f64 - 1.0;
-    let last = n_steps as f64 - 1.0;
-    let step = step as f64;
-    let anneal =
-        |from: f64, to: f64, share: f64| to + (from - to) * 0.5 * (1.0 + (PI * share).cos());
-    if step <= end_of_rise && end_of_rise > 0.0 {
-        anneal(values[0], values[1], step / end_of_rise)
+enum Progress {
+    /// The factor.
+    WarmingUp(f64),
+    /// Share of the remaining steps that is done.
+    After(f64),
+}
+
+fn warmup(fraction: f64, step: u64, n_steps: u64) -> Progress {
+    let n_warmup = (fraction * n_steps as f64).round() as u64;
+    if step < n_warmup {
+        Progress::WarmingUp(step as f64 / n_warmup as f64)
     } else {
-        let end_of_rise = end_of_rise.max(0.0);
-        anneal(
-            values[1],
-            values[2],
-            (step - end_of_rise) / (last - end_of_rise).max(f64::MIN_POSITIVE),
-        )
+        Progress::After((step - n_warmup) as f64 / (n_steps - n_warmup).max(1) as f64)
+    }
+}
+
+/// From the first station to the second at the peak, then to the third.
+fn one_cycle([start, peak, end]: [f64; 3], pct_start: f64, step: u64, n_steps: u64) -> f64 {
+    let step = step as f64;
+    let peak_step = pct_start * n_steps as f64 - 1.0;
+    let last_step = n_steps as f64 - 1.0;
+    if step > peak_step {
+        cosine(peak, end, (step - peak_step) / (last_step - peak_step))
+    } else if peak_step > 0.0 {
+        cosine(start, peak, step / peak_step)
+    } else {
+        peak
+    }
+}
+
+/// Half a cosine from `from` (at `share` 0) to `to` (at 1).
+fn cosine(from: f64, to: f64, share: f64) -> f64 {
+    to + (from - to) / 2.0 * ((PI * share).cos() + 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warm_up_starts_at_zero_and_hands_over_at_the_peak() {
+        let constant = Schedule::Constant {
+            warmup_fraction: 0.1,
+        };
+        let factors: Vec<f64> = (0..40).map(|step| lr_factor(&constant, step, 40)).collect();
+        assert_eq!(factors[..5], [0.0, 0.25, 0.5, 0.75, 1.0]);
+        assert!(factors[4..].iter().all(|&factor| factor == 1.0));
+    }
+
+    #[test]
+    fn runs_of_any_length_have_finite_rates() {
+        let schedules = [
+            Schedule::default(),
+            Schedule::Constant {
+                warmup_fraction: 0.9,
+            },
+            one_cycle_spec(0.3),
+            one_cycle_spec(0.01),
+            one_cycle_spec(0.99),
+            one_cycle_spec(0.5),
+        ];
+        for schedule in schedules {
+            for n_steps in 1..60 {
+                for step in 0..n_steps {
+                    let factor = lr_factor(&schedule, step, n_steps);
+                    assert!(
+                        (0.0..=1.0).contains(&factor),
+                        "{schedule:?} {step}/{n_steps}"
+                    );
+                    if let Some(momentum) = momentum(&schedule, step, n_steps) {
+                        assert!((MOMENTUM_MIN..=MOMENTUM_MAX).contains(&momentum));
+                    }
+                }
+            }
+        }
+    }
+
+    fn one_cycle_spec(pct_start: f64) -> Schedule {
+        Schedule::OneCycle {
+            pct_start,
+            div: 25.0,
+            final_div: 1e4,
+            cycle_momentum: true,
+        }
     }
 }

@@ -1,132 +1,224 @@
-//! Safetensors in and out. Nothing in such a file is ever executed.
+//! Weights files: safetensors, and nothing that could hold code.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Write;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor};
 
-/// A file of tensors could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    #[error("{path}: {source}")]
-    Io {
-        path: String,
-        source: std::io::Error,
-    },
-    #[error("{path}: not a safetensors file: {reason}")]
-    Format { path: String, reason: String },
+/// A weights file in memory.
+pub struct WeightsFile {
+    /// By name, on the CPU. Reduced-precision floats are widened to f32.
+    pub tensors: HashMap<String, Tensor>,
+    /// The file's own notes.
+    pub metadata: HashMap<String, String>,
 }
 
-/// Tensors by name, and the file's metadata.
-pub type Contents = (HashMap<String, Tensor>, HashMap<String, String>);
+/// A weights file cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    #[error("cannot read weights file {0}")]
+    Read(PathBuf, #[source] io::Error),
+    #[error("cannot write weights file {0}")]
+    Write(PathBuf, #[source] io::Error),
+    #[error("{0} is not a safetensors file")]
+    Format(PathBuf, #[source] SafeTensorError),
+    #[error("tensor {name} of {path} is {dtype}, want f32, f64, f16, bf16, i64, i32 or u8")]
+    Dtype {
+        path: PathBuf,
+        name: String,
+        dtype: String,
+    },
+}
 
-/// Reads every tensor of a file to the CPU. Half precisions come back as f32.
+/// Reads a safetensors file. f16 and bf16 become f32; f64, i64, i32 and u8 stay.
 ///
 /// # Errors
-/// The file cannot be read, or holds something else.
-pub fn read(path: &Path) -> Result<Contents, FileError> {
-    let bytes = std::fs::read(path).map_err(|source| io(path, source))?;
-    let format = |reason: String| FileError::Format {
-        path: path.display().to_string(),
-        reason,
-    };
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| format(e.to_string()))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| format(e.to_string()))?;
+/// The file cannot be read, is no safetensors file, or holds another kind of number.
+pub fn read(path: &Path) -> Result<WeightsFile, WeightsError> {
+    let bytes = fs::read(path).map_err(|error| WeightsError::Read(path.into(), error))?;
+    let malformed = |error| WeightsError::Format(path.into(), error);
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(malformed)?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let file = SafeTensors::deserialize(&bytes).map_err(malformed)?;
     let mut tensors = HashMap::new();
     for (name, view) in file.tensors() {
-        let kind = match view.dtype() {
-            Dtype::F32 => Kind::Float,
-            Dtype::F64 => Kind::Double,
-            Dtype::F16 => Kind::Half,
-            Dtype::BF16 => Kind::BFloat16,
-            Dtype::I64 => Kind::Int64,
-            Dtype::U8 => Kind::Uint8,
-            other => return Err(format(format!("{name} is {other:?}, which no weights are"))),
+        let kind = kind_of(view.dtype()).ok_or_else(|| WeightsError::Dtype {
+            path: path.into(),
+            name: name.clone(),
+            dtype: view.dtype().to_string(),
+        })?;
+        let size: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+        let tensor = Tensor::from_data_size(view.data(), &size, kind);
+        let wide = match kind {
+            Kind::Half | Kind::BFloat16 => tensor.to_kind(Kind::Float),
+            _ => tensor,
         };
-        let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-        let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)
-            .map_err(|e| format(format!("{name}: {e}")))?;
-        let half = matches!(kind, Kind::Half | Kind::BFloat16);
-        tensors.insert(
-            name,
-            if half {
-                tensor.to_kind(Kind::Float)
-            } else {
-                tensor
-            },
-        );
+        tensors.insert(name, wide);
     }
-    Ok((tensors, header.metadata().clone().unwrap_or_default()))
+    Ok(WeightsFile { tensors, metadata })
 }
 
-/// Writes f32 and i64 tensors beside `path`, flushes them to the disk, and renames them into place.
+/// Writes a safetensors file in one go: a reader sees the old file or the whole new one, also
+/// after a power cut.
+///
+/// Tensors of any layout and device are written row-major, in the numbers they hold.
 ///
 /// # Errors
-/// The file cannot be written.
+/// The file cannot be written, or a tensor holds numbers that [`read`] would refuse.
 pub fn write(
     path: &Path,
     tensors: &[(String, Tensor)],
-    metadata: HashMap<String, String>,
-) -> Result<(), FileError> {
-    let blobs: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = tensors
+    metadata: &HashMap<String, String>,
+) -> Result<(), WeightsError> {
+    let mut blobs = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let dtype = dtype_of(tensor.kind()).ok_or_else(|| WeightsError::Dtype {
+            path: path.into(),
+            name: name.clone(),
+            dtype: format!("{:?}", tensor.kind()),
+        })?;
+        let shape: Vec<usize> = tensor.size().iter().map(|&n| n as usize).collect();
+        blobs.push((name, dtype, shape, bytes_of(tensor)));
+    }
+    let malformed = |error| WeightsError::Format(path.into(), error);
+    let views = blobs
         .iter()
-        .map(|(name, tensor)| blob(name, tensor))
-        .collect();
-    let views = blobs.iter().map(|(name, dtype, shape, data)| {
-        let view =
-            TensorView::new(*dtype, shape.clone(), data).expect("as many bytes as the shape says");
-        (name.clone(), view)
-    });
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| FileError::Format {
-        path: path.display().to_string(),
-        reason: e.to_string(),
-    })?;
-    write_atomically(path, &bytes)
+        .map(|(name, dtype, shape, bytes)| {
+            let view = TensorView::new(*dtype, shape.clone(), bytes)?;
+            Ok((name.as_str(), view))
+        })
+        .collect::<Result<Vec<_>, SafeTensorError>>()
+        .map_err(malformed)?;
+    let metadata = (!metadata.is_empty()).then(|| metadata.clone());
+    let bytes = safetensors::serialize(views, metadata).map_err(malformed)?;
+    replace(path, &bytes).map_err(|error| WeightsError::Write(path.into(), error))
 }
 
-/// Writes beside `path`, flushes to the disk, and renames into place.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let part = path.with_extension(format!("part-{}", std::process::id()));
-    let written = File::create(&part).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    written
-        .and_then(|()| std::fs::rename(&part, path))
-        .map_err(|source| io(path, source))
-}
-
-fn blob(name: &str, tensor: &Tensor) -> (String, Dtype, Vec<usize>, Vec<u8>) {
-    let (dtype, kind) = match tensor.kind() {
-        Kind::Int64 => (Dtype::I64, Kind::Int64),
-        Kind::Uint8 => (Dtype::U8, Kind::Uint8),
-        _ => (Dtype::F32, Kind::Float),
+/// Writes beside `path`, flushes to the disk, renames, and flushes the folder.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     };
-    let tensor = tensor
-        .detach()
-        .to_device(Device::Cpu)
-        .to_kind(kind)
-        .contiguous();
-    let mut data = vec![0_u8; tensor.numel() * kind.elt_size_in_bytes()];
-    tensor.copy_data_u8(&mut data, tensor.numel());
-    (
-        name.to_owned(),
-        dtype,
-        tensor.size().iter().map(|&n| n as usize).collect(),
-        data,
-    )
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::other("the path names no file"))?
+        .to_string_lossy();
+    let part = folder.join(format!(".{name}.{}.part", std::process::id()));
+    let written = (|| {
+        let mut file = File::create(&part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&part, path)?;
+        File::open(folder)?.sync_all()
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    written
 }
 
-fn io(path: &Path, source: std::io::Error) -> FileError {
-    FileError::Io {
-        path: path.display().to_string(),
-        source,
+fn bytes_of(tensor: &Tensor) -> Vec<u8> {
+    let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
+    let n_items = tensor.numel();
+    let mut bytes = vec![0; n_items * tensor.kind().elt_size_in_bytes()];
+    tensor.copy_data_u8(&mut bytes, n_items);
+    bytes
+}
+
+fn kind_of(dtype: Dtype) -> Option<Kind> {
+    Some(match dtype {
+        Dtype::F32 => Kind::Float,
+        Dtype::F64 => Kind::Double,
+        Dtype::F16 => Kind::Half,
+        Dtype::BF16 => Kind::BFloat16,
+        Dtype::I64 => Kind::Int64,
+        Dtype::I32 => Kind::Int,
+        Dtype::U8 => Kind::Uint8,
+        _ => return None,
+    })
+}
+
+fn dtype_of(kind: Kind) -> Option<Dtype> {
+    Some(match kind {
+        Kind::Float => Dtype::F32,
+        Kind::Double => Dtype::F64,
+        Kind::Half => Dtype::F16,
+        Kind::BFloat16 => Dtype::BF16,
+        Kind::Int64 => Dtype::I64,
+        Kind::Int => Dtype::I32,
+        Kind::Uint8 => Dtype::U8,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::tempdir;
+
+    use super::*;
+
+    fn numbers() -> Tensor {
+        Tensor::from_slice(&[0.5_f32, -1.25, 3.0, 6.0, 7.0, 8.0]).view([2, 3])
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempdir().expect("a folder");
+        let path = folder.path().join("model.safetensors");
+        let tensors = [
+            ("transposed".to_owned(), numbers().tr()),
+            ("count".to_owned(), Tensor::from_slice(&[1_i64 << 40])),
+            ("scalar".to_owned(), Tensor::from(0.1_f64)),
+        ];
+        let metadata = HashMap::from([("source".to_owned(), "here".to_owned())]);
+        for _ in 0..2 {
+            write(&path, &tensors, &metadata).expect("it is written");
+        }
+        let file = read(&path).expect("it is read");
+        assert_eq!(file.metadata, metadata);
+        assert_eq!(file.tensors.len(), tensors.len());
+        for (name, tensor) in &tensors {
+            assert_eq!(file.tensors[name].kind(), tensor.kind(), "{name}");
+            assert_eq!(file.tensors[name], *tensor, "{name}");
+        }
+        let left: Vec<_> = fs::read_dir(folder.path()).expect("a folder").collect();
+        assert_eq!(left.len(), 1, "the partial file is gone");
+    }
+
+    #[test]
+    fn reduced_precision_is_widened() {
+        let folder = tempdir().expect("a folder");
+        let path = folder.path().join("model.safetensors");
+        let tensors = [
+            ("f16".to_owned(), numbers().to_kind(Kind::Half)),
+            ("bf16".to_owned(), numbers().to_kind(Kind::BFloat16)),
+        ];
+        write(&path, &tensors, &HashMap::new()).expect("it is written");
+        let file = read(&path).expect("it is read");
+        for tensor in file.tensors.values() {
+            assert_eq!(tensor.kind(), Kind::Float);
+            assert_eq!(*tensor, numbers());
+        }
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        let folder = tempdir().expect("a folder");
+        let path = folder.path().join("model.safetensors");
+        assert!(matches!(read(&path), Err(WeightsError::Read(..))));
+        fs::write(&path, b"\x80\x02\x8a\x0alooks like a pickle").expect("it is written");
+        let error = read(&path).err().expect("it is refused");
+        assert!(
+            error
+                .to_string()
+                .ends_with("model.safetensors is not a safetensors file")
+        );
+        let tensors = [("flags".to_owned(), numbers().gt(1.0))];
+        let error = write(&path, &tensors, &HashMap::new()).expect_err("it is refused");
+        assert!(error.to_string().contains("flags"), "{error}");
     }
 }

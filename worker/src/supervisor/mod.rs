@@ -1,208 +1,191 @@
-//! The daemon: claims leases, keeps them alive, and sees each job through.
+//! The supervisor: claims jobs, has trainers run them, and delivers what comes of them.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | `slot` | claims one job after another for one trainer |
+//! | `attempt` | sees a job through the trainer, to whatever end |
+//! | `delivery` | sends the results, while the slot goes on with the next job |
+//! | `leases`, `heartbeat` | which leases are held, until when, and what the server orders |
+//! | `child`, `obituary`, `stall` | the trainer process: its life, its death, its silence |
+//! | `files`, `checkpoints`, `outbox` | what goes down to a job and up from it |
 
+mod attempt;
+mod checkpoints;
 mod child;
-mod held;
-mod home;
-mod job;
-mod reporter;
+mod delivery;
+mod files;
+mod heartbeat;
+mod leases;
+mod obituary;
+mod outbox;
+mod persist;
+mod slot;
 mod stall;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use cultivar_client::{ArtifactCache, Backoff, Client};
+use anyhow::Context as _;
+use cultivar_client::{ArtifactCache, Client};
 use cultivar_spec::BootId;
-use cultivar_spec::wire::{Claim, DeviceInfo, Lease, WorkerIdentity};
+use cultivar_spec::wire::{DeviceInfo, WorkerIdentity};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
-use crate::args::RunOptions;
-use child::Trainer;
-use held::Held;
-use home::Home;
+use crate::home::{self, Home};
+use crate::options::RunOptions;
+use child::TrainerCommand;
+use leases::Leases;
 
-/// How long a claim may hang while the queue is empty.
-const CLAIM_WAIT_S: f64 = 20.0;
+/// From the first signal to the end, whatever is left: trainers store a checkpoint and it is uploaded.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(40);
 
-/// What every part of the daemon shares.
-#[derive(Debug)]
-struct Worker {
+/// What all parts of the supervisor share.
+struct Shared {
     client: Client,
-    identity: WorkerIdentity,
-    home: Home,
     artifacts: ArtifactCache,
-    held: Held,
-    /// Turns true when the daemon was told to go.
-    leaving: watch::Receiver<bool>,
-}
-
-/// Runs until told to stop.
-pub fn run(options: RunOptions) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(serve(options))
-}
-
-async fn serve(options: RunOptions) -> anyhow::Result<()> {
-    let token = token(&options)?;
-    let home = Home::open(options.home.as_deref())?;
-    let (leave, leaving) = watch::channel(false);
-    listen_for_signals(leave)?;
-
-    // The first trainer says what this machine computes with.
-    let first = Trainer::start()
-        .await
-        .context("the trainer does not start")?;
-    let identity = WorkerIdentity {
-        id: home.worker_id()?,
-        boot: BootId::new(),
-        name: options.name.clone().unwrap_or_else(host_name),
-        device: first.device().clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    describe(&identity, &options);
-    let client = Client::new(&options.url, token)?;
-    let worker = Arc::new(Worker {
-        artifacts: ArtifactCache::new(client.clone(), home.artifacts()),
-        client,
-        identity,
-        home,
-        held: Held::default(),
-        leaving,
-    });
-
-    let heartbeats = tokio::spawn(held::heartbeats(Arc::clone(&worker)));
-    let mut slots = tokio::task::JoinSet::new();
-    let mut trainer = Some(first);
-    for slot in 0..options.slots {
-        slots.spawn(run_slot(
-            Arc::clone(&worker),
-            slot,
-            trainer.take(),
-            options.once,
-        ));
-    }
-    while let Some(ended) = slots.join_next().await {
-        ended.context("a slot panicked")??;
-    }
-    heartbeats.abort();
-    tracing::info!("the worker is done");
-    Ok(())
-}
-
-/// Claims and runs one job after another.
-async fn run_slot(
-    worker: Arc<Worker>,
-    slot: u32,
-    mut trainer: Option<Trainer>,
+    home: Home,
+    leases: Arc<Leases>,
+    boot: BootId,
+    name: String,
+    /// Known once a trainer has started.
+    device: OnceLock<DeviceInfo>,
+    trainer: TrainerCommand,
+    min_stall: Duration,
     once: bool,
-) -> anyhow::Result<()> {
-    let mut leaving = worker.leaving.clone();
-    let mut backoff = Backoff::new(Duration::from_secs(10));
-    let mut request = uuid::Uuid::new_v4();
-    while !*leaving.borrow() {
-        let claim = Claim {
-            worker: worker.identity.clone(),
-            request,
-            max: 1,
-            wait_s: if once { 0.0 } else { CLAIM_WAIT_S },
-        };
-        let reply = tokio::select! {
-            reply = worker.client.claim(&claim) => reply,
-            () = told_to_leave(&mut leaving) => break,
-        };
-        match reply {
-            Ok(reply) => {
-                // Only an answered claim is over: a lost answer is asked for again under the same name.
-                request = uuid::Uuid::new_v4();
-                backoff.reset();
-                worker.held.set_timing(reply.lease_s, reply.heartbeat_s);
-                if reply.leases.is_empty() && once {
-                    return Ok(());
-                }
-                for lease in reply.leases {
-                    run_lease(&worker, slot, &mut trainer, lease).await;
-                }
-            }
-            Err(error) if error.is_transient() => {
-                let wait = backoff.next(&mut rand::rng());
-                tracing::warn!(
-                    "no claim: {error}; trying again in {:.1} s",
-                    wait.as_secs_f64()
-                );
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = told_to_leave(&mut leaving) => {}
-                }
-            }
-            Err(error) => bail!("the server refuses this worker: {error}"),
+    /// Set by the first signal, or by a slot that cannot go on.
+    stopping: CancellationToken,
+}
+
+impl Shared {
+    fn identity(&self) -> WorkerIdentity {
+        WorkerIdentity {
+            id: self.home.id,
+            boot: self.boot,
+            name: self.name.clone(),
+            device: self.device.get().cloned().unwrap_or_default(),
+            version: env!("CARGO_PKG_VERSION").into(),
         }
     }
-    Ok(())
 }
 
-async fn run_lease(worker: &Arc<Worker>, slot: u32, trainer: &mut Option<Trainer>, lease: Lease) {
-    let (id, trial) = (lease.id, lease.trial);
-    tracing::info!(slot, %trial, lease = %id, "job starts");
-    let outcome = job::run(worker, trainer, lease).await;
-    worker.held.release(id);
-    tracing::info!(slot, %trial, lease = %id, outcome = outcome.name(), "job ends");
+/// Runs the daemon until it is told to stop, or with `once` until the queue is empty.
+///
+/// # Errors
+/// The folder or the server cannot be used, or trainers do not start.
+pub fn main(options: RunOptions) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        // The cores belong to the trainers.
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let done = runtime.block_on(run(options));
+    // Whatever is still blocked on a disk must not keep the process.
+    runtime.shutdown_background();
+    done
 }
 
-/// Waits until the daemon was told to go.
-async fn told_to_leave(leaving: &mut watch::Receiver<bool>) {
-    // An error means that nobody is left who could tell.
-    let _ = leaving.wait_for(|leaving| *leaving).await;
+async fn run(options: RunOptions) -> anyhow::Result<()> {
+    let cultivar_home = match &options.home {
+        Some(home) => home.clone(),
+        None => home::default()?,
+    };
+    // Every wait for the server has its own end, told by the lease; the client need not have one.
+    let client = Client::new(&options.url, options.token()?)?.with_patience(Duration::ZERO);
+    let home = Home::open(&cultivar_home)?;
+    let stopping = CancellationToken::new();
+    let shared = Arc::new(Shared {
+        artifacts: ArtifactCache::new(client.clone(), home.artifacts()),
+        client,
+        leases: Arc::new(Leases::default()),
+        boot: BootId::new(),
+        name: options.name.clone().unwrap_or_else(host_name),
+        device: OnceLock::new(),
+        trainer: TrainerCommand::new(&options.trainer_command)?,
+        min_stall: options.min_stall,
+        once: options.once,
+        stopping: stopping.clone(),
+        home,
+    });
+    listen_for_signals(stopping.clone())?;
+    tracing::info!(
+        worker = %shared.home.id,
+        name = shared.name,
+        server = shared.client.url(),
+        slots = options.slots,
+        "worker starts"
+    );
+
+    let heartbeat = tokio::spawn(heartbeat::run(shared.clone()));
+    let mut slots = JoinSet::new();
+    for _ in 0..options.slots.get() {
+        slots.spawn(slot::run(shared.clone()));
+    }
+    let done = until_done(&mut slots, &stopping).await;
+    heartbeat.abort();
+    tracing::info!("worker ends");
+    done
 }
 
-/// SIGTERM and SIGINT ask for a graceful end; a second one is not asked twice.
-fn listen_for_signals(leave: watch::Sender<bool>) -> anyhow::Result<()> {
+/// Waits for every slot. One that fails stops the others, and its error is the worker's.
+async fn until_done(
+    slots: &mut JoinSet<anyhow::Result<()>>,
+    stopping: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut first_error = Ok(());
+    let late = async {
+        stopping.cancelled().await;
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
+    };
+    tokio::pin!(late);
+    loop {
+        tokio::select! {
+            ended = slots.join_next() => match ended {
+                None => return first_error,
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(error))) => {
+                    stopping.cancel();
+                    first_error = first_error.and(Err(error));
+                }
+                Some(Err(panic)) => {
+                    stopping.cancel();
+                    first_error = first_error.and(Err(panic.into()));
+                }
+            },
+            () = &mut late => {
+                tracing::warn!("gave up on what is not delivered after {} s", SHUTDOWN_GRACE.as_secs());
+                return first_error;
+            }
+        }
+    }
+}
+
+/// The first SIGTERM or SIGINT asks to stop; the second ends the process where it stands.
+fn listen_for_signals(stopping: CancellationToken) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
-        for told_before in [false, true] {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+        for n in 1.. {
+            let number = tokio::select! {
+                _ = terminate.recv() => SignalKind::terminate(),
+                _ = interrupt.recv() => SignalKind::interrupt(),
+            };
+            if n > 1 {
+                std::process::exit(128 + number.as_raw_value());
             }
-            if told_before {
-                std::process::exit(130);
-            }
-            tracing::info!("told to stop: checkpointing and giving back what runs");
-            leave.send_replace(true);
+            tracing::info!("stopping: handing back what runs; a second signal ends at once");
+            stopping.cancel();
         }
     });
     Ok(())
-}
-
-fn token(options: &RunOptions) -> anyhow::Result<String> {
-    if let Some(token) = &options.token {
-        return Ok(token.clone());
-    }
-    let Some(path) = &options.token_file else {
-        bail!(
-            "no token: set CULTIVAR_TOKEN, or CULTIVAR_TOKEN_FILE to a file that holds it (cultivar token create --scope worker makes one)"
-        );
-    };
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("the token file {}", path.display()))?;
-    Ok(text.trim().to_owned())
 }
 
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if name.trim().is_empty() {
-        "worker".into()
-    } else {
-        name.trim().to_owned()
+    match name.trim() {
+        "" => "worker".to_owned(),
+        name => name.to_owned(),
     }
-}
-
-fn describe(identity: &WorkerIdentity, options: &RunOptions) {
-    let DeviceInfo {
-        name, n_threads, ..
-    } = &identity.device;
-    tracing::info!(worker = %identity.id, device = %name, n_threads, slots = options.slots, "worker {} pulls from {}", identity.name, options.url);
 }

@@ -1,21 +1,16 @@
-//! Crop, flip and antialiased resize as two batched matrix products.
-//!
-//! A separable resize is a weighted sum along the rows and one along the columns. The weights of
-//! all images of a batch make two tensors `[N, out, in]`, and multiplying by them crops, flips and
-//! resamples every image at once, whatever its own size and crop. Weights follow Pillow: the filter's
-//! support grows with the scale when shrinking, and rows are normalised. Pillow rounds to 8 bits
-//! between the two passes; this does not.
+//! What the network sees of each image: crops and flips, before any pixel is touched.
 
-use cultivar_spec::trial::{Crop, Flip, Interpolation};
+use cultivar_spec::trial::{Crop, Flip};
 use rand::Rng;
-use tch::{Device, Kind, Tensor};
 
-use crate::data::PixelBatch;
-use crate::rng::{Stream, stream};
+use crate::rng::{StepRng, Stream};
 
-/// What a network sees of one image. All in source pixels, rows first.
+/// Draws of a random crop before the fallback, as in torchvision and timm.
+const TRIES: usize = 10;
+
+/// What a network sees of one image, in source pixels. Pairs are (rows, columns).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct View {
+pub struct View {
     /// Upper left corner; fractional for an evaluation crop.
     pub start: [f64; 2],
     pub size: [f64; 2],
@@ -26,60 +21,63 @@ pub(crate) struct View {
     pub flip: [bool; 2],
 }
 
-/// Resize to `round(resolution / crop_pct)` along the short side, then the centre crop, as one view.
-pub(crate) fn evaluation_views(sizes: &[(u32, u32)], resolution: u32, crop_pct: f64) -> Vec<View> {
-    let resolution = f64::from(resolution);
-    let short_to = (resolution / crop_pct).floor();
+/// The evaluation crop as timm makes it, as one view: short side to `floor(resolution / crop_pct)`,
+/// then the central square.
+///
+/// `sizes`: (height, width) of each image in pixels.
+pub fn evaluation_views(sizes: &[(u32, u32)], resolution: u32, crop_pct: f64) -> Vec<View> {
+    let side = f64::from(resolution);
+    let short_to = (side / crop_pct).floor();
     let view = |&(height, width): &(u32, u32)| {
-        let sides = [f64::from(height), f64::from(width)];
-        let short = sides[0].min(sides[1]);
-        let resized = sides.map(|side| (side * short_to / short).floor());
-        let axis = |idx: usize| {
-            let scale = sides[idx] / resized[idx];
-            let offset = ((resized[idx] - resolution) / 2.0).round();
-            (offset * scale, resolution * scale)
-        };
-        let (rows, columns) = (axis(0), axis(1));
+        let source = [f64::from(height), f64::from(width)];
+        let short = source[0].min(source[1]);
+        let resized = source.map(|length| (length * short_to / short).floor());
+        let scale = [source[0] / resized[0], source[1] / resized[1]];
+        let offset = resized.map(|length| ((length - side) / 2.0).round_ties_even());
+        // The resize comes before the crop, so it reads beyond the crop, up to the image's edges.
         View {
-            start: [rows.0, columns.0],
-            size: [rows.1, columns.1],
+            start: [offset[0] * scale[0], offset[1] * scale[1]],
+            size: scale.map(|scale| side * scale),
             low: [0.0; 2],
-            high: sides,
+            high: source,
             flip: [false; 2],
         }
     };
     sizes.iter().map(view).collect()
 }
 
-/// A training crop and flip for each image, drawn from (seed, step).
-pub(crate) fn training_views(
+/// A training crop and flip for each image.
+///
+/// `sizes`: (height, width) of each image in pixels. `resolution` and `crop_pct` describe the crop
+/// where it is the evaluation's.
+pub fn training_views(
     sizes: &[(u32, u32)],
     crop: &Crop,
     flip: &Flip,
     resolution: u32,
     crop_pct: f64,
-    (seed, step): (u64, u64),
+    step: &StepRng,
 ) -> Vec<View> {
-    let mut crop_rng = stream(seed, step, Stream::Crop);
-    let mut flip_rng = stream(seed, step, Stream::Flip);
     let mut views = match crop {
         Crop::Center {} => evaluation_views(sizes, resolution, crop_pct),
-        Crop::RandomResized { scale, ratio } => sizes
-            .iter()
-            .map(|&size| random_resized(size, *scale, *ratio, &mut crop_rng))
-            .collect(),
+        Crop::RandomResized { scale, ratio } => {
+            let mut rng = step.stream(Stream::Crop);
+            sizes
+                .iter()
+                .map(|&size| random_resized(size, *scale, *ratio, &mut rng))
+                .collect()
+        }
     };
+    let mut rng = step.stream(Stream::Flip);
     for view in &mut views {
-        view.flip = [
-            flip_rng.random_bool(flip.vertical),
-            flip_rng.random_bool(flip.horizontal),
-        ];
+        view.flip = [flip.vertical, flip.horizontal].map(|prob| rng.random_bool(prob));
     }
     views
 }
 
-/// torchvision's rule: ten tries at a random area and aspect ratio, then the largest central crop
-/// with an admissible ratio.
+/// Szegedy et al. 2015, <https://arxiv.org/abs/1409.4842>, by the rule of torchvision's and timm's
+/// `RandomResizedCrop`: ten tries at a random area and a log-uniform aspect ratio, then the largest
+/// central crop whose ratio is admissible.
 fn random_resized(
     (height, width): (u32, u32),
     scale: [f64; 2],
@@ -87,119 +85,98 @@ fn random_resized(
     rng: &mut impl Rng,
 ) -> View {
     let (h, w) = (f64::from(height), f64::from(width));
-    for _ in 0..10 {
+    for _ in 0..TRIES {
         let area = h * w * rng.random_range(scale[0]..=scale[1]);
         let aspect = rng.random_range(ratio[0].ln()..=ratio[1].ln()).exp();
-        let crop_w = (area * aspect).sqrt().round();
-        let crop_h = (area / aspect).sqrt().round();
-        if crop_w >= 1.0 && crop_h >= 1.0 && crop_w <= w && crop_h <= h {
-            let top = f64::from(rng.random_range(0..=height - crop_h as u32));
-            let left = f64::from(rng.random_range(0..=width - crop_w as u32));
-            return crop_view(top, left, crop_h, crop_w);
+        let crop_w = (area * aspect).sqrt().round_ties_even();
+        let crop_h = (area / aspect).sqrt().round_ties_even();
+        if (1.0..=w).contains(&crop_w) && (1.0..=h).contains(&crop_h) {
+            let top = rng.random_range(0..=height - crop_h as u32);
+            let left = rng.random_range(0..=width - crop_w as u32);
+            return cropped([top.into(), left.into()], [crop_h, crop_w]);
         }
     }
     let aspect = (w / h).clamp(ratio[0], ratio[1]);
-    let crop_w = w.min((h * aspect).round());
-    let crop_h = h.min((w / aspect).round());
-    crop_view(
-        ((h - crop_h) / 2.0).floor(),
-        ((w - crop_w) / 2.0).floor(),
-        crop_h,
-        crop_w,
-    )
+    let crop_w = (h * aspect).round_ties_even().min(w).max(1.0);
+    let crop_h = (w / aspect).round_ties_even().min(h).max(1.0);
+    let corner = [h - crop_h, w - crop_w].map(|slack| (slack / 2.0).floor());
+    cropped(corner, [crop_h, crop_w])
 }
 
-/// A crop comes before the resize, so nothing beyond it is read.
-fn crop_view(top: f64, left: f64, height: f64, width: f64) -> View {
+/// A crop that comes before the resize, so nothing beyond it is read.
+fn cropped(start: [f64; 2], size: [f64; 2]) -> View {
     View {
-        start: [top, left],
-        size: [height, width],
-        low: [top, left],
-        high: [top + height, left + width],
+        start,
+        size,
+        low: start,
+        high: [start[0] + size[0], start[1] + size[1]],
         flip: [false; 2],
     }
 }
 
-/// Resamples each image's view to `resolution` and normalises.
-///
-/// `batch.pixels: [N, H, W, 3]` u8. Returns `[N, 3, resolution, resolution]` f32, channels-last,
-/// `(pixel / 255 - mean) / std`.
-pub(crate) fn render(
-    batch: &PixelBatch,
-    views: &[View],
-    resolution: u32,
-    interpolation: Interpolation,
-    mean: [f64; 3],
-    std: [f64; 3],
-) -> Tensor {
-    let (n, height, width, _) = batch.pixels.size4().expect("pixels are [N, H, W, 3]");
-    let out = i64::from(resolution);
-    let device = batch.pixels.device();
-    let rows = resampling_weights(views, 0, height, out, interpolation, device);
-    let columns = resampling_weights(views, 1, width, out, interpolation, device);
-    // Columns first, so that the rows' product leaves channels last in memory.
-    let pixels = batch
-        .pixels
-        .permute([0, 2, 1, 3])
-        .to_kind(Kind::Float)
-        .contiguous();
-    let narrowed = columns
-        .bmm(&pixels.view([n, width, height * 3]))
-        .view([n, out, height, 3]);
-    let narrowed = narrowed
-        .permute([0, 2, 1, 3])
-        .contiguous()
-        .view([n, height, out * 3]);
-    let resized = rows.bmm(&narrowed).view([n, out, out, 3]);
-    let channel =
-        |values: [f64; 3]| Tensor::from_slice(&values.map(|v| v as f32)).to_device(device);
-    let factor = channel(std.map(|std| 1.0 / (255.0 * std)));
-    let offset = channel([0, 1, 2].map(|idx| -mean[idx] / std[idx]));
-    (resized * factor + offset).permute([0, 3, 1, 2])
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-/// `[N, n_out, n_in]` f32: how much of each input row (axis 0) or column (axis 1) each output one holds.
-fn resampling_weights(
-    views: &[View],
-    axis: usize,
-    n_in: i64,
-    n_out: i64,
-    interpolation: Interpolation,
-    device: Device,
-) -> Tensor {
-    let column = |of: &dyn Fn(&View) -> f64| {
-        let values: Vec<f32> = views.iter().map(|view| of(view) as f32).collect();
-        Tensor::from_slice(&values)
-            .to_device(device)
-            .view([-1, 1, 1])
-    };
-    let scale = column(&|view| view.size[axis] / n_out as f64);
-    let start = column(&|view| view.start[axis]);
-    let low = column(&|view| view.low[axis]);
-    let high = column(&|view| view.high[axis]);
-    let flipped = column(&|view| f64::from(u8::from(view.flip[axis])));
+    use super::*;
 
-    let outputs = Tensor::arange(n_out, (Kind::Float, device)).view([1, -1, 1]);
-    // A flip reads the outputs from the other end.
-    let outputs = &outputs + &flipped * ((n_out - 1) as f64 - &outputs * 2.0);
-    let inputs = Tensor::arange(n_in, (Kind::Float, device)).view([1, 1, -1]);
-    let center = start + (outputs + 0.5) * &scale;
-    let distance = (&inputs + 0.5 - center) / scale.clamp_min(1.0);
-    let readable = inputs.ge_tensor(&low).logical_and(&inputs.lt_tensor(&high));
-    let weights = filter(&distance.abs(), interpolation) * readable.to_kind(Kind::Float);
-    let total = weights.sum_dim_intlist([2_i64].as_slice(), true, Kind::Float);
-    weights / total
-}
+    fn step(seed: u64) -> StepRng {
+        StepRng { seed, step: 3 }
+    }
 
-/// The filter at distance `x >= 0`: a triangle, or Keys' cubic with a = -0.5 (1981), as Pillow has it.
-fn filter(x: &Tensor, interpolation: Interpolation) -> Tensor {
-    match interpolation {
-        Interpolation::Bilinear => (-x + 1.0).clamp_min(0.0),
-        Interpolation::Bicubic => {
-            let near: Tensor = (1.5 * x - 2.5) * x * x + 1.0;
-            let far: Tensor = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0;
-            let far = far.where_self(&x.lt(2.0), &x.zeros_like());
-            near.where_self(&x.lt(1.0), &far)
+    proptest! {
+        #[test]
+        fn a_random_crop_lies_inside_with_the_area_and_ratio_asked_for(
+            seed in 0_u64..100_000, height in 8_u32..400, width in 8_u32..400,
+            low in 0.05_f64..1.0, narrow in 0.5_f64..1.0,
+        ) {
+            let crop = Crop::RandomResized { scale: [low, 1.0], ratio: [narrow, 1.0 / narrow] };
+            let flip = Flip { horizontal: 0.5, vertical: 0.0 };
+            let view = training_views(&[(height, width)], &crop, &flip, 96, 1.0, &step(seed))[0];
+            let sides = [f64::from(height), f64::from(width)];
+            for axis in 0..2 {
+                prop_assert!(view.low[axis] >= 0.0 && view.high[axis] <= sides[axis]);
+                prop_assert!(view.size[axis] >= 1.0);
+                prop_assert_eq!(view.start[axis].fract(), 0.0);
+            }
+            // Rounding moves each side by half a pixel at most.
+            let area = (view.size[0] + 0.5) * (view.size[1] + 0.5);
+            let fallback = view.size[0] == sides[0] || view.size[1] == sides[1];
+            prop_assert!(fallback || area >= low * sides[0] * sides[1]);
+            let widest = (view.size[1] - 0.5) / (view.size[0] + 0.5);
+            let narrowest = (view.size[1] + 0.5) / (view.size[0] - 0.5);
+            prop_assert!(widest <= 1.0 / narrow + 1e-9 && narrowest >= narrow - 1e-9);
         }
+    }
+
+    #[test]
+    fn an_evaluation_crop_is_central() {
+        // 224 / 0.875 = 256: the short side of 128 doubles, so 16 of its 128 pixels are cut.
+        let view = evaluation_views(&[(128, 256)], 224, 0.875)[0];
+        assert_eq!(view.start, [8.0, 72.0]);
+        assert_eq!(view.size, [112.0, 112.0]);
+        assert_eq!((view.low, view.high), ([0.0; 2], [128.0, 256.0]));
+    }
+
+    #[test]
+    fn flips_keep_their_probability_and_leave_crops_alone() {
+        let sizes = [(32, 32); 1000];
+        let views = |horizontal| {
+            let flip = Flip {
+                horizontal,
+                vertical: 0.0,
+            };
+            let crop = Crop::RandomResized {
+                scale: [0.5, 1.0],
+                ratio: [1.0, 1.0],
+            };
+            training_views(&sizes, &crop, &flip, 32, 1.0, &step(1))
+        };
+        let some = views(0.3);
+        let n_flipped = some.iter().filter(|view| view.flip[1]).count();
+        assert!((250..350).contains(&n_flipped), "{n_flipped} of 1000");
+        let none = views(0.0);
+        assert!(none.iter().all(|view| view.flip == [false, false]));
+        assert!(some.iter().zip(&none).all(|(a, b)| a.start == b.start));
     }
 }

@@ -1,192 +1,206 @@
-//! The decoded cache: every image of a dataset version as uint8 RGB, in one memory-mapped file.
+//! The decoded cache: every image of a dataset version as 8-bit RGB, in one memory-mapped file.
 //!
-//! Layout: magic, number of images, for each image its offset, height and width, the SHA-256 of all
-//! that, then the pixels, rows first, channels last. A file that is cut short or whose head does not
-//! match its checksum is built again. A lock makes trainers of one machine build it once.
+//! It is built once per machine, under a lock, written beside its name and renamed into place. A file
+//! that is cut short or whose head or pixels do not match their checksums is built again.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::collections::HashSet;
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
+use bytes::Bytes;
 use cultivar_dataset::decode::{decode_rgb, resize};
 use cultivar_dataset::parquet::read_images;
 use cultivar_spec::Sha256Digest;
 use cultivar_spec::trial::Interpolation;
+use image::RgbImage;
 use memmap2::Mmap;
 use rayon::prelude::*;
-use rustix::fs::{FlockOperation, flock};
 
-use super::DataError;
+use super::format::{Head, Place};
+use super::{DataError, Watch, checksum, lock};
 
-const MAGIC: &[u8; 8] = b"CVPIXEL1";
-const ENTRY_BYTES: usize = 16;
+/// Slack of the cached short side over the largest crop that is resampled from it.
+const SLACK: f64 = 1.33;
 /// Images decoded between two writes.
-const CHUNK: usize = 256;
+const CHUNK: usize = 128;
 
 /// What a cache file is a function of.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CacheKey {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheKey {
+    /// The dataset version.
     pub version: Sha256Digest,
-    /// Larger images are shrunk to this short side, aspect kept; smaller ones stay as they are.
+    /// Larger images are shrunk to this short side in pixels, aspect kept, antialiased (bicubic); smaller ones
+    /// stay as they are, since every crop is resampled anyway.
     pub short_side: u32,
 }
 
 impl CacheKey {
-    /// The short side that leaves a third of slack over the larger resolution.
+    /// The cache for crops of at most `resolution` pixels a side.
     pub fn for_resolution(version: Sha256Digest, resolution: u32) -> Self {
         Self {
             version,
-            short_side: (f64::from(resolution) * 1.33).ceil() as u32,
+            short_side: (f64::from(resolution) * SLACK).ceil() as u32,
         }
     }
 
-    fn path(&self, folder: &Path) -> PathBuf {
-        folder
-            .join("pixels")
-            .join(format!("{}-{}.bin", self.version, self.short_side))
+    /// Where its file lies below the cache folder.
+    pub fn path(&self, cache_dir: &Path) -> PathBuf {
+        let name = format!("{}-keep-aspect-{}.pixels", self.version, self.short_side);
+        cache_dir.join("pixels").join(name)
     }
 }
 
-/// Where an image lies in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub offset: u64,
-    pub height: u32,
-    pub width: u32,
-}
-
-/// An open cache file.
+/// An open cache file, whole and checked.
 #[derive(Debug)]
-pub(crate) struct Cache {
-    pub map: Mmap,
-    pub places: Vec<Place>,
+pub struct Cache {
+    map: Mmap,
+    places: Vec<Place>,
 }
 
 impl Cache {
-    /// Opens the cache of `key` below `folder`, building it from the Parquet `files` if need be.
-    /// `progress` hears how many of the images are decoded.
+    /// Opens the cache of `key` below `cache_dir`, building it from the Parquet `files` if need be.
+    /// `watch` hears how many images are decoded.
     ///
     /// # Errors
-    /// An image cannot be decoded, the files do not hold `n_images`, or the disk fails.
+    /// An image cannot be decoded, the files do not hold `n_images`, the disk fails, or `watch`
+    /// gives up.
     pub fn open(
         key: CacheKey,
-        folder: &Path,
+        cache_dir: &Path,
         files: &[PathBuf],
         n_images: usize,
-        progress: &mut dyn FnMut(usize),
+        watch: &mut Watch<'_>,
     ) -> Result<Self, DataError> {
-        let path = key.path(folder);
-        let parent = path.parent().expect("a cache lies in a folder");
-        std::fs::create_dir_all(parent).map_err(|e| DataError::io(parent, e))?;
-        let _lock = lock(&path.with_extension("lock"))?;
+        let path = key.path(cache_dir);
+        if let Some(cache) = Self::read(&path, n_images)? {
+            return Ok(cache);
+        }
+        let folder = path.parent().expect("a cache lies in a folder");
+        fs::create_dir_all(folder).map_err(|e| DataError::io(folder, e))?;
+        let _lock = lock(&path.with_extension("lock"), watch)?;
+        // Whoever held the lock may have built it.
         if let Some(cache) = Self::read(&path, n_images)? {
             return Ok(cache);
         }
         let part = path.with_extension("part");
-        build(&part, key, files, n_images, progress)?;
-        std::fs::rename(&part, &path).map_err(|e| DataError::io(&path, e))?;
-        Self::read(&path, n_images)?.ok_or(DataError::Count {
-            listed: n_images,
-            found: 0,
+        build(&part, key.short_side, files, n_images, watch)?;
+        fs::rename(&part, &path)
+            .and_then(|()| File::open(folder)?.sync_all())
+            .map_err(|e| DataError::io(&path, e))?;
+        Self::read(&path, n_images)?.ok_or_else(|| {
+            let damaged = io::Error::other("the file is damaged right after it was written");
+            DataError::io(&path, damaged)
         })
     }
 
     /// The file, if it is there and whole.
     fn read(path: &Path, n_images: usize) -> Result<Option<Self>, DataError> {
-        let mut file = match File::open(path) {
+        let failed = |source| DataError::io(path, source);
+        let file = match File::open(path) {
             Ok(file) => file,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(DataError::io(path, e)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(failed(e)),
         };
-        let mut head = vec![0; head_bytes(n_images)];
-        if file.read_exact(&mut head).is_err() || !head.starts_with(MAGIC) {
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.len() < Head::n_bytes(n_images) as u64 {
             return Ok(None);
         }
-        let (body, checksum) = head.split_at(head.len() - 32);
-        if Sha256Digest::of(body).0 != checksum || body[8..16] != (n_images as u64).to_le_bytes() {
+        // SAFETY: a finished cache file is never written to, only replaced by a rename.
+        let map = unsafe { Mmap::map(&file) }.map_err(failed)?;
+        let Some(head) = Head::read(&map, n_images) else {
+            return Ok(None);
+        };
+        let pixels = &map[Head::n_bytes(n_images)..];
+        if pixels.len() as u64 != head.pixel_bytes() || !is_intact(&metadata, pixels, &head) {
+            tracing::warn!("{} is damaged: it is built again", path.display());
             return Ok(None);
         }
-        let places: Vec<Place> = body[16..]
-            .chunks_exact(ENTRY_BYTES)
-            .map(Place::read)
-            .collect();
-        let end = places
-            .last()
-            .map_or(0, |place| place.offset + place.n_bytes());
-        if file.metadata().map_err(|e| DataError::io(path, e))?.len() != end {
-            return Ok(None);
-        }
-        // SAFETY: a finished cache is never written again, only replaced by a rename.
-        let map = unsafe { Mmap::map(&file) }.map_err(|e| DataError::io(path, e))?;
-        Ok(Some(Self { map, places }))
+        Ok(Some(Self {
+            places: head.places,
+            map,
+        }))
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Height and width of an image in pixels.
+    pub fn size(&self, idx: usize) -> (u32, u32) {
+        (self.places[idx].height, self.places[idx].width)
+    }
+
+    /// The pixels of an image: `[height, width, 3]`, row-major.
+    pub fn image(&self, idx: usize) -> &[u8] {
+        let place = self.places[idx];
+        &self.pixels()[place.offset as usize..][..place.n_bytes() as usize]
+    }
+
+    /// The pixels of all images, one after another.
+    pub(super) fn pixels(&self) -> &[u8] {
+        &self.map[Head::n_bytes(self.places.len())..]
+    }
+
+    pub(super) fn places(&self) -> &[Place] {
+        &self.places
     }
 }
 
-impl Place {
-    fn n_bytes(self) -> u64 {
-        u64::from(self.height) * u64::from(self.width) * 3
+/// Whether the pixels match their checksum. A file is read through once in the life of a process,
+/// for as long as its inode, length and time stay what they were.
+fn is_intact(metadata: &Metadata, pixels: &[u8], head: &Head) -> bool {
+    type FileId = (u64, u64, u64, i64, i64);
+    static CHECKED: LazyLock<Mutex<HashSet<FileId>>> = LazyLock::new(Mutex::default);
+    let checked = || CHECKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let id = (
+        metadata.dev(),
+        metadata.ino(),
+        metadata.len(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+    );
+    if checked().contains(&id) {
+        return true;
     }
-
-    fn read(bytes: &[u8]) -> Self {
-        let u32_at =
-            |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
-        let offset = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
-        Self {
-            offset,
-            height: u32_at(8),
-            width: u32_at(12),
-        }
+    let intact = checksum(pixels) == head.pixel_checksum;
+    if intact {
+        checked().insert(id);
     }
-
-    fn write(self, out: &mut Vec<u8>) {
-        out.extend(self.offset.to_le_bytes());
-        out.extend(self.height.to_le_bytes());
-        out.extend(self.width.to_le_bytes());
-    }
-}
-
-fn head_bytes(n_images: usize) -> usize {
-    16 + n_images * ENTRY_BYTES + 32
-}
-
-/// Takes the exclusive lock; it falls with the returned file.
-pub(crate) fn lock(path: &Path) -> Result<File, DataError> {
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(|e| DataError::io(path, e))?;
-    flock(&file, FlockOperation::LockExclusive).map_err(|e| DataError::io(path, e.into()))?;
-    Ok(file)
+    intact
 }
 
 fn build(
     part: &Path,
-    key: CacheKey,
+    short_side: u32,
     files: &[PathBuf],
     n_images: usize,
-    progress: &mut dyn FnMut(usize),
+    watch: &mut Watch<'_>,
 ) -> Result<(), DataError> {
-    let failed = |e| DataError::io(part, e);
-    let mut out = BufWriter::new(File::create(part).map_err(failed)?);
-    let mut offset = head_bytes(n_images) as u64;
-    out.seek(SeekFrom::Start(offset)).map_err(failed)?;
-    let mut places = Vec::with_capacity(n_images);
+    let failed = |source| DataError::io(part, source);
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(part)
+        .map_err(failed)?;
+    let mut out = BufWriter::new(file);
+    let head_bytes = Head::n_bytes(n_images);
+    out.seek(SeekFrom::Start(head_bytes as u64))
+        .map_err(failed)?;
 
-    let mut write_chunk = |chunk: &mut Vec<bytes::Bytes>| -> Result<(), DataError> {
-        let first_idx = places.len();
-        let decoded: Vec<_> = chunk
-            .par_iter()
-            .enumerate()
-            .map(|(idx, bytes)| {
-                let image = decode_rgb(bytes).map_err(|source| DataError::Decode {
-                    idx: first_idx + idx,
-                    source,
-                })?;
-                Ok(shrink(image, key.short_side))
-            })
-            .collect::<Result<_, DataError>>()?;
-        for image in decoded {
+    let mut places = Vec::with_capacity(n_images);
+    let mut offset = 0;
+    let mut flush = |chunk: &mut Vec<Bytes>| -> Result<usize, DataError> {
+        for image in decode(chunk, places.len(), short_side)? {
             out.write_all(image.as_raw()).map_err(failed)?;
             let place = Place {
                 offset,
@@ -197,53 +211,63 @@ fn build(
             places.push(place);
         }
         chunk.clear();
-        progress(places.len());
-        Ok(())
+        watch(places.len(), n_images)?;
+        Ok(places.len())
     };
     let mut chunk = Vec::with_capacity(CHUNK);
     for file in files {
         read_images(file, |_, bytes| {
             chunk.push(bytes);
             if chunk.len() == CHUNK {
-                write_chunk(&mut chunk)
-            } else {
-                Ok(())
+                flush(&mut chunk)?;
             }
+            Ok::<(), DataError>(())
         })?;
     }
-    write_chunk(&mut chunk)?;
-    if places.len() != n_images {
+    let found = flush(&mut chunk)?;
+    if found != n_images {
         return Err(DataError::Count {
             listed: n_images,
-            found: places.len(),
+            found,
         });
     }
 
-    let mut head = Vec::with_capacity(head_bytes(n_images));
-    head.extend(MAGIC);
-    head.extend((n_images as u64).to_le_bytes());
-    places.iter().for_each(|place| place.write(&mut head));
-    let checksum = Sha256Digest::of(&head);
-    head.extend(checksum.0);
-    out.seek(SeekFrom::Start(0)).map_err(failed)?;
-    out.write_all(&head).map_err(failed)?;
-    let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
+    let mut file = out.into_inner().map_err(|e| failed(e.into_error()))?;
+    // SAFETY: this process alone writes the file, under a lock, and not while the map lives.
+    let written = unsafe { Mmap::map(&file) }.map_err(failed)?;
+    let head = Head {
+        places,
+        pixel_checksum: checksum(&written[head_bytes..]),
+    };
+    drop(written);
+    file.seek(SeekFrom::Start(0)).map_err(failed)?;
+    file.write_all(&head.write()).map_err(failed)?;
     file.sync_all().map_err(failed)
 }
 
+/// Decodes and shrinks encoded images, the first of which is image `first_idx` of the dataset.
+fn decode(chunk: &[Bytes], first_idx: usize, short_side: u32) -> Result<Vec<RgbImage>, DataError> {
+    chunk
+        .par_iter()
+        .enumerate()
+        .map(|(idx, bytes)| match decode_rgb(bytes) {
+            Ok(image) => Ok(shrink(image, short_side)),
+            Err(source) => Err(DataError::Decode {
+                idx: first_idx + idx,
+                source,
+            }),
+        })
+        .collect()
+}
+
 /// To the given short side, if it is longer.
-fn shrink(image: image::RgbImage, short_side: u32) -> image::RgbImage {
-    let (width, height) = image.dimensions();
-    let short = width.min(height);
+fn shrink(image: RgbImage, short_side: u32) -> RgbImage {
+    let short = image.width().min(image.height());
     if short <= short_side {
         return image;
     }
-    let scaled =
-        |side: u32| (f64::from(side) * f64::from(short_side) / f64::from(short)).round() as u32;
-    resize(
-        &image,
-        scaled(width),
-        scaled(height),
-        Interpolation::Bicubic,
-    )
+    let scale = f64::from(short_side) / f64::from(short);
+    let [width, height] =
+        [image.width(), image.height()].map(|side| (f64::from(side) * scale).round() as u32);
+    resize(&image, width, height, Interpolation::Bicubic)
 }

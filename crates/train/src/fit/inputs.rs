@@ -1,27 +1,33 @@
-//! What the trained part of the network sees: augmented images, or cached features of a frozen backbone.
+//! What the trained part of the network sees: augmented images, or features of a frozen backbone.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::path::Path;
 
-use cultivar_spec::trial::{Adaptation, Augment, Mix};
-use tch::{Device, Kind, Tensor};
+use cultivar_spec::manifest::Split;
+use cultivar_spec::trial::{Adaptation, Augment, Mix, Weights};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::report::Reporter;
-use super::session::Session;
-use crate::augment::cutmix;
+use super::session::{Session, indices};
+use crate::augment::mix::{MixedLabels, cutmix};
+use crate::control::Stopped;
+use crate::data::Watch;
+use crate::data::resident::Pixels;
+use crate::error::TrainError;
 use crate::features::{FeatureKey, features, needs_recalibration};
-use crate::loss::MixedLabels;
-use crate::models::{Mode, Model};
-use crate::params::Group;
-use crate::{TrainError, weights};
+use crate::models::{self, Mode, Model};
+use crate::params::{Group, LoadPolicy};
+use crate::rng::StepRng;
+use crate::weights;
 
 /// Images of one forward pass without gradients.
 const EVAL_BATCH: usize = 128;
 
-/// Where a batch comes from.
+/// Where batches come from.
 pub(super) enum Inputs {
     /// Every image is rendered anew each time.
-    Images(Augment),
-    /// `[n_images, n_features]`: computed once, for every image of the manifest.
+    Images { pixels: Pixels, augment: Augment },
+    /// `[n_images, n_features]` f32 on the device, for every image of the manifest.
     Features(Tensor),
 }
 
@@ -34,106 +40,142 @@ pub(super) struct Batch {
     pub mixed: Option<MixedLabels>,
 }
 
-/// Builds the model, loads its weights, and prepares what it will see.
+/// A fresh model of the spec's shape.
+///
+/// # Errors
+/// Nobody can build the backbone.
+pub(super) fn fresh_model(session: &Session<'_>) -> Result<Model, TrainError> {
+    let spec = session.spec;
+    let n_classes = session.manifest.classes.len() as i64;
+    Ok(models::build(
+        &spec.backbone,
+        n_classes,
+        spec.fit.seed,
+        session.device,
+    )?)
+}
+
+/// Fills a model from a weights file.
+///
+/// # Errors
+/// The file cannot be read or does not fit.
+pub(super) fn load(model: &mut Model, path: &Path, policy: LoadPolicy) -> Result<(), TrainError> {
+    let file = weights::read(path)?;
+    let report = model
+        .params
+        .load(&file.tensors, policy)
+        .map_err(|source| TrainError::Load {
+            path: path.display().to_string(),
+            source,
+        })?;
+    tracing::info!(
+        "{}: {} tensors loaded, {} left out, {} of the model fresh",
+        path.display(),
+        report.loaded.len(),
+        report.skipped.len(),
+        report.made.len()
+    );
+    Ok(())
+}
+
+/// The model with the weights the spec asks for, and what it will be trained on.
+///
+/// # Errors
+/// Weights or images cannot be read, a cache cannot be written, or the job is told to stop.
 pub(super) fn prepare(
     session: &Session<'_>,
-    weights_file: Option<&std::path::Path>,
+    weights_file: Option<&Path>,
     reporter: &mut Reporter<'_>,
 ) -> Result<(Model, Inputs), TrainError> {
     let spec = session.spec;
-    let mut model = build(session, weights_file)?;
-    match spec.adaptation {
-        Adaptation::Full { .. } => Ok((model, Inputs::Images(spec.augment()))),
+    let mut model = fresh_model(session)?;
+    match (spec.backbone.weights, weights_file) {
+        (Weights::Random, _) => {}
+        // The head is a fresh one even where the file's would fit: its classes are others.
+        (_, Some(path)) => load(&mut model, path, LoadPolicy::BackboneOnly)?,
+        (weights, None) => return Err(TrainError::NoWeights(weights.to_string())),
+    }
+    let inputs = match spec.adaptation {
+        Adaptation::Full { .. } => Inputs::Images {
+            pixels: session.pixels(reporter)?,
+            augment: spec.augment(),
+        },
         Adaptation::HeadOnly {} => {
-            reporter.phase("features");
             model.params.freeze(Group::Backbone);
-            let key = FeatureKey::new(
-                session.manifest.version(),
-                &spec.backbone,
-                spec.fit.seed,
-                session.preprocess,
-                &session.train,
-            );
-            let n_images = session.manifest.images.len();
-            let found = features(
-                &key,
-                &session.files.cache_dir,
-                &mut model,
-                n_images,
-                |model| {
-                    if needs_recalibration(&spec.backbone) {
-                        let batches = session
-                            .train
-                            .chunks(EVAL_BATCH)
-                            .filter(|chunk| chunk.len() > 1);
-                        model
-                            .recalibrate_batch_norm(batches.map(|chunk| session.evaluation(chunk)));
-                    }
-                    let all: Vec<i64> = (0..n_images as i64).collect();
-                    Ok(over_batches(&all, |chunk| {
-                        reporter.alive();
-                        model.features(&session.evaluation(chunk), Mode::Eval)
-                    }))
-                },
-            )?;
-            Ok((model, Inputs::Features(found)))
+            Inputs::Features(frozen_features(session, &mut model, reporter)?)
         }
-    }
+    };
+    Ok((model, inputs))
 }
 
-/// A model of the spec's shape, with the weights of a file if one is given.
-pub(super) fn build(
+fn frozen_features(
     session: &Session<'_>,
-    weights_file: Option<&std::path::Path>,
-) -> Result<Model, TrainError> {
+    model: &mut Model,
+    reporter: &mut Reporter<'_>,
+) -> Result<Tensor, TrainError> {
     let spec = session.spec;
-    let n_classes = session.manifest.classes.len() as i64;
-    let mut model = crate::models::build(&spec.backbone, n_classes, spec.fit.seed, session.device)?;
-    if let Some(path) = weights_file {
-        let (tensors, _): (HashMap<_, _>, _) = weights::read(path)?;
-        let report = model.params.load(&tensors)?;
-        tracing::info!(
-            loaded = report.loaded.len(),
-            skipped = report.skipped.len(),
-            fresh = report.fresh.len(),
-            "weights loaded from {}",
-            path.display()
-        );
-    }
-    Ok(model)
+    let key = FeatureKey::new(
+        session.pixel_key,
+        &spec.backbone,
+        spec.fit.seed,
+        session.preprocess,
+    );
+    let n_images = session.manifest.images.len();
+    reporter.phase("features");
+    // The cache is opened only where the features are not there yet, and both need the reporter.
+    let reporter = RefCell::new(reporter);
+    features(
+        &key,
+        &session.files.cache_dir,
+        model,
+        n_images,
+        &mut |done, total| reporter.borrow_mut().pulse(done, total),
+        |model, watch| {
+            let pixels = session.pixels(&mut **reporter.borrow_mut())?;
+            reporter.borrow_mut().phase("features");
+            if needs_recalibration(&spec.backbone) {
+                recalibrate(session, &pixels, model, watch)?;
+            }
+            let all: Vec<i64> = (0..n_images as i64).collect();
+            let of_chunk =
+                |chunk: &[i64]| model.features(&session.evaluation(&pixels, chunk), Mode::Eval);
+            Ok(over_batches(&all, of_chunk, watch)?)
+        },
+    )
 }
 
-impl Session<'_> {
-    /// The evaluation view of some images.
-    pub fn evaluation(&self, indices: &[i64]) -> Tensor {
-        self.preprocess.evaluation(&self.pixels.gather(indices))
-    }
-
-    fn labels(&self, indices: &[i64]) -> Tensor {
-        crate::predict::labels_of(&self.manifest, indices).to_device(self.device)
-    }
+/// Gives BatchNorm the statistics of the training images as evaluation sees them.
+fn recalibrate(
+    session: &Session<'_>,
+    pixels: &Pixels,
+    model: &Model,
+    watch: &mut Watch<'_>,
+) -> Result<(), Stopped> {
+    let train = indices(&session.manifest, Split::Train);
+    // Batches weigh the same, so a small last one is left out.
+    let n_batches = ((train.len() + EVAL_BATCH / 2) / EVAL_BATCH).max(1);
+    let mut going_on = Ok(());
+    let batches = train.chunks(EVAL_BATCH).take(n_batches).map_while(|chunk| {
+        going_on = watch(0, train.len());
+        let go_on = going_on.is_ok();
+        go_on.then(|| session.evaluation(pixels, chunk))
+    });
+    model.recalibrate_bn(batches);
+    going_on
 }
 
 impl Inputs {
     /// The training batch of a step.
-    pub fn batch(&self, session: &Session<'_>, indices: &[i64], step: u64) -> Batch {
+    pub fn batch(&self, session: &Session<'_>, indices: &[i64], step: &StepRng) -> Batch {
         let labels = session.labels(indices);
         let (x, mixed) = match self {
-            Self::Features(features) => (select(features, indices), None),
-            Self::Images(augment) => {
-                let draw = (session.spec.fit.seed, step);
-                let pixels = session.pixels.gather(indices);
-                let resolution = session.spec.fit.resolution;
-                let images = session.preprocess.training(
-                    &pixels,
-                    &augment.crop,
-                    &augment.flip,
-                    resolution,
-                    draw,
-                );
+            Self::Features(features) => (rows(features, indices), None),
+            Self::Images { pixels, augment } => {
+                let pixels = pixels.gather(indices);
+                let images = session.preprocess.training(&pixels, augment, step);
                 let mixed = match augment.mix {
                     Mix::None {} => None,
-                    Mix::Cutmix { alpha, prob } => cutmix(&images, &labels, alpha, prob, draw),
+                    Mix::Cutmix { alpha, prob } => cutmix(&images, &labels, alpha, prob, step),
                 };
                 (images, mixed)
             }
@@ -142,43 +184,59 @@ impl Inputs {
     }
 
     /// Logits of a training batch, with gradients.
-    pub fn logits(&self, model: &Model, x: &Tensor, mode: Mode) -> Tensor {
+    pub fn logits(&self, model: &Model, x: &Tensor, step: &StepRng) -> Tensor {
+        let mode = Mode::Train { rng: step };
         match self {
-            Self::Images(_) => model.forward(x, mode),
+            Self::Images { .. } => model.forward(x, mode),
             Self::Features(_) => model.head(x, mode),
         }
     }
 
     /// Logits of some images as evaluation sees them: `[N, n_classes]` f32 on the CPU.
+    ///
+    /// # Errors
+    /// `watch` gives up.
     pub fn predict(
         &self,
         session: &Session<'_>,
         model: &Model,
         indices: &[i64],
-        reporter: &mut Reporter<'_>,
-    ) -> Tensor {
-        let logits = over_batches(indices, |chunk| {
-            reporter.alive();
-            match self {
-                Self::Features(features) => model.head(&select(features, chunk), Mode::Eval),
-                Self::Images(_) => model.forward(&session.evaluation(chunk), Mode::Eval),
-            }
-        });
-        logits.to_device(Device::Cpu)
+        watch: &mut Watch<'_>,
+    ) -> Result<Tensor, Stopped> {
+        let logits = match self {
+            Self::Features(features) => model.head(&rows(features, indices), Mode::Eval),
+            Self::Images { pixels, .. } => over_batches(
+                indices,
+                |chunk| model.forward(&session.evaluation(pixels, chunk), Mode::Eval),
+                watch,
+            )?,
+        };
+        Ok(logits.to_device(Device::Cpu).to_kind(Kind::Float))
+    }
+
+    /// The smallest batch that can be trained on: BatchNorm's batch statistics need two images.
+    pub fn min_batch(&self) -> usize {
+        match self {
+            Self::Images { .. } => 2,
+            Self::Features(_) => 1,
+        }
     }
 }
 
-fn select(features: &Tensor, indices: &[i64]) -> Tensor {
+fn rows(features: &Tensor, indices: &[i64]) -> Tensor {
     features.index_select(0, &Tensor::from_slice(indices).to_device(features.device()))
 }
 
-/// Rows of all chunks, one below the other, without gradients.
-fn over_batches(indices: &[i64], mut of_chunk: impl FnMut(&[i64]) -> Tensor) -> Tensor {
-    let rows: Vec<Tensor> = tch::no_grad(|| {
-        indices
-            .chunks(EVAL_BATCH)
-            .map(|chunk| of_chunk(chunk))
-            .collect()
-    });
-    Tensor::cat(&rows, 0).to_kind(Kind::Float)
+/// The results of all chunks, one below the other, without gradients.
+fn over_batches(
+    indices: &[i64],
+    mut of_chunk: impl FnMut(&[i64]) -> Tensor,
+    watch: &mut Watch<'_>,
+) -> Result<Tensor, Stopped> {
+    let mut results = Vec::with_capacity(indices.len().div_ceil(EVAL_BATCH));
+    for (idx, chunk) in indices.chunks(EVAL_BATCH).enumerate() {
+        watch(idx * EVAL_BATCH, indices.len())?;
+        results.push(no_grad(|| of_chunk(chunk)));
+    }
+    Ok(Tensor::cat(&results, 0))
 }

@@ -1,5 +1,6 @@
 //! A job from its files to its result.
 
+mod epoch_loss;
 mod inputs;
 mod report;
 mod run;
@@ -8,68 +9,70 @@ mod session;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cultivar_spec::Outcome;
-use cultivar_spec::trainer::{Cost, EvaluateJob, FromTrainer, JobResult, TrainJob};
+use cultivar_spec::trainer::{EvaluateJob, FromTrainer, JobResult, TrainJob};
+use cultivar_spec::trial::Fit;
 use tch::Device;
 
-use crate::{Control, TrainError};
+use crate::control::Control;
+use crate::error::TrainError;
 use report::Reporter;
 use session::Session;
 
-/// Trains one spec. Every event but the final `Done`, which the caller sends, goes through `events`.
+/// Trains one spec and says how it went; never panics.
+///
+/// Everything said on the way goes through `events`, from this thread; the final `Done` is the caller's
+/// to send. `control` is asked for orders to `job.tag` before every step. After an outcome of
+/// `worker_fault` the device may be unusable: the process should end.
 pub fn train(
     job: &TrainJob,
     device: Device,
     control: &Control,
     events: &mut dyn FnMut(FromTrainer),
 ) -> JobResult {
-    let mut reporter = Reporter::new(&job.tag, control, events);
-    guarded(&mut reporter, |reporter| {
-        let session = Session::open(&job.spec, &job.files, device, reporter)?;
-        run::train(session, job, reporter)
+    let mut reporter = Reporter::new(&job.tag, device, control, events);
+    guarded(&mut reporter, &job.spec.fit, |reporter| {
+        let session = Session::open(&job.spec, &job.files, device)?;
+        run::train(&session, job, reporter)
     })
 }
 
-/// Predicts a split with a trained model.
+/// Predicts a split with a trained model, and scores it. As [`train`] in every other respect.
 pub fn evaluate(
     job: &EvaluateJob,
     device: Device,
     control: &Control,
     events: &mut dyn FnMut(FromTrainer),
 ) -> JobResult {
-    let mut reporter = Reporter::new(&job.tag, control, events);
-    guarded(&mut reporter, |reporter| {
-        let session = Session::open(&job.spec, &job.files, device, reporter)?;
-        run::evaluate(session, job, reporter)
+    let mut reporter = Reporter::new(&job.tag, device, control, events);
+    guarded(&mut reporter, &job.spec.fit, |reporter| {
+        let session = Session::open(&job.spec, &job.files, device)?;
+        run::evaluate(&session, job, reporter)
     })
 }
 
-/// Runs a job; errors and libtorch's panics become its outcome.
+/// Runs a job. Errors, orders to stop and panics of libtorch become its outcome.
 fn guarded<'a>(
     reporter: &mut Reporter<'a>,
+    fit: &Fit,
     job: impl FnOnce(&mut Reporter<'a>) -> Result<JobResult, TrainError>,
 ) -> JobResult {
-    let result = catch_unwind(AssertUnwindSafe(|| job(reporter)));
-    let error = match result {
+    // What a panic leaves half done is the model, which nobody sees again.
+    let error = match catch_unwind(AssertUnwindSafe(|| job(reporter))) {
         Ok(Ok(result)) => return result,
         Ok(Err(error)) => error,
-        Err(panic) => {
-            let message = panic.downcast_ref::<String>().cloned();
-            let message =
-                message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            TrainError::Torch(message.unwrap_or_else(|| "the trainer panicked".into()))
-        }
+        Err(panic) => TrainError::of_panic(&*panic),
     };
-    failed(error.outcome(), &error, reporter.step())
-}
-
-fn failed(outcome: Outcome, error: &TrainError, step: u64) -> JobResult {
+    let outcome = error.outcome();
+    let said = match outcome {
+        Outcome::Cancelled | Outcome::Preempted | Outcome::Pruned => None,
+        Outcome::OutOfMemory => Some(format!(
+            "{error} (at batch size {} and resolution {}: a smaller one may fit)",
+            fit.batch_size, fit.resolution
+        )),
+        _ => Some(error.to_string()),
+    };
     JobResult {
-        outcome,
-        error: Some(error.to_string()),
-        step,
-        metrics: Default::default(),
-        model: None,
-        predictions: None,
-        cost: Cost::default(),
+        error: said,
+        ..reporter.result(outcome)
     }
 }

@@ -1,141 +1,194 @@
-//! What a job says of itself while it runs.
+//! What a job says of itself while it runs, and what it is told.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use cultivar_spec::trainer::{FromTrainer, StopWhy};
+use cultivar_spec::Outcome;
+use cultivar_spec::trainer::{Cost, FromTrainer, JobResult};
 use cultivar_spec::wire::{MetricPoint, Progress};
+use tch::Device;
 
-use crate::Control;
+use crate::control::{Control, Stopped};
+use crate::device;
 
 /// Progress is told at most this often.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// Weight of the newest value in the smoothed loss.
-const SMOOTHING: f64 = 0.3;
+const SMOOTHING: f64 = 0.1;
 
-/// Sends a job's events and hears its orders.
+/// Sends a job's events, hears its orders and keeps its accounts.
 pub(super) struct Reporter<'a> {
     tag: String,
+    device: Device,
     control: &'a Control,
     events: &'a mut dyn FnMut(FromTrainer),
     progress: Progress,
-    last_told: Option<Instant>,
+    /// When the job began, and its current phase.
+    began: Instant,
+    phase_began: Instant,
+    last_told: Instant,
+    /// Training images seen in this attempt.
+    n_images: u64,
     /// When training began, and at which step.
-    began: Option<(Instant, u64)>,
+    training_began: Option<(Instant, u64)>,
 }
 
 impl<'a> Reporter<'a> {
-    pub fn new(tag: &str, control: &'a Control, events: &'a mut dyn FnMut(FromTrainer)) -> Self {
-        let progress = Progress {
-            phase: "decoding".into(),
-            epoch: 0,
-            n_epochs: 0,
-            step: 0,
-            n_steps: 0,
-            train_loss: None,
-            val_top1: None,
-            images_per_s: None,
-            eta_s: None,
-        };
+    pub fn new(
+        tag: &str,
+        device: Device,
+        control: &'a Control,
+        events: &'a mut dyn FnMut(FromTrainer),
+    ) -> Self {
+        let now = Instant::now();
         Self {
             tag: tag.to_owned(),
+            device,
             control,
             events,
-            progress,
-            last_told: None,
-            began: None,
+            progress: Progress {
+                phase: String::new(),
+                epoch: 0,
+                n_epochs: 0,
+                step: 0,
+                n_steps: 0,
+                train_loss: None,
+                val_top1: None,
+                images_per_s: None,
+                eta_s: None,
+            },
+            began: now,
+            phase_began: now,
+            last_told: now,
+            n_images: 0,
+            training_began: None,
         }
     }
 
-    /// The last step done.
-    pub fn step(&self) -> u64 {
-        self.progress.step
-    }
-
-    /// What the job was told to do, if it should stop.
-    pub fn order(&self) -> Option<StopWhy> {
-        self.control.order(&self.tag)
+    /// # Errors
+    /// The job was told to stop.
+    pub fn obey(&self) -> Result<(), Stopped> {
+        match self.control.order(&self.tag) {
+            Some(why) => Err(Stopped(why)),
+            None => Ok(()),
+        }
     }
 
     /// Enters a phase; told at once.
     pub fn phase(&mut self, phase: &str) {
-        if self.progress.phase != phase || self.last_told.is_none() {
+        if self.progress.phase != phase {
             self.progress.phase = phase.to_owned();
+            self.phase_began = Instant::now();
             self.tell();
         }
     }
 
-    /// Progress within a phase that has no steps of its own.
-    pub fn alive(&mut self) {
+    /// Work without steps of its own: `done` of `total` images of this phase.
+    ///
+    /// # Errors
+    /// The job was told to stop.
+    pub fn pulse(&mut self, done: usize, total: usize) -> Result<(), Stopped> {
+        if self.training_began.is_none() && done > 0 {
+            let seconds = self.phase_began.elapsed().as_secs_f64();
+            let rate = done as f64 / seconds.max(f64::MIN_POSITIVE);
+            self.progress.images_per_s = Some(rate);
+            self.progress.eta_s = Some(total.saturating_sub(done) as f64 / rate);
+        }
         self.tell_if_due();
+        self.obey()
     }
 
-    /// Training begins at `step` of `n_steps`.
-    pub fn begin(&mut self, n_epochs: u32, step: u64, n_steps: u64) {
+    /// The length of the run, and where it starts.
+    pub fn plan(&mut self, n_epochs: u32, epoch: u32, step: u64, n_steps: u64) {
         self.progress.n_epochs = n_epochs;
         self.progress.n_steps = n_steps;
+        self.progress.epoch = epoch;
         self.progress.step = step;
-        self.began = Some((Instant::now(), step));
+        self.progress.images_per_s = None;
+        self.progress.eta_s = None;
+        self.training_began = Some((Instant::now(), step));
     }
 
-    /// A step is done.
-    pub fn stepped(&mut self, step: u64, epoch: u32, images_per_step: u64) {
+    /// A step over `n_images` is done, at `images_per_s` on average over this epoch.
+    pub fn stepped(&mut self, step: u64, n_images: usize, images_per_s: f64) {
+        self.n_images += n_images as u64;
         self.progress.step = step;
-        self.progress.epoch = epoch;
-        if let Some((began, first)) = self.began {
-            let done = step.saturating_sub(first);
-            let seconds = began.elapsed().as_secs_f64();
-            if done > 0 && seconds > 0.0 {
-                self.progress.images_per_s = Some((done * images_per_step) as f64 / seconds);
-                self.progress.eta_s =
-                    Some(seconds / done as f64 * (self.progress.n_steps - step) as f64);
-            }
+        self.progress.images_per_s = Some(images_per_s);
+        if let Some((began, first_step)) = self.training_began {
+            // Validation is in the average too, as it is in what is left.
+            let per_step = began.elapsed().as_secs_f64() / (step - first_step).max(1) as f64;
+            self.progress.eta_s = Some(per_step * (self.progress.n_steps - step) as f64);
         }
         self.tell_if_due();
     }
 
-    /// A fresh mean of the training loss.
+    /// A fresh training loss.
     pub fn loss(&mut self, loss: f64) {
         let smoothed = self
             .progress
             .train_loss
             .map_or(loss, |old| old + SMOOTHING * (loss - old));
-        self.progress.train_loss = smoothed.is_finite().then_some(smoothed);
+        self.progress.train_loss = Some(smoothed);
     }
 
-    /// Throughput so far.
-    pub fn images_per_s(&self) -> Option<f64> {
-        self.progress.images_per_s
-    }
-
-    /// Values to store; the validation accuracy shows in the progress too.
-    pub fn metrics(&mut self, points: Vec<MetricPoint>) {
-        if let Some(point) = points.iter().find(|point| point.metric == "val_top1") {
-            self.progress.val_top1 = Some(point.value);
+    /// An epoch is done: its values, by metric name.
+    pub fn epoch_done(&mut self, epoch: u32, values: &BTreeMap<String, f64>) {
+        self.progress.epoch = epoch;
+        if let Some(&top1) = values.get("val_top1") {
+            self.progress.val_top1 = Some(top1);
         }
-        (self.events)(FromTrainer::Metrics {
-            tag: self.tag.clone(),
-            points,
-        });
+        let points = values
+            .iter()
+            .map(|(metric, &value)| MetricPoint {
+                metric: metric.clone(),
+                step: self.progress.step,
+                epoch: epoch.into(),
+                value,
+            })
+            .collect();
+        let tag = self.tag.clone();
+        (self.events)(FromTrainer::Metrics { tag, points });
+        self.tell_if_due();
     }
 
     /// A checkpoint is in place.
-    pub fn checkpoint(&mut self, path: std::path::PathBuf, epoch: u32, step: u64) {
+    pub fn checkpoint(&mut self, path: PathBuf) {
         (self.events)(FromTrainer::Checkpoint {
             tag: self.tag.clone(),
             path,
-            epoch,
-            step,
+            epoch: self.progress.epoch,
+            step: self.progress.step,
         });
     }
 
+    /// The job's result as far as the accounts know it.
+    pub fn result(&self, outcome: Outcome) -> JobResult {
+        JobResult {
+            outcome,
+            error: None,
+            step: self.progress.step,
+            metrics: BTreeMap::new(),
+            model: None,
+            predictions: None,
+            cost: Cost {
+                images: self.n_images,
+                seconds: self.began.elapsed().as_secs_f64(),
+                device: device::describe(self.device).name,
+                precision: "f32".into(),
+                code_version: env!("CARGO_PKG_VERSION").into(),
+            },
+        }
+    }
+
     fn tell_if_due(&mut self) {
-        if self.last_told.is_none_or(|told| told.elapsed() >= INTERVAL) {
+        if self.last_told.elapsed() >= INTERVAL {
             self.tell();
         }
     }
 
     fn tell(&mut self) {
-        self.last_told = Some(Instant::now());
+        self.last_told = Instant::now();
         (self.events)(FromTrainer::Progress {
             tag: self.tag.clone(),
             progress: self.progress.clone(),

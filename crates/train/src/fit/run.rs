@@ -1,407 +1,342 @@
 //! The training loop.
 //!
 //! Everything random derives from (seed, step), so a run resumed at any step ends with the weights
-//! of one that was never interrupted. Inside a step the host never waits for the device: the loss
-//! is summed there and read every few steps.
+//! of one that was never interrupted. Inside a step the host does not wait for the device: losses are
+//! summed there and read every few steps.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cultivar_spec::manifest::Split;
-use cultivar_spec::trainer::{Cost, EvaluateJob, JobResult, StopWhy, TrainJob};
-use cultivar_spec::trial::Adaptation;
-use cultivar_spec::wire::MetricPoint;
+use cultivar_spec::trainer::{EvaluateJob, JobResult, StopWhy, TrainJob};
+use cultivar_spec::trial::{Adaptation, Loss};
 use cultivar_spec::{Outcome, canonical_json};
-use tch::{Kind, Tensor};
+use tch::{Device, Tensor};
 
+use super::epoch_loss::EpochLoss;
 use super::inputs::{self, Inputs};
 use super::report::Reporter;
-use super::session::Session;
-use crate::data::epoch_order;
-use crate::loss::training_loss;
-use crate::models::{Mode, Model};
-use crate::optim::{Optim, StepInput};
-use crate::predict;
+use super::session::{self, Session};
+use crate::checkpoint::{self, CheckpointError, Position};
+use crate::control::Stopped;
+use crate::data::order::{epoch_order, n_batches};
+use crate::error::TrainError;
+use crate::loss::{Mixed, cross_entropy};
+use crate::models::Model;
+use crate::optim::{self, Optim};
+use crate::params::LoadPolicy;
+use crate::predict::{self, Scores};
+use crate::rng::StepRng;
 use crate::schedule::{lr_factor, momentum};
-use crate::{TrainError, checkpoint, weights};
+use crate::weights::{self, WeightsError};
 
-/// Steps between two looks at the loss.
-const LOOK_EVERY: u64 = 10;
-/// Epochs shorter than this do not each get a checkpoint.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
+/// Steps between two looks at the loss on a device that works beside the host.
+const LOOK_EVERY: u64 = 16;
+/// Head-only epochs are shorter than this, and do not each get a checkpoint.
+const HEAD_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Trains to the end of the spec.
+///
+/// # Errors
+/// See [`TrainError`]; an order to stop is one.
 pub(super) fn train(
-    session: Session<'_>,
+    session: &Session<'_>,
     job: &TrainJob,
     reporter: &mut Reporter<'_>,
 ) -> Result<JobResult, TrainError> {
-    let started = Instant::now();
-    let (mut model, inputs) = inputs::prepare(&session, job.weights.as_deref(), reporter)?;
-    let head_lr_mult = match session.spec.adaptation {
-        Adaptation::Full { head_lr_mult } => head_lr_mult,
-        Adaptation::HeadOnly {} => 1.0,
-    };
-    model.params.flatten();
-    let mut optim = Optim::build(&session.spec.optimizer, model.params.flat(), head_lr_mult);
-    let first_step = match &job.resume {
-        Some(path) => checkpoint::read(path, &mut model, &mut optim)?,
-        None => 0,
-    };
-    let plan = Plan::of(&session, &inputs);
-    let mut run = Run {
-        session,
-        inputs,
-        model,
-        optim,
-        plan,
-        step: first_step,
-        last_checkpoint: None,
-        epoch_loss: EpochLoss::default(),
-    };
-    let stopped = run.epochs(&job.files.work_dir, reporter)?;
-
-    let cost = Cost {
-        images: (run.step - first_step) * run.plan.batch_size as u64,
-        seconds: started.elapsed().as_secs_f64(),
-        device: if run.session.device.is_cuda() {
-            "cuda".into()
-        } else {
-            "cpu".into()
-        },
-        precision: "f32".into(),
-        code_version: env!("CARGO_PKG_VERSION").into(),
-    };
-    let mut result = JobResult {
-        outcome: stopped.map_or(Outcome::Completed, StopWhy::outcome),
-        error: None,
-        step: run.step,
-        metrics: BTreeMap::new(),
-        model: None,
-        predictions: None,
-        cost,
-    };
-    if stopped.is_none() {
-        run.finish(&job.files.work_dir, reporter, &mut result)?;
+    let weights_file = job.weights.as_deref();
+    let mut run = Run::new(session, weights_file, reporter)?;
+    if let Some(path) = &job.resume
+        && let Err(error) = run.resume(path)
+    {
+        if let CheckpointError::File(error @ WeightsError::Read(..)) = error {
+            return Err(error.into());
+        }
+        tracing::warn!("{}: {error}; training starts over", path.display());
+        run = Run::new(session, weights_file, reporter)?;
     }
-    Ok(result)
+    reporter.plan(
+        session.spec.fit.epochs,
+        run.epochs_done(),
+        run.step,
+        run.n_steps,
+    );
+    let first_step = run.step;
+    while run.step < run.n_steps {
+        match run.epoch(reporter) {
+            Err(TrainError::Stopped(Stopped(StopWhy::Preempt))) if run.step > first_step => {
+                run.checkpoint(reporter)?;
+                return Err(Stopped(StopWhy::Preempt).into());
+            }
+            done => done?,
+        }
+    }
+    run.finish(reporter)
 }
 
+/// Predicts a split with the model of a finished trial.
+///
+/// # Errors
+/// See [`TrainError`].
 pub(super) fn evaluate(
-    session: Session<'_>,
+    session: &Session<'_>,
     job: &EvaluateJob,
     reporter: &mut Reporter<'_>,
 ) -> Result<JobResult, TrainError> {
-    let started = Instant::now();
-    let model = inputs::build(&session, Some(&job.model))?;
-    let indices: Vec<i64> = session
-        .manifest
-        .indices(job.split)
-        .into_iter()
-        .map(|idx| idx as i64)
-        .collect();
-    if indices.is_empty() {
+    let split = session::indices(&session.manifest, job.split);
+    if split.is_empty() {
         return Err(TrainError::EmptySplit(job.split.name()));
     }
+    let mut model = inputs::fresh_model(session)?;
+    inputs::load(&mut model, &job.model, LoadPolicy::Exact)?;
+    // The saved model is whole, so that of a head-only trial is run on pixels too.
+    let inputs = Inputs::Images {
+        pixels: session.pixels(reporter)?,
+        augment: session.spec.augment(),
+    };
     reporter.phase("validating");
-    // The saved model is whole, so a head-only trial is evaluated from pixels too.
-    let inputs = Inputs::Images(session.spec.augment());
-    let logits = inputs.predict(&session, &model, &indices, reporter);
-    let labels = predict::labels_of(&session.manifest, &indices);
-    let path = job
-        .files
-        .work_dir
-        .join(format!("{}-predictions.safetensors", job.split.name()));
-    predict::write(&path, &session.manifest, job.split, &indices, &logits)?;
+    let logits = inputs.predict(session, &model, &split, &mut |done, total| {
+        reporter.pulse(done, total)
+    })?;
+    let scores = Scores::of(&logits, &predict::labels_of(&session.manifest, &split));
+    let path = predictions_path(&session.files.work_dir, job.split);
+    predict::write(&path, &session.manifest, job.split, &split, &logits)?;
     Ok(JobResult {
-        outcome: Outcome::Completed,
-        error: None,
-        step: 0,
-        metrics: predict::scores(job.split, &logits, &labels),
-        model: None,
+        metrics: scores.named(job.split),
         predictions: Some(path),
-        cost: Cost {
-            images: indices.len() as u64,
-            seconds: started.elapsed().as_secs_f64(),
-            device: if session.device.is_cuda() {
-                "cuda".into()
-            } else {
-                "cpu".into()
-            },
-            precision: "f32".into(),
-            code_version: env!("CARGO_PKG_VERSION").into(),
-        },
+        ..reporter.result(Outcome::Completed)
     })
 }
 
-/// The run's length, in numbers.
-#[derive(Clone, Copy, Debug)]
-struct Plan {
-    n_epochs: u32,
-    batch_size: usize,
-    steps_per_epoch: u64,
-    n_steps: u64,
-}
-
-impl Plan {
-    fn of(session: &Session<'_>, inputs: &Inputs) -> Self {
-        let fit = &session.spec.fit;
-        let batch_size = fit.batch_size as usize;
-        let n_train = session.train.len();
-        let mut steps_per_epoch = n_train.div_ceil(batch_size);
-        // BatchNorm has no statistics of a single image: such a last batch is left out.
-        if matches!(inputs, Inputs::Images(_)) && n_train % batch_size == 1 && steps_per_epoch > 1 {
-            steps_per_epoch -= 1;
-        }
-        let steps_per_epoch = steps_per_epoch as u64;
-        Self {
-            n_epochs: fit.epochs,
-            batch_size,
-            steps_per_epoch,
-            n_steps: steps_per_epoch * u64::from(fit.epochs),
-        }
-    }
-}
-
-/// The training loss of an epoch, summed on the device.
-#[derive(Default)]
-struct EpochLoss {
-    unread: Option<Tensor>,
-    n_unread: u64,
-    sum: f64,
-    n: u64,
-}
-
-impl EpochLoss {
-    fn add(&mut self, loss: Tensor) {
-        let loss = loss.detach();
-        self.unread = Some(match self.unread.take() {
-            Some(sum) => sum + loss,
-            None => loss,
-        });
-        self.n_unread += 1;
-    }
-
-    /// The mean since the last look: waits for the device.
-    fn look(&mut self) -> Option<f64> {
-        let sum = self.unread.take()?.double_value(&[]);
-        let mean = sum / self.n_unread as f64;
-        self.sum += sum;
-        self.n += self.n_unread;
-        self.n_unread = 0;
-        Some(mean)
-    }
-
-    fn mean(&self) -> f64 {
-        self.sum / self.n.max(1) as f64
-    }
+fn predictions_path(work_dir: &Path, split: Split) -> PathBuf {
+    work_dir.join(format!("predictions-{}.safetensors", split.name()))
 }
 
 struct Run<'a> {
-    session: Session<'a>,
-    inputs: Inputs,
+    session: &'a Session<'a>,
     model: Model,
-    optim: Optim,
-    plan: Plan,
+    inputs: Inputs,
+    optim: Box<dyn Optim>,
+    steps_per_epoch: u64,
+    n_steps: u64,
     /// Steps done.
     step: u64,
-    last_checkpoint: Option<(u64, Instant)>,
-    epoch_loss: EpochLoss,
+    /// Of the current epoch or, between two, of the last.
+    loss: EpochLoss,
+    /// The last validation, if no step came after it.
+    validation: Option<(Tensor, Scores)>,
+    last_checkpoint: Instant,
 }
 
-impl Run<'_> {
-    /// Trains to the end, or until told to stop.
-    fn epochs(
-        &mut self,
-        work_dir: &Path,
+impl<'a> Run<'a> {
+    fn new(
+        session: &'a Session<'a>,
+        weights_file: Option<&Path>,
         reporter: &mut Reporter<'_>,
-    ) -> Result<Option<StopWhy>, TrainError> {
-        let plan = self.plan;
-        reporter.begin(plan.n_epochs, self.step, plan.n_steps);
-        while self.step < plan.n_steps {
-            let epoch = self.step / plan.steps_per_epoch;
-            let order = epoch_order(&self.session.train, self.session.spec.fit.seed, epoch);
-            let batches = order
-                .chunks(plan.batch_size)
-                .take(plan.steps_per_epoch as usize);
-            let first_batch = (self.step % plan.steps_per_epoch) as usize;
-            self.epoch_loss = EpochLoss::default();
-            reporter.phase("training");
-            for batch in batches.skip(first_batch) {
-                if let Some(why) = reporter.order() {
-                    if why == StopWhy::Preempt {
-                        self.checkpoint(work_dir, reporter)?;
-                    }
-                    return Ok(Some(why));
-                }
-                self.one_step(batch);
-                reporter.stepped(
-                    self.step,
-                    (self.step / plan.steps_per_epoch) as u32,
-                    plan.batch_size as u64,
-                );
-                if self.step % LOOK_EVERY == 0 {
-                    self.look_at_loss(reporter)?;
-                }
-            }
-            self.look_at_loss(reporter)?;
-            self.end_epoch(epoch as u32 + 1, work_dir, reporter)?;
-        }
-        Ok(None)
+    ) -> Result<Self, TrainError> {
+        let spec = session.spec;
+        let (mut model, inputs) = inputs::prepare(session, weights_file, reporter)?;
+        model.params.flatten();
+        let head_lr_mult = match spec.adaptation {
+            Adaptation::Full { head_lr_mult } => head_lr_mult,
+            Adaptation::HeadOnly {} => 1.0,
+        };
+        let optim = optim::build(&spec.optimizer, &model.params, head_lr_mult)?;
+        let batch_size = spec.fit.batch_size as usize;
+        let steps_per_epoch = n_batches(session.train.len(), batch_size, inputs.min_batch()) as u64;
+        Ok(Self {
+            session,
+            model,
+            inputs,
+            optim,
+            steps_per_epoch,
+            n_steps: steps_per_epoch * u64::from(spec.fit.epochs),
+            step: 0,
+            loss: EpochLoss::default(),
+            validation: None,
+            last_checkpoint: Instant::now(),
+        })
     }
 
-    fn one_step(&mut self, batch: &[i64]) {
+    fn resume(&mut self, path: &Path) -> Result<(), CheckpointError> {
         let spec = self.session.spec;
-        let batch = self.inputs.batch(&self.session, batch, self.step);
-        let mode = Mode::Train {
+        let position = checkpoint::read(path, spec, &mut self.model, &mut *self.optim)?;
+        self.step = position.step;
+        self.loss = EpochLoss::resumed(position.loss_sum, position.n_losses);
+        Ok(())
+    }
+
+    fn epochs_done(&self) -> u32 {
+        (self.step / self.steps_per_epoch) as u32
+    }
+
+    /// Trains to the end of the current epoch, validates and tells.
+    fn epoch(&mut self, reporter: &mut Reporter<'_>) -> Result<(), TrainError> {
+        let fit = &self.session.spec.fit;
+        let epoch = self.step / self.steps_per_epoch;
+        let first_batch = (self.step % self.steps_per_epoch) as usize;
+        if first_batch == 0 {
+            self.loss = EpochLoss::default();
+        }
+        reporter.phase("training");
+        let began = Instant::now();
+        let mut n_images = 0;
+        let order = epoch_order(&self.session.train, fit.seed, epoch);
+        let batches = order
+            .chunks(fit.batch_size as usize)
+            .take(self.steps_per_epoch as usize);
+        for batch in batches.skip(first_batch) {
+            reporter.obey()?;
+            self.train_on(batch);
+            if self.looks_at_loss() {
+                reporter.loss(self.read_loss()?);
+            }
+            n_images += batch.len();
+            let images_per_s = n_images as f64 / began.elapsed().as_secs_f64();
+            reporter.stepped(self.step, batch.len(), images_per_s);
+        }
+        self.read_loss()?;
+        let images_per_s = n_images as f64 / began.elapsed().as_secs_f64();
+
+        let mut values = BTreeMap::from([
+            ("train_loss".to_owned(), self.loss.mean()),
+            ("lr".to_owned(), self.lr_at(self.step - 1)),
+            ("images_per_s".to_owned(), images_per_s),
+        ]);
+        if let Some(scores) = self.validate(reporter)? {
+            values.extend(scores.named(Split::Val));
+        }
+        reporter.epoch_done(self.epochs_done(), &values);
+        if self.step < self.n_steps && self.checkpoint_is_due() {
+            self.checkpoint(reporter)?;
+        }
+        Ok(())
+    }
+
+    fn train_on(&mut self, images: &[i64]) {
+        let spec = self.session.spec;
+        let rng = StepRng {
             seed: spec.fit.seed,
             step: self.step,
         };
-        let logits = self.inputs.logits(&self.model, &batch.x, mode);
-        let loss = training_loss(&spec.loss, &logits, &batch.labels, batch.mixed.as_ref());
-        loss.backward();
-        let input = StepInput {
-            lr: spec.optimizer.lr() * lr_factor(&spec.schedule, self.step, self.plan.n_steps),
-            momentum: momentum(&spec.schedule, self.step, self.plan.n_steps),
-        };
-        self.optim.step(self.model.params.flat(), input);
-        self.epoch_loss.add(loss);
-        self.step += 1;
-    }
-
-    fn look_at_loss(&mut self, reporter: &mut Reporter<'_>) -> Result<(), TrainError> {
-        let Some(loss) = self.epoch_loss.look() else {
-            return Ok(());
-        };
-        if !loss.is_finite() {
-            let checkpoint = match self.last_checkpoint {
-                Some((step, _)) => format!("the last good checkpoint is of step {step}"),
-                None => "there is no checkpoint before it".into(),
-            };
-            return Err(TrainError::Diverged {
-                loss,
-                step: self.step,
-                checkpoint,
-            });
-        }
-        reporter.loss(loss);
-        Ok(())
-    }
-
-    fn end_epoch(
-        &mut self,
-        epoch: u32,
-        work_dir: &Path,
-        reporter: &mut Reporter<'_>,
-    ) -> Result<(), TrainError> {
-        let spec = self.session.spec;
-        let lr = spec.optimizer.lr() * lr_factor(&spec.schedule, self.step - 1, self.plan.n_steps);
-        let mut values = BTreeMap::from([
-            ("train_loss".to_owned(), self.epoch_loss.mean()),
-            ("lr".to_owned(), lr),
-        ]);
-        if let Some(images_per_s) = reporter.images_per_s() {
-            values.insert("images_per_s".into(), images_per_s);
-        }
-        let last = epoch == self.plan.n_epochs;
-        if !self.session.val.is_empty() && !last {
-            // The last epoch is validated once, with the predictions that are kept.
-            let (_, scores) = self.validate(reporter);
-            values.extend(scores);
-        }
-        self.report(epoch, values, reporter);
-        let due = self
-            .last_checkpoint
-            .is_none_or(|(_, written)| written.elapsed() >= CHECKPOINT_INTERVAL);
-        if !last && (due || matches!(self.inputs, Inputs::Images(_))) {
-            self.checkpoint(work_dir, reporter)?;
-        }
-        Ok(())
-    }
-
-    fn report(&self, epoch: u32, values: BTreeMap<String, f64>, reporter: &mut Reporter<'_>) {
-        let point = |(metric, value)| MetricPoint {
-            metric,
-            step: self.step,
-            epoch: f64::from(epoch),
-            value,
-        };
-        reporter.metrics(values.into_iter().map(point).collect());
-    }
-
-    /// Logits and scores on validation, with the weights that count.
-    fn validate(&self, reporter: &mut Reporter<'_>) -> (Tensor, BTreeMap<String, f64>) {
-        reporter.phase("validating");
-        let val = &self.session.val;
-        let logits = self.optim.with_eval_params(self.model.params.flat(), || {
-            self.inputs
-                .predict(&self.session, &self.model, val, reporter)
+        let batch = self.inputs.batch(self.session, images, &rng);
+        let logits = self.inputs.logits(&self.model, &batch.x, &rng);
+        let Loss::CrossEntropy { smoothing } = spec.loss;
+        let mixed = batch.mixed.as_ref().map(|mixed| Mixed {
+            labels: &mixed.labels,
+            lambda: mixed.lambda,
         });
-        let labels = predict::labels_of(&self.session.manifest, val);
-        let scores = predict::scores(Split::Val, &logits, &labels);
-        (logits, scores)
+        let loss = cross_entropy(&logits, &batch.labels, mixed, smoothing);
+        self.model.params.zero_grad();
+        loss.backward();
+        let momentum = momentum(&spec.schedule, self.step, self.n_steps);
+        self.optim.step(self.lr_at(self.step), momentum);
+        self.loss.add(&loss);
+        self.step += 1;
+        self.validation = None;
     }
 
-    fn checkpoint(
-        &mut self,
-        work_dir: &Path,
-        reporter: &mut Reporter<'_>,
-    ) -> Result<(), TrainError> {
-        let path = work_dir.join(format!("checkpoint-{}.safetensors", self.step));
-        checkpoint::write(&path, &self.model, &self.optim, self.step)?;
-        let epoch = (self.step / self.plan.steps_per_epoch) as u32;
-        self.last_checkpoint = Some((self.step, Instant::now()));
-        reporter.checkpoint(path, epoch, self.step);
+    /// The backbone's learning rate at a step.
+    fn lr_at(&self, step: u64) -> f64 {
+        let spec = self.session.spec;
+        spec.optimizer.lr() * lr_factor(&spec.schedule, step, self.n_steps)
+    }
+
+    fn looks_at_loss(&self) -> bool {
+        // The CPU works in step with the host: looking costs nothing.
+        self.session.device == Device::Cpu || self.step % LOOK_EVERY == 0
+    }
+
+    /// The mean training loss of this epoch so far, or of the steps since the last look.
+    fn read_loss(&mut self) -> Result<f64, TrainError> {
+        let loss = self.loss.read();
+        self.finite("training loss", loss)
+    }
+
+    fn finite(&self, what: &'static str, value: f64) -> Result<f64, TrainError> {
+        if value.is_finite() {
+            return Ok(value);
+        }
+        Err(TrainError::Diverged {
+            what,
+            value,
+            step: self.step,
+        })
+    }
+
+    /// Scores on validation of the weights that would be shipped; none for a refit, which has no validation
+    /// images.
+    fn validate(&mut self, reporter: &mut Reporter<'_>) -> Result<Option<Scores>, TrainError> {
+        let session = self.session;
+        if session.val.is_empty() {
+            return Ok(None);
+        }
+        if self.validation.is_none() {
+            reporter.phase("validating");
+            self.optim.swap_in_eval();
+            let logits =
+                self.inputs
+                    .predict(session, &self.model, &session.val, &mut |done, total| {
+                        reporter.pulse(done, total)
+                    });
+            self.optim.swap_out_eval();
+            let logits = logits?;
+            let labels = predict::labels_of(&session.manifest, &session.val);
+            let scores = Scores::of(&logits, &labels);
+            self.finite("validation loss", scores.loss)?;
+            self.validation = Some((logits, scores));
+        }
+        Ok(self.validation.as_ref().map(|(_, scores)| *scores))
+    }
+
+    fn checkpoint_is_due(&self) -> bool {
+        match self.inputs {
+            Inputs::Images { .. } => true,
+            Inputs::Features(_) => self.last_checkpoint.elapsed() >= HEAD_CHECKPOINT_INTERVAL,
+        }
+    }
+
+    fn checkpoint(&mut self, reporter: &mut Reporter<'_>) -> Result<(), TrainError> {
+        self.read_loss()?;
+        let path = checkpoint::path(&self.session.files.work_dir, self.step);
+        let position = Position {
+            step: self.step,
+            loss_sum: self.loss.sum(),
+            n_losses: self.loss.len(),
+        };
+        let spec = self.session.spec;
+        checkpoint::write(&path, spec, &self.model, &*self.optim, position)?;
+        self.last_checkpoint = Instant::now();
+        reporter.checkpoint(path);
         Ok(())
     }
 
     /// Writes the model and the validation predictions.
-    fn finish(
-        &mut self,
-        work_dir: &Path,
-        reporter: &mut Reporter<'_>,
-        result: &mut JobResult,
-    ) -> Result<(), TrainError> {
-        let mut metrics = BTreeMap::from([("train_loss".to_owned(), self.epoch_loss.mean())]);
-        if self.epoch_loss.n == 0 {
-            metrics.clear(); // resumed from a checkpoint of the very last step
-        }
-        if !self.session.val.is_empty() {
-            let (logits, scores) = self.validate(reporter);
-            self.report(self.plan.n_epochs, scores.clone(), reporter);
-            metrics.extend(scores);
-            let path = work_dir.join("val-predictions.safetensors");
-            predict::write(
-                &path,
-                &self.session.manifest,
-                Split::Val,
-                &self.session.val,
-                &logits,
-            )?;
+    fn finish(mut self, reporter: &mut Reporter<'_>) -> Result<JobResult, TrainError> {
+        let session = self.session;
+        let scores = self.validate(reporter)?;
+        let mut result = reporter.result(Outcome::Completed);
+        result.metrics.insert("train_loss".into(), self.loss.mean());
+        if let (Some(scores), Some((logits, _))) = (scores, &self.validation) {
+            result.metrics.extend(scores.named(Split::Val));
+            let path = predictions_path(&session.files.work_dir, Split::Val);
+            predict::write(&path, &session.manifest, Split::Val, &session.val, logits)?;
             result.predictions = Some(path);
         }
-        let path = work_dir.join("model.safetensors");
-        let named = self
-            .optim
-            .with_eval_params(self.model.params.flat(), || self.model.params.named());
-        let named: Vec<_> = named
-            .into_iter()
-            .map(|(name, tensor)| (name, tensor.to_kind(Kind::Float)))
-            .collect();
+        let path = session.files.work_dir.join("model.safetensors");
         let metadata = HashMap::from([
             ("format".to_owned(), "pt".to_owned()),
+            ("spec".to_owned(), canonical_json(session.spec)),
             (
-                "cultivar.spec".to_owned(),
-                canonical_json(self.session.spec),
-            ),
-            (
-                "cultivar.classes".to_owned(),
-                canonical_json(&self.session.manifest.classes),
+                "classes".to_owned(),
+                canonical_json(&session.manifest.classes),
             ),
         ]);
-        weights::write(&path, &named, metadata)?;
+        self.optim.swap_in_eval();
+        weights::write(&path, &self.model.params.named(), &metadata)?;
         result.model = Some(path);
-        result.metrics = metrics;
-        Ok(())
+        result.cost = reporter.result(Outcome::Completed).cost;
+        Ok(result)
     }
 }

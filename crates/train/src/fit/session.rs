@@ -1,14 +1,20 @@
-//! A job's dataset, opened: the manifest, the decoded images, and who trains and who validates.
+//! A job's dataset: the manifest, who trains and who validates, and the way to the pixels.
+
+use std::fs;
+use std::sync::Arc;
 
 use cultivar_spec::TrialSpec;
 use cultivar_spec::manifest::{Manifest, Split};
 use cultivar_spec::trainer::JobFiles;
 use cultivar_spec::trial::TrainOn;
-use tch::Device;
+use tch::{Device, Tensor};
 
 use super::report::Reporter;
-use crate::TrainError;
-use crate::data::{Cache, CacheKey, Pixels, training_subset};
+use crate::data::cache::{Cache, CacheKey};
+use crate::data::order::training_subset;
+use crate::data::resident::Pixels;
+use crate::error::TrainError;
+use crate::predict;
 use crate::preprocess::Preprocess;
 
 /// What training and evaluation have in common.
@@ -17,57 +23,88 @@ pub(super) struct Session<'a> {
     pub files: &'a JobFiles,
     pub device: Device,
     pub manifest: Manifest,
-    pub pixels: Pixels,
     pub preprocess: Preprocess,
-    /// Indices into the manifest.
+    pub pixel_key: CacheKey,
+    /// Indices into the manifest, ascending.
     pub train: Vec<i64>,
-    /// Empty for a refit on train and validation.
+    /// The same; empty for a refit on train and validation.
     pub val: Vec<i64>,
 }
 
 impl<'a> Session<'a> {
+    /// Reads the manifest. No pixel is touched yet.
+    ///
+    /// # Errors
+    /// The manifest cannot be read, or a split that is needed is empty.
     pub fn open(
         spec: &'a TrialSpec,
         files: &'a JobFiles,
         device: Device,
-        reporter: &mut Reporter<'_>,
     ) -> Result<Self, TrainError> {
-        let text = std::fs::read(&files.manifest)
-            .map_err(|source| TrainError::io(&files.manifest, source))?;
-        let manifest: Manifest = serde_json::from_slice(&text).map_err(TrainError::Manifest)?;
-        let eval_resolution = spec.fit.eval_resolution.unwrap_or(spec.fit.resolution);
-        let key =
-            CacheKey::for_resolution(manifest.version(), spec.fit.resolution.max(eval_resolution));
-        reporter.phase("decoding");
-        let cache = Cache::open(
-            key,
-            &files.cache_dir,
-            &files.data,
-            manifest.images.len(),
-            &mut |_| reporter.alive(),
-        )?;
+        let path = &files.manifest;
+        let text = fs::read(path).map_err(|source| TrainError::io(path, source))?;
+        let manifest: Manifest =
+            serde_json::from_slice(&text).map_err(|source| TrainError::Manifest {
+                path: path.display().to_string(),
+                source,
+            })?;
+        fs::create_dir_all(&files.work_dir)
+            .map_err(|source| TrainError::io(&files.work_dir, source))?;
+        let preprocess = Preprocess::of(spec);
+        let pixel_key =
+            CacheKey::for_resolution(manifest.version(), preprocess.largest_resolution());
+        let train = training_subset(&manifest, &spec.data);
         let val = match spec.data.train_on {
-            TrainOn::Train => manifest
-                .indices(Split::Val)
-                .into_iter()
-                .map(|idx| idx as i64)
-                .collect(),
+            TrainOn::Train => indices(&manifest, Split::Val),
             TrainOn::TrainVal => Vec::new(),
         };
-        let train = training_subset(&manifest, &spec.data);
         if train.is_empty() {
-            return Err(TrainError::EmptySplit("training"));
+            return Err(TrainError::EmptySplit("train"));
         }
-        let preprocess = Preprocess::of(spec);
+        if val.is_empty() && spec.data.train_on == TrainOn::Train {
+            return Err(TrainError::EmptySplit("val"));
+        }
         Ok(Self {
             spec,
             files,
             device,
-            pixels: Pixels::new(cache, device),
             manifest,
             preprocess,
+            pixel_key,
             train,
             val,
         })
     }
+
+    /// The decoded images on the device, from the cache of this machine.
+    ///
+    /// # Errors
+    /// See [`Cache::open`].
+    pub fn pixels(&self, reporter: &mut Reporter<'_>) -> Result<Pixels, TrainError> {
+        reporter.phase("decoding");
+        let cache = Cache::open(
+            self.pixel_key,
+            &self.files.cache_dir,
+            &self.files.data,
+            self.manifest.images.len(),
+            &mut |done, total| reporter.pulse(done, total),
+        )?;
+        Ok(Pixels::new(Arc::new(cache), self.device))
+    }
+
+    /// The evaluation view of some images: `[N, 3, R, R]` f32.
+    pub fn evaluation(&self, pixels: &Pixels, indices: &[i64]) -> Tensor {
+        self.preprocess.evaluation(&pixels.gather(indices))
+    }
+
+    /// The classes of some images: `[N]` i64 on the device.
+    pub fn labels(&self, indices: &[i64]) -> Tensor {
+        predict::labels_of(&self.manifest, indices).to_device(self.device)
+    }
+}
+
+/// The images of a split, ascending.
+pub(super) fn indices(manifest: &Manifest, split: Split) -> Vec<i64> {
+    let found = manifest.indices(split);
+    found.into_iter().map(|idx| idx as i64).collect()
 }

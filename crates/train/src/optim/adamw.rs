@@ -1,69 +1,84 @@
-//! AdamW (Loshchilov and Hutter 2019), as `torch.optim.AdamW`: decay shrinks the weights before the
-//! step, epsilon is added after the bias-corrected square root.
+//! AdamW: Loshchilov and Hutter 2019, <https://arxiv.org/abs/1711.05101>.
+//!
+//! With gradient g, weight decay w, at step t (from 1):
+//!
+//! p <- p (1 - lr w);  m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;
+//! p <- p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps).
+//!
+//! Reference: `torch.optim.AdamW`. Differences: 1-d parameters do not decay. A beta1 that the schedule
+//! moves enters the bias correction as the present one, as in PyTorch.
 
 use std::collections::HashMap;
 
-use tch::Tensor;
+use tch::{Tensor, no_grad};
 
-use super::{Rule, Scales, StateError, StepInput, counter, restore, restore_counter};
-use crate::params::Flat;
+use super::state::{find, restore, saved, saved_step, step};
+use super::target::Target;
+use super::{Optim, OptimError};
+
+const MEAN: &str = "optim.mean";
+const SQUARE: &str = "optim.square";
 
 pub(super) struct AdamW {
+    target: Target,
+    /// `[n]` f32: m.
     mean: Tensor,
+    /// `[n]` f32: v.
     square: Tensor,
+    n_steps: u64,
     betas: [f64; 2],
     eps: f64,
     weight_decay: f64,
-    n_steps: u64,
 }
 
 impl AdamW {
-    pub(super) fn new(flat: &Flat, betas: [f64; 2], eps: f64, weight_decay: f64) -> Self {
+    pub fn new(target: Target, betas: [f64; 2], eps: f64, weight_decay: f64) -> Self {
         Self {
-            mean: flat.params.zeros_like(),
-            square: flat.params.zeros_like(),
+            mean: target.zeros(),
+            square: target.zeros(),
+            n_steps: 0,
+            target,
             betas,
             eps,
             weight_decay,
-            n_steps: 0,
         }
     }
 }
 
-impl Rule for AdamW {
-    /// p -= lr wd p;  m, v = moving averages of g and g^2;  p -= lr m^ / (sqrt(v^) + eps).
-    fn step(&mut self, flat: &Flat, grads: &Tensor, scales: &Scales, input: StepInput) {
-        let [beta1, beta2] = [input.momentum.unwrap_or(self.betas[0]), self.betas[1]];
+impl Optim for AdamW {
+    fn step(&mut self, lr: f64, momentum: Option<f64>) {
+        let (beta1, beta2) = (momentum.unwrap_or(self.betas[0]), self.betas[1]);
         self.n_steps += 1;
-        let mut params = flat.params.shallow_clone();
-        if self.weight_decay > 0.0 {
-            let shrink = scales.scaled(&params * &scales.decay, input.lr * self.weight_decay);
-            let _ = params.g_sub_(&shrink);
-        }
-        let _ = self.mean.lerp_(grads, 1.0 - beta1);
-        let _ = self
-            .square
-            .g_mul_scalar_(beta2)
-            .g_add_(&(grads * grads * (1.0 - beta2)));
-        let n_steps = self.n_steps as i32;
-        let correction1 = 1.0 - beta1.powi(n_steps);
-        let correction2 = (1.0 - beta2.powi(n_steps)).sqrt();
-        let update = &self.mean / (self.square.sqrt() / correction2 + self.eps);
-        let _ = params.g_sub_(&scales.scaled(update, input.lr / correction1));
+        let t = self.n_steps as f64;
+        no_grad(|| {
+            self.target.clip_grads();
+            self.target.decay_values(lr, self.weight_decay);
+            let grads = &self.target.grads;
+            let _ = self.mean.lerp_(grads, 1.0 - beta1);
+            let _ = self.square.lerp_(&grads.square(), 1.0 - beta2);
+            let mut scale = self.square.sqrt();
+            let _ = scale.g_div_scalar_((1.0 - beta2.powf(t)).sqrt());
+            let _ = scale.g_add_scalar_(self.eps);
+            let direction = &self.mean / scale;
+            self.target.descend(direction, lr / (1.0 - beta1.powf(t)));
+        });
     }
 
     fn state(&self) -> Vec<(String, Tensor)> {
         vec![
-            ("mean".into(), self.mean.copy()),
-            ("square".into(), self.square.copy()),
-            ("n_steps".into(), counter(self.n_steps)),
+            saved_step(self.n_steps),
+            saved(MEAN, &self.mean),
+            saved(SQUARE, &self.square),
         ]
     }
 
-    fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<(), StateError> {
-        restore(state, "mean", &mut self.mean)?;
-        restore(state, "square", &mut self.square)?;
-        self.n_steps = restore_counter(state, "n_steps")?;
+    fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<(), OptimError> {
+        let n_steps = step(state)?;
+        let mean = find(state, MEAN, &self.mean.size())?;
+        let square = find(state, SQUARE, &self.square.size())?;
+        self.n_steps = n_steps;
+        restore(&mut self.mean, mean);
+        restore(&mut self.square, square);
         Ok(())
     }
 }

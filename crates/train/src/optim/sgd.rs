@@ -1,70 +1,66 @@
-//! SGD with momentum (Polyak 1964; Nesterov's form after Sutskever et al. 2013), as
-//! `torch.optim.SGD`: L2 decay is added to the gradient, and the first step fills the buffer with it.
+//! Stochastic gradient descent with (Nesterov) momentum: Sutskever et al. 2013.
+//!
+//! With gradient g, weight decay w, momentum m:
+//!
+//! g <- g + w p;  b <- m b + g;  p <- p - lr (g + m b) with Nesterov, p - lr b without.
+//!
+//! Reference: `torch.optim.SGD` with dampening 0. Differences: 1-d parameters do not decay; the
+//! momentum buffer starts as zeros rather than absent, which is the same thing.
 
 use std::collections::HashMap;
 
-use tch::Tensor;
+use tch::{Tensor, no_grad};
 
-use super::{Rule, Scales, StateError, StepInput, counter, restore, restore_counter};
-use crate::params::Flat;
+use super::state::{find, restore, saved};
+use super::target::Target;
+use super::{Optim, OptimError};
+
+const VELOCITY: &str = "optim.velocity";
 
 pub(super) struct Sgd {
+    target: Target,
+    /// `[n]` f32.
     velocity: Tensor,
     momentum: f64,
     nesterov: bool,
     weight_decay: f64,
-    n_steps: u64,
 }
 
 impl Sgd {
-    pub(super) fn new(flat: &Flat, momentum: f64, nesterov: bool, weight_decay: f64) -> Self {
+    pub fn new(target: Target, momentum: f64, nesterov: bool, weight_decay: f64) -> Self {
         Self {
-            velocity: flat.params.zeros_like(),
+            velocity: target.zeros(),
+            target,
             momentum,
             nesterov,
             weight_decay,
-            n_steps: 0,
         }
     }
 }
 
-impl Rule for Sgd {
-    /// g += wd p;  v = mu v + g;  p -= lr (g + mu v), or lr v without Nesterov.
-    fn step(&mut self, flat: &Flat, grads: &Tensor, scales: &Scales, input: StepInput) {
-        let momentum = input.momentum.unwrap_or(self.momentum);
-        let decayed = if self.weight_decay > 0.0 {
-            grads + &flat.params * &scales.decay * self.weight_decay
-        } else {
-            grads.copy()
-        };
-        let update = if momentum == 0.0 {
-            decayed
-        } else {
-            let keep = if self.n_steps == 0 { 0.0 } else { momentum };
-            let _ = self.velocity.g_mul_scalar_(keep).g_add_(&decayed);
-            if self.nesterov {
-                decayed + &self.velocity * momentum
-            } else {
-                self.velocity.copy()
-            }
-        };
-        self.n_steps += 1;
-        let _ = flat
-            .params
-            .shallow_clone()
-            .g_sub_(&scales.scaled(update, input.lr));
+impl Optim for Sgd {
+    fn step(&mut self, lr: f64, momentum: Option<f64>) {
+        let momentum = momentum.unwrap_or(self.momentum);
+        no_grad(|| {
+            self.target.clip_grads();
+            self.target.decay_grads(self.weight_decay);
+            let _ = self.velocity.g_mul_scalar_(momentum);
+            let _ = self.velocity.g_add_(&self.target.grads);
+            let direction = match self.nesterov {
+                true => (&self.velocity * momentum).g_add_(&self.target.grads),
+                false => self.velocity.copy(),
+            };
+            self.target.descend(direction, lr);
+        });
     }
 
     fn state(&self) -> Vec<(String, Tensor)> {
-        vec![
-            ("velocity".into(), self.velocity.copy()),
-            ("n_steps".into(), counter(self.n_steps)),
-        ]
+        vec![saved(VELOCITY, &self.velocity)]
     }
 
-    fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<(), StateError> {
-        restore(state, "velocity", &mut self.velocity)?;
-        self.n_steps = restore_counter(state, "n_steps")?;
+    fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<(), OptimError> {
+        let velocity = find(state, VELOCITY, &self.velocity.size())?;
+        restore(&mut self.velocity, velocity);
         Ok(())
     }
 }

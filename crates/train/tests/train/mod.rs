@@ -1,0 +1,8 @@
+//! Whole jobs on a dataset of three classes of coloured shapes, small enough to train in seconds.
+
+mod caches;
+mod learning;
+mod mini;
+mod resample;
+mod resume;
+mod trouble;
