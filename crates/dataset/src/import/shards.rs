@@ -115,8 +115,8 @@ mod tests {
             sha256: Sha256Digest::of(b""),
             n_bytes,
         };
-        let images: Vec<_> = [4, 6, 1, 20, 3].map(image).into();
-        assert_eq!(shard_ranges(&images, 10), [0..2, 2..3, 3..4, 4..5]);
+        let images: Vec<_> = [4, 6, 1, 9, 20, 3].map(image).into();
+        assert_eq!(shard_ranges(&images, 10), [0..2, 2..4, 4..5, 5..6]);
         assert!(shard_ranges(&[], 10).is_empty());
     }
 }
