@@ -2,7 +2,7 @@
 
 use aide::OperationOutput;
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cultivar_spec::wire::ErrorBody;
 use cultivar_spec::{Violation, Violations};
@@ -128,6 +128,12 @@ impl IntoResponse for ApiError {
             body.violations = violations;
         }
         let mut response = (status, Json(&body)).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, scheme);
+        }
         if status.is_server_error() {
             // The outermost layer knows the request's id and writes it in.
             response.extensions_mut().insert(body);

@@ -106,3 +106,40 @@ impl App {
         worker.claim(other, 3).await
     }
 }
+
+#[test]
+fn clients_that_hang_up_in_mid_request_leave_whole_transactions_and_a_healthy_pool() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let submit = |n: u64| {
+            let request = app.request(reqwest::Method::POST, "/api/v1/trials");
+            let patience = std::time::Duration::from_micros(100 * (n % 60));
+            request
+                .json(&json!({"spec": trial_spec(n)}))
+                .timeout(patience)
+                .send()
+        };
+        let answers = futures::future::join_all((0..300).map(submit)).await;
+        let n_cut = answers.iter().filter(|answer| answer.is_err()).count();
+        assert!(
+            n_cut > 30,
+            "only {n_cut} of 300 hung up: the test tests nothing"
+        );
+
+        crate::harness::eventually("no transaction stays open", || async {
+            let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+            app.count(open).await == 0
+        })
+        .await;
+        app.submit(1000).await;
+        let (n_trials, n_jobs) = (
+            app.count("SELECT count(*) FROM trial").await,
+            app.count("SELECT count(*) FROM trial_queue").await,
+        );
+        assert_eq!(
+            n_trials, n_jobs,
+            "a trial and its job are stored together or not at all"
+        );
+        app
+    });
+}
