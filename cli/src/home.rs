@@ -54,9 +54,12 @@ impl Home {
         self.0.join("up.lock")
     }
 
-    /// A worker's cache and identity.
-    pub fn worker(&self, idx: usize) -> PathBuf {
-        self.0.join(format!("worker-{idx}"))
+    /// The home of a worker, which keeps its cache and identity there; no two share one.
+    pub fn of_worker(&self, idx: usize) -> PathBuf {
+        match idx {
+            0 => self.0.clone(),
+            _ => self.0.join(format!("worker-{idx}")),
+        }
     }
 
     fn admin_token_file(&self) -> PathBuf {

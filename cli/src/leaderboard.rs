@@ -1,9 +1,7 @@
 //! `cultivar leaderboard`.
 
 use clap::{Args, ValueEnum};
-use cultivar_spec::wire::{
-    Confidence, Leaderboard as Board, LeaderboardRow, Selection, SotaEntry, SotaMetric,
-};
+use cultivar_spec::wire::{Confidence, Leaderboard as Board, Selection, SotaEntry, SotaMetric};
 
 use crate::numbers::{clock, percent, percent_of, points};
 use crate::session::Session;
@@ -82,21 +80,34 @@ pub fn render(board: &Board) -> String {
 
 fn rows(board: &Board) -> String {
     let has_test = board.rows.iter().any(|row| row.test_top1.is_some());
-    let mut columns = vec![Number("#"), Text("Configuration"), Number("Val % [95%]")];
+    let mut columns = vec![
+        Number("#"),
+        Text("Configuration"),
+        Text("Weights"),
+        Text("Trained"),
+        Number("Epochs"),
+        Number("px"),
+        Number("Val % [95%]"),
+    ];
     if has_test {
         columns.push(Number("Test % [95%]"));
     }
     columns.extend([
         Number("Seeds"),
-        Number("Against the first, points [95%]"),
+        Number("To the first, points [95%]"),
         Number("p"),
         Number("Time"),
     ]);
     let mut table = table::new(&columns);
     for row in &board.rows {
+        let star = if row.selected { " *" } else { "" };
         let mut cells = vec![
             row.rank.to_string(),
-            configuration(row),
+            format!("{}{star}", row.label),
+            row.weights.clone(),
+            row.adaptation.clone(),
+            row.epochs.to_string(),
+            row.resolution.to_string(),
             row.val_top1.as_ref().map(percent).unwrap_or_default(),
         ];
         if has_test {
@@ -114,15 +125,6 @@ fn rows(board: &Board) -> String {
         table.add_row(cells);
     }
     table::render(&table)
-}
-
-fn configuration(row: &LeaderboardRow) -> String {
-    let epochs = if row.epochs == 1 { "epoch" } else { "epochs" };
-    let star = if row.selected { " *" } else { "" };
-    format!(
-        "{}, {} {}, {} {epochs}, {} px{star}",
-        row.label, row.weights, row.adaptation, row.epochs, row.resolution
-    )
 }
 
 fn p_value(p: f64) -> String {
@@ -195,7 +197,7 @@ fn reading(board: &Board) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cultivar_spec::wire::{Comparison, Estimate};
+    use cultivar_spec::wire::{Comparison, Estimate, LeaderboardRow};
     use cultivar_spec::{Sha256Digest, TrialId};
 
     use super::*;

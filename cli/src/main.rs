@@ -62,7 +62,6 @@ enum Command {
     Trial(trial::Command),
     /// Configurations ranked, beside published results
     Leaderboard(leaderboard::Leaderboard),
-    /// What pretrained weights are worth: start, slope and asymptote
     Transfer(transfer::Transfer),
     /// Published results
     #[command(subcommand)]
@@ -74,7 +73,9 @@ enum Command {
     #[command(subcommand)]
     Worker(worker::Command),
     /// Print a completion script for a shell
-    Completions { shell: Shell },
+    Completions {
+        shell: Shell,
+    },
 }
 
 #[tokio::main]
@@ -159,6 +160,8 @@ mod tests {
             "cultivar leaderboard birds --format yaml",
             "cultivar transfer birds --no-run --test",
             "cultivar weights add",
+            "cultivar weights add efficientnet_lite0 a.safetensors --mean 0.5,0.5",
+            "cultivar up --listen nowhere",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -17,6 +17,7 @@ pub struct Global {
         long,
         global = true,
         env = "CULTIVAR_URL",
+        hide_env_values = true,
         default_value = "http://127.0.0.1:7878",
         help_heading = "Global options"
     )]
@@ -35,6 +36,7 @@ pub struct Global {
         long,
         global = true,
         env = "CULTIVAR_HOME",
+        hide_env_values = true,
         value_name = "FOLDER",
         help_heading = "Global options"
     )]

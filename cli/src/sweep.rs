@@ -49,9 +49,15 @@ pub enum Command {
     /// List sweeps, the newest first
     Ls,
     /// Show a sweep and its trials
-    Show { id: SweepId },
+    Show {
+        /// The sweep
+        id: SweepId,
+    },
     /// Cancel every trial of a sweep that is not settled
-    Cancel { id: SweepId },
+    Cancel {
+        /// The sweep
+        id: SweepId,
+    },
 }
 
 pub async fn run(command: Command, session: &Session) -> anyhow::Result<ExitCode> {

@@ -30,7 +30,10 @@ pub enum Command {
         changes: Vec<Change>,
     },
     /// Show a trial: its spec, attempts, metrics and evaluations
-    Show { id: TrialId },
+    Show {
+        /// The trial
+        id: TrialId,
+    },
     /// List trials, oldest first
     Ls {
         /// Of this sweep
@@ -44,13 +47,20 @@ pub enum Command {
         state: Option<TrialState>,
     },
     /// Cancel a trial that is not settled
-    Cancel { id: TrialId },
+    Cancel {
+        /// The trial
+        id: TrialId,
+    },
     /// Queue a failed or cancelled trial again
-    Retry { id: TrialId },
+    Retry {
+        /// The trial
+        id: TrialId,
+    },
     /// Ask for a trial's predictions on a held-out split
     ///
     /// Every opening of the test split is counted and shown with its reason.
     Evaluate {
+        /// The trial
         id: TrialId,
         /// The split to predict
         #[arg(long, value_enum)]
@@ -60,7 +70,10 @@ pub enum Command {
         reason: String,
     },
     /// Print the log lines of every attempt
-    Logs { id: TrialId },
+    Logs {
+        /// The trial
+        id: TrialId,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -1,6 +1,7 @@
 //! `cultivar weights`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use anyhow::bail;
 use clap::{Subcommand, ValueEnum};
@@ -23,23 +24,11 @@ pub enum Command {
         /// The file, under timm's parameter names
         file: PathBuf,
         /// Mean of the pixels the checkpoint was trained on, per channel in [0, 1]
-        #[arg(
-            long,
-            value_delimiter = ',',
-            num_args = 3,
-            value_name = "R,G,B",
-            default_value = "0.485,0.456,0.406"
-        )]
-        mean: Vec<f64>,
+        #[arg(long, value_name = "R,G,B", default_value = "0.485,0.456,0.406")]
+        mean: Channels,
         /// Standard deviation of those pixels
-        #[arg(
-            long,
-            value_delimiter = ',',
-            num_args = 3,
-            value_name = "R,G,B",
-            default_value = "0.229,0.224,0.225"
-        )]
-        std: Vec<f64>,
+        #[arg(long, value_name = "R,G,B", default_value = "0.229,0.224,0.225")]
+        std: Channels,
         /// How its images were resized
         #[arg(long, value_enum, default_value_t = Resize::Bicubic)]
         interpolation: Resize,
@@ -47,14 +36,35 @@ pub enum Command {
         #[arg(long, default_value_t = 0.875)]
         crop_pct: f64,
         /// SPDX identifier of the licence
-        #[arg(long, default_value_t)]
+        #[arg(long, default_value_t, hide_default_value = true)]
         licence: String,
         /// Where the weights come from
-        #[arg(long, default_value_t)]
+        #[arg(long, default_value_t, hide_default_value = true)]
         source: String,
     },
     /// List registered weights
     Ls,
+}
+
+/// A number per channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Channels([f64; 3]);
+
+impl FromStr for Channels {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers: Vec<f64> = text
+            .split(',')
+            .filter_map(|part| part.trim().parse().ok())
+            .collect();
+        let channels = <[f64; 3]>::try_from(numbers)
+            .ok()
+            .filter(|_| text.split(',').count() == 3);
+        channels
+            .map(Self)
+            .ok_or_else(|| "want three numbers, such as 0.5,0.5,0.5".into())
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -87,12 +97,11 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
                 );
             }
             let sha256 = session.client.upload(&file).await?;
-            let channels = |list: Vec<f64>| <[f64; 3]>::try_from(list).expect("three are parsed");
             let entry = WeightsEntry {
                 backbone,
                 sha256,
-                mean: channels(mean),
-                std: channels(std),
+                mean: mean.0,
+                std: std.0,
                 interpolation: match interpolation {
                     Resize::Bilinear => Interpolation::Bilinear,
                     Resize::Bicubic => Interpolation::Bicubic,

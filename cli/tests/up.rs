@@ -20,9 +20,9 @@ while :; do sleep 0.05; done
 
 const WORKER: &str = r#"#!/bin/sh
 if [ "$1" = --version ]; then echo 'cultivar-worker 0'; exit; fi
-echo "$1 $CULTIVAR_TOKEN $CULTIVAR_URL ${DATABASE_URL:-none}" > "$CULTIVAR_HOME/../worker.args"
-trap 'echo worker >> "$CULTIVAR_HOME/../order"; exit 0' TERM
-echo $$ > "$CULTIVAR_HOME/../worker.pid"
+echo "$1 $CULTIVAR_TOKEN $CULTIVAR_URL ${DATABASE_URL:-none}" > "$CULTIVAR_HOME/worker.args"
+trap 'echo worker >> "$CULTIVAR_HOME/order"; exit 0' TERM
+echo $$ > "$CULTIVAR_HOME/worker.pid"
 while :; do sleep 0.05; done
 "#;
 
@@ -42,7 +42,7 @@ impl Stage {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
-        fs::create_dir_all(folder.path().join("home/worker-0")).unwrap();
+        fs::create_dir_all(folder.path().join("home")).unwrap();
         Self { folder }
     }
 

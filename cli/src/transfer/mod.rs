@@ -31,7 +31,9 @@ const READ_AHEAD: usize = 16;
 /// How often trials and evaluations outside a sweep are asked about.
 const POLL: Duration = Duration::from_secs(2);
 
-/// Compares pretrained with random weights in matched arms.
+/// What pretrained weights are worth: start, slope and asymptote
+///
+/// Pretrained weights against random ones in matched arms, each arm with a learning rate of its own.
 ///
 /// Trains what is missing: both arms over a grid of learning rates at the longest budget, then, at the rate
 /// that validation chose for each arm, the other seeds and the shorter budgets; and linear heads on both

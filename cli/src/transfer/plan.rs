@@ -384,10 +384,10 @@ mod tests {
         assert_eq!(
             named(&second),
             [
-                "full pretrained lr 0.05, 1 ep, seed 0",
-                "full pretrained lr 0.05, 1 ep, seed 1",
-                "full pretrained lr 0.05, 2 ep, seed 1",
-                "full random lr 0.05, 2 ep, seed 1",
+                "full pretrained lr 0.02, 1 ep, seed 0",
+                "full pretrained lr 0.02, 1 ep, seed 1",
+                "full pretrained lr 0.02, 2 ep, seed 1",
+                "full random lr 0.02, 2 ep, seed 1",
             ]
         );
     }

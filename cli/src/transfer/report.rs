@@ -131,8 +131,8 @@ fn arms(study: &TransferStudy) -> String {
     let mut columns = vec![
         Text("Weights"),
         Number("Epochs"),
-        Number("Rate"),
-        Text("of"),
+        Number("LR"),
+        Text("LRs tried"),
         Number("Seeds"),
         Number("Val % [95%]"),
     ];

@@ -42,7 +42,13 @@ const DOWN_WITHIN: Duration = Duration::from_secs(150);
 #[derive(Args, Debug)]
 pub struct Up {
     /// Address to serve on
-    #[arg(long, env = "CULTIVAR_LISTEN", default_value = "127.0.0.1:7878")]
+    #[arg(
+        long,
+        env = "CULTIVAR_LISTEN",
+        hide_env_values = true,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:7878"
+    )]
     listen: SocketAddr,
     /// Workers to start [default: one per GPU, or one on the CPU]
     #[arg(long, value_name = "N", conflicts_with = "no_worker")]
@@ -105,12 +111,13 @@ pub async fn run(args: Up, home: &Home, as_json: bool) -> anyhow::Result<()> {
             program,
             url: ready.url.clone(),
             token,
+            n_workers: devices.len(),
             log,
         };
         for (idx, device) in devices.iter().enumerate() {
             workers.push(Worker::start(
                 idx,
-                home.worker(idx),
+                home.of_worker(idx),
                 device.clone(),
                 settings.clone(),
             )?);

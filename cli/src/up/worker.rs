@@ -25,6 +25,8 @@ pub struct Settings {
     pub program: PathBuf,
     pub url: String,
     pub token: String,
+    /// On this machine, this one included.
+    pub n_workers: usize,
     pub log: Log,
 }
 
@@ -164,8 +166,17 @@ impl Worker {
             .env("CULTIVAR_HOME", &self.home)
             // Workers never see the database.
             .env_remove("DATABASE_URL");
-        if let Device::Gpu(gpu) = &self.device {
-            command.env("CUDA_VISIBLE_DEVICES", gpu);
+        match &self.device {
+            Device::Gpu(gpu) => {
+                command.env("CUDA_VISIBLE_DEVICES", gpu);
+            }
+            // Workers that share the cores share them out.
+            Device::Cpu if self.settings.n_workers > 1 => {
+                let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
+                let n_threads = (n_cores / self.settings.n_workers).max(1);
+                command.env("CULTIVAR_THREADS", n_threads.to_string());
+            }
+            Device::Cpu => {}
         }
         with_libtorch(&mut command);
         let program = Program::start(&self.name, command, &self.settings.log, None)?;
