@@ -25,7 +25,7 @@ check: ## Formatting, lints and documentation
 
 openapi: ## Regenerate openapi.json and the web's API types
 	@tools/setup.sh build
-	target/release/cultivar-server --print-openapi > openapi.json
+	$${CARGO_TARGET_DIR:-target}/release/cultivar-server --print-openapi > openapi.json
 	cd web && npm run --silent api
 
 clean: ## Remove what the build made; .cultivar (libtorch, packages, demo data) stays

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 state=$PWD/.cultivar
-bin=$PWD/target/release
+bin=${CARGO_TARGET_DIR:-$PWD/target}/release
 recipe=${DEMO_RECIPE:-recipes/demo.yaml}
 data=${CULTIVAR_DEMO_DATA:-$state/data/open-emoji}
 weights=${CULTIVAR_WEIGHTS:-$state/weights/efficientnet_lite0.safetensors}

@@ -143,7 +143,7 @@ fetch_weights() {
 
 build_emoji() {
   rm -rf "$state/data/open-emoji.part"
-  target/release/cultivar dataset build open-emoji --packages "$state/packages" --out "$state/data/open-emoji.part"
+  "${CARGO_TARGET_DIR:-target}/release/cultivar" dataset build open-emoji --packages "$state/packages" --out "$state/data/open-emoji.part"
   rm -rf "$state/data/open-emoji"
   mv "$state/data/open-emoji.part" "$state/data/open-emoji"
 }
