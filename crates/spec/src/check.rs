@@ -1,8 +1,10 @@
 //! From raw JSON to a checked spec: the schema first, so that every mistake is reported at once
 //! with its JSON pointer, then the rules that tie fields together.
 
+use std::any::TypeId;
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, RwLock};
 
 use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind as Kind;
@@ -94,12 +96,26 @@ pub fn sweep(raw: &Value) -> Result<SweepSpec, Violations> {
     SCHEMA.read(raw)
 }
 
-/// Checks any other document of the API.
+/// Checks any other document of the API. Each type's schema is compiled once.
 ///
 /// # Errors
 /// Every violation of the schema.
-pub fn document<T: JsonSchema + DeserializeOwned>(raw: &Value) -> Result<T, Violations> {
-    Schema::of::<T>().read(raw)
+pub fn document<T: JsonSchema + DeserializeOwned + 'static>(raw: &Value) -> Result<T, Violations> {
+    static COMPILED: LazyLock<RwLock<HashMap<TypeId, &'static Schema>>> =
+        LazyLock::new(RwLock::default);
+    let id = TypeId::of::<T>();
+    let known = COMPILED
+        .read()
+        .expect("no panic under the lock")
+        .get(&id)
+        .copied();
+    let schema = known.unwrap_or_else(|| {
+        let mut compiled = COMPILED.write().expect("no panic under the lock");
+        compiled
+            .entry(id)
+            .or_insert_with(|| Box::leak(Box::new(Schema::of::<T>())))
+    });
+    schema.read(raw)
 }
 
 /// The rules that tie fields of a trial spec together.

@@ -9,6 +9,7 @@ mod lease;
 mod sweep;
 mod transfer;
 mod trial;
+mod worker;
 
 pub use access::*;
 pub use dataset::*;
@@ -19,6 +20,7 @@ pub use lease::*;
 pub use sweep::*;
 pub use transfer::*;
 pub use trial::*;
+pub use worker::*;
 
 /// Header that makes a write replayable: the same key and body get the same answer once more.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";

@@ -1,0 +1,124 @@
+//! `/api/v1/leases` and `/api/v1/heartbeats`: what workers and external trainers call.
+
+use aide::axum::ApiRouter;
+use aide::axum::routing::post_with;
+use axum::Json;
+use axum::extract::State;
+use cultivar_spec::LeaseId;
+use cultivar_spec::wire::{
+    CheckpointRef, Claim, ClaimReply, Finish, Heartbeat, HeartbeatReply, LeaseReply, LogBatch,
+    MetricBatch,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::auth::LeaseHolder;
+use crate::error::ApiError;
+use crate::extract::{At, Body};
+use crate::service;
+use crate::state::AppState;
+
+#[derive(Deserialize, JsonSchema)]
+struct ById {
+    id: LeaseId,
+}
+
+pub fn router() -> ApiRouter<AppState> {
+    ApiRouter::new()
+        .api_route(
+            "/api/v1/leases",
+            post_with(claim, |op| {
+                op.summary("Claim jobs; waits while there are none")
+                    .tag("leases")
+            }),
+        )
+        .api_route(
+            "/api/v1/heartbeats",
+            post_with(heartbeat, |op| {
+                op.summary("Renew the leases listed").tag("leases")
+            }),
+        )
+        .api_route(
+            "/api/v1/leases/{id}/metrics",
+            post_with(metrics, |op| {
+                op.summary("Store metric values and progress").tag("leases")
+            }),
+        )
+        .api_route(
+            "/api/v1/leases/{id}/logs",
+            post_with(logs, |op| op.summary("Store log lines").tag("leases")),
+        )
+        .api_route(
+            "/api/v1/leases/{id}/checkpoint",
+            post_with(checkpoint, |op| {
+                op.summary("Name the checkpoint to go on from")
+                    .tag("leases")
+            }),
+        )
+        .api_route(
+            "/api/v1/leases/{id}/finish",
+            post_with(finish, |op| {
+                op.summary("End the attempt with its outcome").tag("leases")
+            }),
+        )
+}
+
+async fn claim(
+    _: LeaseHolder,
+    State(state): State<AppState>,
+    Body(claim): Body<Claim>,
+) -> Result<Json<ClaimReply>, ApiError> {
+    service::claim::claim(&state, claim).await.map(Json)
+}
+
+async fn heartbeat(
+    _: LeaseHolder,
+    State(state): State<AppState>,
+    Body(beat): Body<Heartbeat>,
+) -> Result<Json<HeartbeatReply>, ApiError> {
+    service::heartbeat::renew(&state, beat).await.map(Json)
+}
+
+async fn metrics(
+    _: LeaseHolder,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+    Body(batch): Body<MetricBatch>,
+) -> Result<Json<LeaseReply>, ApiError> {
+    service::reports::metrics(&state, path.id, batch)
+        .await
+        .map(Json)
+}
+
+async fn logs(
+    _: LeaseHolder,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+    Body(batch): Body<LogBatch>,
+) -> Result<Json<LeaseReply>, ApiError> {
+    service::reports::logs(&state, path.id, batch)
+        .await
+        .map(Json)
+}
+
+async fn checkpoint(
+    _: LeaseHolder,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+    Body(checkpoint): Body<CheckpointRef>,
+) -> Result<Json<LeaseReply>, ApiError> {
+    service::reports::checkpoint(&state, path.id, checkpoint)
+        .await
+        .map(Json)
+}
+
+async fn finish(
+    _: LeaseHolder,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+    Body(finish): Body<Finish>,
+) -> Result<Json<LeaseReply>, ApiError> {
+    service::finish::finish(&state, path.id, finish)
+        .await
+        .map(Json)
+}

@@ -1,0 +1,35 @@
+//! The HTTP API, one file a resource. Handlers extract, call and respond; nothing else.
+
+mod artifacts;
+mod datasets;
+mod events;
+mod health;
+mod leases;
+mod session;
+mod sweeps;
+mod tokens;
+mod trials;
+mod weights;
+mod workers;
+
+use aide::axum::ApiRouter;
+
+pub use trials::TrialFilter;
+
+use crate::state::AppState;
+
+/// Every documented route.
+pub fn api() -> ApiRouter<AppState> {
+    ApiRouter::new()
+        .merge(artifacts::router())
+        .merge(datasets::router())
+        .merge(events::router())
+        .merge(health::router())
+        .merge(leases::router())
+        .merge(session::router())
+        .merge(sweeps::router())
+        .merge(tokens::router())
+        .merge(trials::router())
+        .merge(weights::router())
+        .merge(workers::router())
+}

@@ -1,0 +1,177 @@
+//! `/api/v1/trials`.
+
+use aide::axum::ApiRouter;
+use aide::axum::routing::{get_with, post_with};
+use axum::Json;
+use axum::extract::State;
+use cultivar_spec::wire::{
+    EvaluationView, NewEvaluation, NewTrial, Series, TrialDetail, TrialPage, TrialView,
+};
+use cultivar_spec::{SweepId, TrialId, TrialState};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::auth::{Reader, Submitter};
+use crate::error::ApiError;
+use crate::extract::{At, Body, Created, Params};
+use crate::service;
+use crate::service::replay::IdempotencyKey;
+use crate::state::AppState;
+
+#[derive(Deserialize, JsonSchema)]
+struct ById {
+    id: TrialId,
+}
+
+/// Which trials to list. All conditions hold together.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrialFilter {
+    /// Trials of this sweep.
+    pub sweep: Option<SweepId>,
+    /// Trials in this state.
+    pub state: Option<TrialState>,
+    /// Trials on the dataset of this name.
+    pub dataset: Option<String>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<TrialId>,
+    /// Rows a page, at most 1000; 100 if left out.
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: Option<u32>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SeriesQuery {
+    /// `train_loss`, `val_top1`, ...
+    metric: String,
+    /// Most points wanted; 500 if left out.
+    points: Option<u32>,
+}
+
+pub fn router() -> ApiRouter<AppState> {
+    ApiRouter::new()
+        .api_route(
+            "/api/v1/trials",
+            get_with(list, |op| op.summary("Trials, oldest first").tag("trials"))
+                .post_with(submit, |op| op.summary("Queue one trial").tag("trials")),
+        )
+        .api_route(
+            "/api/v1/trials/{id}",
+            get_with(show, |op| {
+                op.summary("A trial with its spec, attempts and evaluations")
+                    .tag("trials")
+            }),
+        )
+        .api_route(
+            "/api/v1/trials/{id}/cancel",
+            post_with(cancel, |op| {
+                op.summary("Cancel a trial that is not settled")
+                    .tag("trials")
+            }),
+        )
+        .api_route(
+            "/api/v1/trials/{id}/retry",
+            post_with(retry, |op| {
+                op.summary("Queue a failed or cancelled trial again")
+                    .tag("trials")
+            }),
+        )
+        .api_route(
+            "/api/v1/trials/{id}/evaluate",
+            post_with(evaluate, |op| {
+                op.summary("Ask for predictions on a held-out split; opening test is counted")
+                    .tag("trials")
+            }),
+        )
+        .api_route(
+            "/api/v1/trials/{id}/series",
+            get_with(series, |op| {
+                op.summary("A metric over the run, thinned for charts")
+                    .tag("trials")
+            }),
+        )
+        .api_route(
+            "/api/v1/trials/{id}/logs",
+            get_with(logs, |op| {
+                op.summary("Log lines of every attempt, as text")
+                    .tag("trials")
+                    .response::<200, String>()
+            }),
+        )
+}
+
+async fn list(
+    _: Reader,
+    State(state): State<AppState>,
+    Params(filter): Params<TrialFilter>,
+) -> Result<Json<TrialPage>, ApiError> {
+    service::trials::page(&state, filter).await.map(Json)
+}
+
+async fn submit(
+    Submitter(principal): Submitter,
+    State(state): State<AppState>,
+    key: IdempotencyKey,
+    Body(new): Body<NewTrial>,
+) -> Result<Created<TrialView>, ApiError> {
+    service::trials::submit(&state, &principal, key, new)
+        .await
+        .map(Created)
+}
+
+async fn show(
+    _: Reader,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+) -> Result<Json<TrialDetail>, ApiError> {
+    service::trials::detail(&state, path.id).await.map(Json)
+}
+
+async fn cancel(
+    _: Submitter,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+) -> Result<Json<TrialView>, ApiError> {
+    service::trials::cancel(&state, path.id).await.map(Json)
+}
+
+async fn retry(
+    _: Submitter,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+) -> Result<Json<TrialView>, ApiError> {
+    service::trials::retry(&state, path.id).await.map(Json)
+}
+
+async fn evaluate(
+    Submitter(principal): Submitter,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+    key: IdempotencyKey,
+    Body(new): Body<NewEvaluation>,
+) -> Result<Created<EvaluationView>, ApiError> {
+    service::evaluations::request(&state, &principal, key, path.id, new)
+        .await
+        .map(Created)
+}
+
+async fn series(
+    _: Reader,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+    Params(query): Params<SeriesQuery>,
+) -> Result<Json<Series>, ApiError> {
+    let n_points = query.points.unwrap_or(500).clamp(2, 10_000) as usize;
+    service::series::read(&state, path.id, query.metric, n_points)
+        .await
+        .map(Json)
+}
+
+async fn logs(
+    _: Reader,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+) -> Result<String, ApiError> {
+    service::trials::logs(&state, path.id).await
+}

@@ -1,0 +1,126 @@
+//! Claims: a worker asks for jobs, and waits while there are none.
+
+use std::time::Duration;
+
+use cultivar_spec::wire::{Claim, ClaimReply, Event, Job, JobKind, Lease};
+use cultivar_spec::{TrialState, manifest::Split};
+use tokio::time::Instant;
+
+use crate::error::ApiError;
+use crate::state::AppState;
+use crate::store;
+use crate::store::claim::Claimed;
+use crate::tx::run_tx;
+
+/// A claim that met a rival on one trial tries again this often.
+const MAX_TRIES: u32 = 3;
+
+/// Hands out up to `claim.max` leases; with an empty queue waits up to `claim.wait_s` for work.
+/// The same `claim.request` gets the same leases.
+///
+/// # Errors
+/// The database is out of reach.
+pub async fn claim(state: &AppState, claim: Claim) -> Result<ClaimReply, ApiError> {
+    let deadline = Instant::now() + Duration::from_secs_f64(claim.wait_s);
+    let claimed = loop {
+        let woken = state.queue.notified();
+        tokio::pin!(woken);
+        // Listen before looking, or work that arrives in between would wake nobody.
+        woken.as_mut().enable();
+        let claimed = take(state, &claim).await?;
+        if !claimed.is_empty() || Instant::now() >= deadline {
+            break claimed;
+        }
+        tokio::select! {
+            () = woken => {}
+            () = tokio::time::sleep_until(deadline) => {}
+            () = state.shutdown.cancelled() => break Vec::new(),
+        }
+    };
+    let mut leases = Vec::with_capacity(claimed.len());
+    for claimed in claimed {
+        leases.push(lease(state, claimed).await?);
+    }
+    Ok(ClaimReply {
+        leases,
+        lease_s: state.config.lease_s,
+        heartbeat_s: state.config.heartbeat_s,
+    })
+}
+
+async fn take(state: &AppState, claim: &Claim) -> Result<Vec<Claimed>, ApiError> {
+    let _permit = state.claims.acquire().await.map_err(anyhow::Error::from)?;
+    let mut n_tries = 0;
+    loop {
+        n_tries += 1;
+        match try_take(state, claim.clone()).await {
+            // Two replicas met on one trial, and the index on active attempts let one of them through.
+            Err(ApiError::Conflict(_)) if n_tries < MAX_TRIES => {}
+            Err(ApiError::Conflict(_)) => return Ok(Vec::new()),
+            other => return other,
+        }
+    }
+}
+
+async fn try_take(state: &AppState, claim: Claim) -> Result<Vec<Claimed>, ApiError> {
+    let (claimed, n_new) = run_tx("claim", &state.pool, move |conn| {
+        Box::pin(async move {
+            store::worker::upsert(conn, &claim.worker).await?;
+            store::worker::enlist(conn, &claim.worker).await?;
+            let before = store::claim::of_request(conn, &claim.worker, claim.request).await?;
+            if !before.is_empty() {
+                return Ok((before, 0));
+            }
+            let n_new = store::claim::take(conn, &claim.worker, claim.request, claim.max).await?;
+            if n_new == 0 {
+                return Ok((Vec::new(), 0));
+            }
+            let claimed = store::claim::of_request(conn, &claim.worker, claim.request).await?;
+            let training = claimed
+                .iter()
+                .filter(|claimed| claimed.job == JobKind::Train);
+            let events: Vec<_> = training.map(begun).collect();
+            store::event::append(conn, &events).await?;
+            Ok((claimed, n_new))
+        })
+    })
+    .await?;
+    state.metrics.claims.inc_by(n_new);
+    Ok(claimed)
+}
+
+fn begun(claimed: &Claimed) -> Event {
+    Event::Trial {
+        trial: claimed.trial,
+        sweep: claimed.sweep,
+        dataset: claimed.spec.data.dataset.clone(),
+        state: TrialState::Running,
+    }
+}
+
+async fn lease(state: &AppState, claimed: Claimed) -> Result<Lease, ApiError> {
+    let known = state.manifests.get(&claimed.version).await?;
+    let dataset = known.files.clone();
+    let job = match claimed.job {
+        JobKind::Train => Job::Train {
+            weights: claimed.spec.backbone.weights_sha256,
+            spec: Box::new(claimed.spec),
+            dataset,
+            resume: claimed.resume,
+        },
+        JobKind::Evaluate => Job::Evaluate {
+            spec: Box::new(claimed.spec),
+            dataset,
+            model: claimed.model.ok_or_else(|| {
+                anyhow::anyhow!("trial {} is evaluated and has no model", claimed.trial)
+            })?,
+            split: claimed.split.unwrap_or(Split::Test),
+        },
+    };
+    Ok(Lease {
+        id: claimed.lease,
+        trial: claimed.trial,
+        epoch: claimed.epoch,
+        job,
+    })
+}

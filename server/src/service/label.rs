@@ -1,0 +1,74 @@
+//! Short names of trials, made of what sets them apart.
+
+use cultivar_spec::TrialSpec;
+use cultivar_spec::trial::Adaptation;
+use serde_json::Value;
+
+/// Longest label in characters.
+const MAX_CHARS: usize = 120;
+
+/// Backbone and adaptation, for a trial on its own.
+pub fn of_spec(spec: &TrialSpec) -> String {
+    let mode = match spec.adaptation {
+        Adaptation::HeadOnly {} => "head_only",
+        Adaptation::Full { .. } => "full",
+    };
+    format!("{} {mode}", spec.backbone.name)
+}
+
+/// What a sweep varies, `sgd lr=0.01 mish`; where it varies nothing, as for a trial on its own.
+pub fn of_overlay(overlay: &Value, spec: &TrialSpec) -> String {
+    let mut words = Vec::new();
+    collect("", "", overlay, &mut words);
+    if words.is_empty() {
+        return of_spec(spec);
+    }
+    words.join(" ").chars().take(MAX_CHARS).collect()
+}
+
+/// Tags come before the fields they govern. A name speaks for itself, a number needs its field's name.
+fn collect(parent: &str, key: &str, value: &Value, words: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            let is_tag = |name: &str| matches!(name, "kind" | "mode" | "name");
+            let (tags, rest): (Vec<_>, Vec<_>) = fields.iter().partition(|(name, _)| is_tag(name));
+            for (name, value) in tags.into_iter().chain(rest) {
+                collect(key, name, value, words);
+            }
+        }
+        Value::String(text) if text == "none" => {
+            let what = if matches!(key, "kind" | "mode") {
+                parent
+            } else {
+                key
+            };
+            words.push(format!("no {what}"));
+        }
+        Value::String(text) => words.push(text.clone()),
+        other => words.push(format!("{key}={other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(overlay: Value, expect: &str) {
+        assert_eq!(of_overlay(&overlay, &TrialSpec::example()), expect);
+    }
+
+    #[test]
+    fn labels_say_what_varies() {
+        check(
+            json!({"optimizer": {"lr": 0.003, "kind": "adamw"}, "backbone": {"activation": "mish"}}),
+            "mish adamw lr=0.003",
+        );
+        check(json!({"augment": {"mix": {"kind": "none"}}}), "no mix");
+        check(
+            json!({"loss": {"kind": "cross_entropy", "smoothing": 0.1}}),
+            "cross_entropy smoothing=0.1",
+        );
+        check(json!({}), "efficientnet_lite0 full");
+    }
+}

@@ -1,0 +1,168 @@
+//! What running attempts report: metric values, progress, log lines, checkpoints.
+
+use cultivar_spec::LeaseId;
+use cultivar_spec::wire::{CheckpointRef, JobKind, LeaseReply, LogBatch, MetricBatch, Order};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::service::artifacts;
+use crate::service::fence::{self, Standing};
+use crate::state::AppState;
+use crate::store::{self, Step};
+use crate::tx::run_tx;
+
+/// Stores metric values and the attempt's latest word.
+///
+/// # Errors
+/// The lease is unknown or superseded.
+pub async fn metrics(
+    state: &AppState,
+    lease: LeaseId,
+    batch: MetricBatch,
+) -> Result<LeaseReply, ApiError> {
+    report(
+        state,
+        lease,
+        "metrics",
+        batch,
+        |conn, lease, batch, is_active| {
+            Box::pin(async move {
+                store::report::insert_points(conn, lease, &batch.points).await?;
+                if let Some(progress) = batch.progress.as_ref().filter(|_| is_active) {
+                    store::report::set_progress(conn, lease, progress).await?;
+                }
+                Ok(())
+            })
+        },
+    )
+    .await
+}
+
+/// Stores log lines.
+///
+/// # Errors
+/// The lease is unknown or superseded.
+pub async fn logs(
+    state: &AppState,
+    lease: LeaseId,
+    mut batch: LogBatch,
+) -> Result<LeaseReply, ApiError> {
+    // Postgres' text cannot hold NUL, and a log line is not worth losing for one.
+    for line in &mut batch.lines {
+        *line = line.replace('\0', "\u{fffd}");
+    }
+    report(state, lease, "logs", batch, |conn, lease, batch, _| {
+        Box::pin(async move {
+            store::report::insert_lines(conn, lease, batch.first_line, &batch.lines).await?;
+            Ok(())
+        })
+    })
+    .await
+}
+
+/// Rows of a report belong to its lease, so an active one needs no lock; any other goes through the fence.
+async fn report<T, W>(
+    state: &AppState,
+    lease: LeaseId,
+    kind: &'static str,
+    batch: T,
+    write: W,
+) -> Result<LeaseReply, ApiError>
+where
+    T: Serialize + Send + Sync + 'static,
+    W: for<'c> Fn(&'c mut sqlx::PgConnection, LeaseId, &'c T, bool) -> Step<'c, ()>
+        + Send
+        + Sync
+        + 'static,
+{
+    let counters = state.metrics.clone();
+    let order = run_tx(kind, &state.pool, move |conn| {
+        Box::pin(async move {
+            if let Some(order) = store::report::order(&mut *conn, lease).await? {
+                write(conn, lease, &batch, true).await?;
+                return Ok(Some(order));
+            }
+            match fence::enter(conn, lease, &counters).await? {
+                Standing::Active(_) => {
+                    write(conn, lease, &batch, true).await?;
+                    Ok(Some(Order::Continue))
+                }
+                Standing::Finished(_) => {
+                    write(conn, lease, &batch, false).await?;
+                    Ok(Some(Order::Unknown))
+                }
+                Standing::Superseded(_) => {
+                    set_aside(conn, lease, kind, &batch).await?;
+                    Ok(None)
+                }
+            }
+        })
+    })
+    .await?;
+    answer(state, lease, order)
+}
+
+/// Names the checkpoint that the next attempt goes on from.
+///
+/// # Errors
+/// The artifact does not exist, or the lease is unknown or superseded.
+pub async fn checkpoint(
+    state: &AppState,
+    lease: LeaseId,
+    checkpoint: CheckpointRef,
+) -> Result<LeaseReply, ApiError> {
+    artifacts::must_exist(state, &[("/sha256", checkpoint.sha256)]).await?;
+    let counters = state.metrics.clone();
+    let order = run_tx("checkpoint", &state.pool, move |conn| {
+        Box::pin(async move {
+            match fence::enter(conn, lease, &counters).await? {
+                Standing::Active(held) => {
+                    store::attempt::set_checkpoint(conn, lease, checkpoint.step).await?;
+                    if held.job == JobKind::Train {
+                        store::trial::set_checkpoint(conn, held.trial, &checkpoint).await?;
+                    }
+                    let cancel = held.cancel_requested && held.job == JobKind::Train;
+                    Ok(Some(if cancel {
+                        Order::Cancel
+                    } else {
+                        Order::Continue
+                    }))
+                }
+                Standing::Finished(_) => Ok(Some(Order::Unknown)),
+                Standing::Superseded(_) => {
+                    set_aside(conn, lease, "checkpoint", &checkpoint).await?;
+                    Ok(None)
+                }
+            }
+        })
+    })
+    .await?;
+    answer(state, lease, order)
+}
+
+/// Keeps a superseded write where it cannot count.
+pub async fn set_aside(
+    conn: &mut sqlx::PgConnection,
+    lease: LeaseId,
+    kind: &'static str,
+    body: &impl Serialize,
+) -> Result<(), ApiError> {
+    let body: Value = serde_json::to_value(body).map_err(anyhow::Error::from)?;
+    Ok(store::attempt::set_aside(conn, lease, kind, &body).await?)
+}
+
+/// The reply to a lease holder; no order means that it was superseded.
+pub fn answer(
+    state: &AppState,
+    lease: LeaseId,
+    order: Option<Order>,
+) -> Result<LeaseReply, ApiError> {
+    match order {
+        Some(order) => Ok(LeaseReply { order }),
+        None => {
+            state.metrics.superseded_writes.inc();
+            Err(ApiError::Superseded(lease.0))
+        }
+    }
+}

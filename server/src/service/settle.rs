@@ -1,0 +1,173 @@
+//! The end of an attempt, however it came about: what becomes of its trial.
+
+use std::collections::HashMap;
+
+use cultivar_spec::state::{Next, Tally, next};
+use cultivar_spec::wire::{Event, Finish, JobKind};
+use cultivar_spec::{Outcome, TrialState};
+use rand::Rng;
+use sqlx::PgConnection;
+
+use crate::error::ApiError;
+use crate::store;
+use crate::store::attempt::{Held, Past};
+use crate::store::queue;
+
+/// Longest error text kept, in characters.
+const MAX_ERROR_CHARS: usize = 4000;
+/// A wait before a retry is drawn out by up to this share, so that retries do not march in step.
+const JITTER: f64 = 0.25;
+
+/// Ends an active attempt and moves its trial, or its evaluation, on. Results were stored before.
+///
+/// # Errors
+/// The database is out of reach.
+pub async fn settle(
+    conn: &mut PgConnection,
+    held: &Held,
+    outcome: Outcome,
+    error: Option<&str>,
+    finish: Option<&Finish>,
+) -> Result<(), ApiError> {
+    let error = error.map(tidy);
+    let error = error.as_deref();
+    let past = store::attempt::before(conn, held).await?;
+    let next = what_follows(held, outcome, &past);
+    store::attempt::end(conn, held.lease, outcome, error, finish).await?;
+
+    let (state, delay_s) = match next {
+        Next::Terminal(state) => (state, None),
+        Next::Pause => (TrialState::Paused, None),
+        Next::Requeue { delay_s } => {
+            let delay_s = delay_s * (1.0 + JITTER * rand::rng().random::<f64>());
+            (TrialState::Queued, Some(delay_s))
+        }
+    };
+    if let Some(delay_s) = delay_s {
+        queue::push(
+            conn,
+            held.trial,
+            held.job,
+            held.split,
+            queue::BEGUN,
+            delay_s,
+        )
+        .await?;
+    }
+    let event = match (held.job, held.split) {
+        (JobKind::Evaluate, Some(split)) => {
+            store::evaluation::set_state(conn, held.trial, split, state, error).await?;
+            Event::Evaluation {
+                trial: held.trial,
+                dataset: held.dataset.clone(),
+            }
+        }
+        _ => {
+            store::trial::set_state(conn, held.trial, state, error).await?;
+            Event::Trial {
+                trial: held.trial,
+                sweep: held.sweep,
+                dataset: held.dataset.clone(),
+                state,
+            }
+        }
+    };
+    store::event::append(conn, &[event]).await?;
+    Ok(())
+}
+
+fn what_follows(held: &Held, outcome: Outcome, past: &[Past]) -> Next {
+    let next = next(outcome, tally(past, outcome));
+    match (held.job, next) {
+        // An evaluation knows no scheduler to wait for.
+        (JobKind::Evaluate, Next::Pause) => Next::Requeue { delay_s: 0.0 },
+        (JobKind::Evaluate, Next::Terminal(TrialState::Pruned)) => {
+            Next::Terminal(TrialState::Failed)
+        }
+        // Somebody wants it gone: no attempt follows, whatever ended this one.
+        (
+            JobKind::Train,
+            Next::Requeue { .. } | Next::Pause | Next::Terminal(TrialState::Failed),
+        ) if held.cancel_requested => Next::Terminal(TrialState::Cancelled),
+        (_, next) => next,
+    }
+}
+
+/// Counts the attempts that weigh on this one. An attempt that had settled the trial does not: somebody
+/// asked for a retry since, and that starts the count anew.
+fn tally(past: &[Past], outcome: Outcome) -> Tally {
+    let mut n_by_outcome: HashMap<Outcome, u32> = HashMap::new();
+    let mut without_progress = 0;
+    let count = |n_by_outcome: &HashMap<Outcome, u32>, outcome, without_progress| Tally {
+        same_outcome: n_by_outcome.get(&outcome).copied().unwrap_or(0),
+        without_progress,
+    };
+    for attempt in past {
+        let tally = count(&n_by_outcome, attempt.outcome, without_progress);
+        if let Next::Terminal(_) = next(attempt.outcome, tally) {
+            n_by_outcome.clear();
+            without_progress = 0;
+            continue;
+        }
+        *n_by_outcome.entry(attempt.outcome).or_default() += 1;
+        let progressed = attempt
+            .checkpoint_step
+            .is_some_and(|step| step > attempt.resumed_from_step);
+        without_progress = if progressed { 0 } else { without_progress + 1 };
+    }
+    count(&n_by_outcome, outcome, without_progress)
+}
+
+/// What Postgres can store and a page can show.
+fn tidy(error: &str) -> String {
+    error
+        .replace('\0', "\u{fffd}")
+        .chars()
+        .take(MAX_ERROR_CHARS)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn past(outcome: Outcome, checkpoint_step: Option<u64>) -> Past {
+        Past {
+            outcome,
+            resumed_from_step: 0,
+            checkpoint_step,
+        }
+    }
+
+    fn check(attempts: &[Past], outcome: Outcome, same_outcome: u32, without_progress: u32) {
+        let expect = Tally {
+            same_outcome,
+            without_progress,
+        };
+        assert_eq!(tally(attempts, outcome), expect);
+    }
+
+    #[test]
+    fn attempts_without_a_newer_checkpoint_are_counted_in_a_row() {
+        let lost = || past(Outcome::Lost, None);
+        check(&[], Outcome::Lost, 0, 0);
+        check(&[lost(), lost()], Outcome::Lost, 2, 2);
+        check(
+            &[lost(), past(Outcome::Crashed, Some(5)), lost()],
+            Outcome::Lost,
+            2,
+            1,
+        );
+    }
+
+    #[test]
+    fn a_retry_starts_anew() {
+        let crashed = || past(Outcome::Crashed, None);
+        let mut attempts = vec![crashed(), crashed(), crashed()];
+        check(&attempts, Outcome::Crashed, 3, 3);
+        attempts.push(crashed());
+        check(&attempts, Outcome::Crashed, 0, 0);
+        attempts.push(crashed());
+        check(&attempts, Outcome::Crashed, 1, 1);
+    }
+}

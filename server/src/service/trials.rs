@@ -1,0 +1,224 @@
+//! Submitting, listing, cancelling and retrying single trials.
+
+use cultivar_spec::wire::{Event, JobKind, NewTrial, TrialDetail, TrialPage, TrialView};
+use cultivar_spec::{TrialId, TrialSpec, TrialState, Violation, Violations, check, config_id};
+
+use crate::auth::Principal;
+use crate::error::ApiError;
+use crate::routes::TrialFilter;
+use crate::service::label;
+use crate::service::replay::{IdempotencyKey, Replay, once};
+use crate::service::resolve::Resolver;
+use crate::state::AppState;
+use crate::store;
+use crate::store::trial::{Filter, Locked, NewRow};
+use crate::tx::run_tx;
+
+/// Log lines shown at most.
+const MAX_LINES: i64 = 10_000;
+
+/// Checks, resolves and queues one trial.
+///
+/// # Errors
+/// 422 with everything that is wrong with the spec; then nothing is queued.
+pub async fn submit(
+    state: &AppState,
+    principal: &Principal,
+    key: IdempotencyKey,
+    new: NewTrial,
+) -> Result<TrialView, ApiError> {
+    let replay = Replay::new(principal, key, "POST /api/v1/trials", &new);
+    let mut spec = check::trial(&new.spec).map_err(below_spec)?;
+    let found = Resolver::new(state).resolve(&mut spec).await?;
+    if !found.is_empty() {
+        return Err(ApiError::Invalid(below_spec(Violations(found))));
+    }
+    let row = row(None, label::of_spec(&spec), spec)?;
+    let view = run_tx("submit_trial", &state.pool, move |conn| {
+        Box::pin(once(conn, replay, move |conn| {
+            Box::pin(async move {
+                let id = row.id;
+                let event = Event::Trial {
+                    trial: id,
+                    sweep: None,
+                    dataset: row.spec.data.dataset.clone(),
+                    state: TrialState::Queued,
+                };
+                store::trial::insert(conn, &[row]).await?;
+                store::queue::push_trials(conn, &[id]).await?;
+                store::event::append(conn, &[event]).await?;
+                store::trial::find(&mut *conn, id)
+                    .await?
+                    .ok_or_else(|| ApiError::no_such("trial", id))
+            })
+        }))
+    })
+    .await?;
+    state.queue.notify_waiters();
+    Ok(view)
+}
+
+/// The violations of a spec, as seen from a body that holds it in its field `spec`.
+fn below_spec(violations: Violations) -> Violations {
+    let prefixed = |violation: Violation| Violation {
+        pointer: format!("/spec{}", violation.pointer),
+        ..violation
+    };
+    Violations(violations.0.into_iter().map(prefixed).collect())
+}
+
+/// The row of a resolved spec.
+pub fn row(
+    sweep: Option<cultivar_spec::SweepId>,
+    label: String,
+    spec: TrialSpec,
+) -> Result<NewRow, ApiError> {
+    let version = spec.data.version;
+    Ok(NewRow {
+        id: TrialId::new(),
+        sweep,
+        config_id: config_id(&spec),
+        label,
+        version: version
+            .ok_or_else(|| anyhow::anyhow!("a resolved spec has its dataset version pinned"))?,
+        spec,
+    })
+}
+
+/// A page of trials.
+///
+/// # Errors
+/// The database is out of reach.
+pub async fn page(state: &AppState, filter: TrialFilter) -> Result<TrialPage, ApiError> {
+    let limit = filter.limit.unwrap_or(100).clamp(1, 1000) as usize;
+    let filter = Filter {
+        id: None,
+        sweep: filter.sweep,
+        state: filter.state,
+        dataset: filter.dataset,
+        after: filter.cursor,
+        limit: limit as i64 + 1,
+    };
+    let mut trials = store::trial::list(&state.pool, &filter).await?;
+    let more = trials.len() > limit;
+    trials.truncate(limit);
+    let next_cursor = trials
+        .last()
+        .filter(|_| more)
+        .map(|trial| trial.id.to_string());
+    Ok(TrialPage {
+        trials,
+        next_cursor,
+    })
+}
+
+/// Everything known of a trial.
+///
+/// # Errors
+/// There is no such trial.
+pub async fn detail(state: &AppState, id: TrialId) -> Result<TrialDetail, ApiError> {
+    let mut conn = state.pool.acquire().await?;
+    let detail = store::trial::detail(&mut conn, id).await?;
+    detail.ok_or_else(|| ApiError::no_such("trial", id))
+}
+
+async fn view(state: &AppState, id: TrialId) -> Result<TrialView, ApiError> {
+    let view = store::trial::find(&state.pool, id).await?;
+    view.ok_or_else(|| ApiError::no_such("trial", id))
+}
+
+/// Log lines of every attempt; each attempt is announced by a line of its own.
+///
+/// # Errors
+/// There is no such trial.
+pub async fn logs(state: &AppState, id: TrialId) -> Result<String, ApiError> {
+    view(state, id).await?;
+    let lines = store::series::log_lines(&state.pool, id, MAX_LINES).await?;
+    let mut text = String::new();
+    let mut announced = None;
+    for (epoch, line) in lines {
+        if announced.replace(epoch) != Some(epoch) {
+            text.push_str(&format!("--- attempt {epoch}\n"));
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// Settles a trial that waits; asks one that runs to stop. Cancelling twice is cancelling once.
+///
+/// # Errors
+/// There is no such trial, or it settled otherwise before.
+pub async fn cancel(state: &AppState, id: TrialId) -> Result<TrialView, ApiError> {
+    run_tx("cancel_trial", &state.pool, move |conn| {
+        Box::pin(async move {
+            let trial = store::trial::lock(conn, id).await?;
+            let trial = trial.ok_or_else(|| ApiError::no_such("trial", id))?;
+            match trial.state {
+                TrialState::Cancelled => Ok(()),
+                settled if settled.is_terminal() => Err(ApiError::Conflict(format!(
+                    "trial {id} is {} already; only a trial that is not settled can be cancelled",
+                    settled.name()
+                ))),
+                _ => {
+                    store::trial::cancel(conn, &[id]).await?;
+                    store::event::append(conn, &cancellations(&[trial])).await?;
+                    Ok(())
+                }
+            }
+        })
+    })
+    .await?;
+    view(state, id).await
+}
+
+/// What cancelling these trials is told as: those that run are told of when they stop.
+pub fn cancellations(trials: &[Locked]) -> Vec<Event> {
+    let settled = trials
+        .iter()
+        .filter(|trial| trial.state != TrialState::Running);
+    settled
+        .map(|trial| Event::Trial {
+            trial: trial.id,
+            sweep: trial.sweep,
+            dataset: trial.dataset.clone(),
+            state: TrialState::Cancelled,
+        })
+        .collect()
+}
+
+/// Queues a trial again that failed, was cancelled or is paused. It goes on from its last checkpoint.
+///
+/// # Errors
+/// There is no such trial, or it is in another state.
+pub async fn retry(state: &AppState, id: TrialId) -> Result<TrialView, ApiError> {
+    run_tx("retry_trial", &state.pool, move |conn| {
+        Box::pin(async move {
+            let trial = store::trial::lock(conn, id).await?;
+            let trial = trial.ok_or_else(|| ApiError::no_such("trial", id))?;
+            if !matches!(
+                trial.state,
+                TrialState::Failed | TrialState::Cancelled | TrialState::Paused
+            ) {
+                return Err(ApiError::Conflict(format!(
+                    "trial {id} is {}; only a failed, cancelled or paused trial can be retried",
+                    trial.state.name()
+                )));
+            }
+            store::trial::reopen(conn, id).await?;
+            store::queue::push(conn, id, JobKind::Train, None, store::queue::BEGUN, 0.0).await?;
+            let event = Event::Trial {
+                trial: id,
+                sweep: trial.sweep,
+                dataset: trial.dataset,
+                state: TrialState::Queued,
+            };
+            store::event::append(conn, &[event]).await?;
+            Ok(())
+        })
+    })
+    .await?;
+    state.queue.notify_waiters();
+    view(state, id).await
+}

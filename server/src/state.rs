@@ -1,0 +1,90 @@
+//! What handlers and background loops share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgPool};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::blobs::Blobs;
+use crate::config::Config;
+use crate::live::Live;
+use crate::metrics::Metrics;
+use crate::service::manifests::Manifests;
+
+/// Claim transactions a replica runs at once; further claims wait their turn.
+const N_CLAIMS: usize = 2;
+
+/// Shared by all handlers; cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    pub config: Arc<Config>,
+    pub pool: PgPool,
+    pub blobs: Blobs,
+    pub manifests: Manifests,
+    pub metrics: Arc<Metrics>,
+    /// What open pages are told.
+    pub live: Live,
+    /// Woken when a job may have become claimable.
+    pub queue: Arc<Notify>,
+    pub claims: Arc<Semaphore>,
+    /// Ends long polls, streams and loops.
+    pub shutdown: CancellationToken,
+}
+
+impl AppState {
+    /// Connects, migrates and opens the blob store.
+    ///
+    /// # Errors
+    /// The database is out of reach or cannot be migrated, or the blob folder cannot be written.
+    pub async fn open(config: Config, shutdown: CancellationToken) -> anyhow::Result<Self> {
+        let pool = connect(&config.database_url).await?;
+        sqlx::migrate!("../migrations")
+            .run(&pool)
+            .await
+            .context("the database schema cannot be brought up to date")?;
+        let blobs = Blobs::open(config.blobs_dir()).await?;
+        Ok(Self {
+            pool,
+            manifests: Manifests::new(blobs.clone()),
+            blobs,
+            config: Arc::new(config),
+            metrics: Arc::default(),
+            live: Live::default(),
+            queue: Arc::default(),
+            claims: Arc::new(Semaphore::new(N_CLAIMS)),
+            shutdown,
+        })
+    }
+}
+
+/// Tries once before it makes a pool, since a pool would hide why it cannot connect.
+async fn connect(url: &str) -> anyhow::Result<PgPool> {
+    let options: PgConnectOptions = url
+        .parse()
+        .context("DATABASE_URL is not a Postgres URL such as postgres://user@host/database")?;
+    let options = options
+        .application_name("cultivar-server")
+        .options([("idle_in_transaction_session_timeout", "60s")]);
+    let place = match options.get_socket() {
+        Some(folder) => folder.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let database = options.get_database().unwrap_or("postgres").to_owned();
+    let probe = tokio::time::timeout(
+        Duration::from_secs(10),
+        sqlx::PgConnection::connect_with(&options),
+    )
+    .await
+    .map_err(|_| anyhow::anyhow!("no answer within 10 s"))
+    .and_then(|result| result.map_err(anyhow::Error::from))
+    .with_context(|| format!("cannot reach the database {database} at {place}"))?;
+    probe.close().await.ok();
+    Ok(PgPoolOptions::new()
+        .max_connections(20)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_lazy_with(options))
+}

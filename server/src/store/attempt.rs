@@ -1,0 +1,259 @@
+//! Attempts: one lease of one trial, from claim to outcome.
+
+use chrono::{DateTime, Utc};
+use cultivar_spec::manifest::Split;
+use cultivar_spec::wire::{Finish, JobKind, Order};
+use cultivar_spec::{LeaseId, Outcome, Sha256Digest, SweepId, TrialId, TrialSpec, TrialState};
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgExecutor, Row};
+use uuid::Uuid;
+
+use super::Result;
+use super::columns::Columns;
+
+/// An attempt with what its trial says of it. Both rows stay locked until the transaction ends.
+pub struct Held {
+    pub lease: LeaseId,
+    pub trial: TrialId,
+    pub sweep: Option<SweepId>,
+    pub dataset: String,
+    pub job: JobKind,
+    pub split: Option<Split>,
+    pub epoch: u64,
+    pub outcome: Option<Outcome>,
+    pub finish: Option<Finish>,
+    pub resumed_from_step: u64,
+    pub checkpoint_step: Option<u64>,
+    /// Epoch of the trial's newest attempt.
+    pub last_epoch: u64,
+    pub state: TrialState,
+    pub cancel_requested: bool,
+}
+
+/// Locks the trial and the attempt behind a lease.
+pub async fn lock(conn: &mut PgConnection, lease: LeaseId) -> Result<Option<Held>> {
+    sqlx::query(
+        "-- attempt::lock
+         SELECT a.lease_id, a.trial_id, t.sweep_id, t.dataset, a.job, a.split, a.epoch, a.outcome, a.finish,
+                a.resumed_from_step, a.checkpoint_step, t.last_epoch, t.state, t.cancel_requested
+         FROM attempt a JOIN trial t ON t.id = a.trial_id
+         WHERE a.lease_id = $1
+         FOR UPDATE OF t, a",
+    )
+    .bind(lease.0)
+    .try_map(|row: PgRow| {
+        let sweep: Option<Uuid> = row.try_get("sweep_id")?;
+        Ok(Held {
+            lease: LeaseId(row.try_get("lease_id")?),
+            trial: TrialId(row.try_get("trial_id")?),
+            sweep: sweep.map(SweepId),
+            dataset: row.try_get("dataset")?,
+            job: row.word("job")?,
+            split: row.maybe_word("split")?,
+            epoch: row.count("epoch")?,
+            outcome: row.maybe_word("outcome")?,
+            finish: row.maybe_json("finish")?,
+            resumed_from_step: row.count("resumed_from_step")?,
+            checkpoint_step: row.maybe_count("checkpoint_step")?,
+            last_epoch: row.count("last_epoch")?,
+            state: row.word("state")?,
+            cancel_requested: row.try_get("cancel_requested")?,
+        })
+    })
+    .fetch_optional(conn)
+    .await
+}
+
+/// What a finish is judged by, read without locks: none of it ever changes.
+pub struct Job {
+    pub job: JobKind,
+    pub split: Option<Split>,
+    pub spec: TrialSpec,
+    pub version: Sha256Digest,
+}
+
+pub async fn job(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Job>> {
+    sqlx::query(
+        "-- attempt::job
+         SELECT a.job, a.split, t.spec, t.dataset_version
+         FROM attempt a JOIN trial t ON t.id = a.trial_id WHERE a.lease_id = $1",
+    )
+    .bind(lease.0)
+    .try_map(|row: PgRow| {
+        Ok(Job {
+            job: row.word("job")?,
+            split: row.maybe_word("split")?,
+            spec: row.json("spec")?,
+            version: row.digest("dataset_version")?,
+        })
+    })
+    .fetch_optional(db)
+    .await
+}
+
+/// An earlier attempt at the same job, as far as retry budgets care.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Past {
+    pub outcome: Outcome,
+    pub resumed_from_step: u64,
+    pub checkpoint_step: Option<u64>,
+}
+
+/// Ended attempts at the same job before this one, oldest first.
+pub async fn before(conn: &mut PgConnection, held: &Held) -> Result<Vec<Past>> {
+    sqlx::query(
+        "-- attempt::before
+         SELECT outcome, resumed_from_step, checkpoint_step FROM attempt
+         WHERE trial_id = $1 AND job = $2 AND split IS NOT DISTINCT FROM $3 AND epoch < $4 AND outcome IS NOT NULL
+         ORDER BY epoch",
+    )
+    .bind(held.trial.0)
+    .bind(held.job.name())
+    .bind(held.split.map(Split::name))
+    .bind(held.epoch as i64)
+    .try_map(|row: PgRow| {
+        Ok(Past {
+            outcome: row.word("outcome")?,
+            resumed_from_step: row.count("resumed_from_step")?,
+            checkpoint_step: row.maybe_count("checkpoint_step")?,
+        })
+    })
+    .fetch_all(conn)
+    .await
+}
+
+/// Ends an attempt, once.
+pub async fn end(
+    conn: &mut PgConnection,
+    lease: LeaseId,
+    outcome: Outcome,
+    error: Option<&str>,
+    finish: Option<&Finish>,
+) -> Result<()> {
+    sqlx::query(
+        "-- attempt::end
+         UPDATE attempt SET outcome = $2, ended_at = now(), error = $3, finish = $4
+         WHERE lease_id = $1 AND outcome IS NULL",
+    )
+    .bind(lease.0)
+    .bind(outcome.name())
+    .bind(error)
+    .bind(finish.map(Json))
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query(
+        "-- attempt::end
+         DELETE FROM trial_progress WHERE lease_id = $1 AND trial_id = (SELECT trial_id FROM attempt WHERE lease_id = $1)",
+    )
+    .bind(lease.0)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Takes back that an attempt was lost: its holder is here.
+pub async fn revive(conn: &mut PgConnection, lease: LeaseId) -> Result<()> {
+    sqlx::query(
+        "-- attempt::revive
+         UPDATE attempt SET outcome = NULL, ended_at = NULL, error = NULL WHERE lease_id = $1",
+    )
+    .bind(lease.0)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn set_checkpoint(conn: &mut PgConnection, lease: LeaseId, step: u64) -> Result<()> {
+    sqlx::query(
+        "-- attempt::set_checkpoint
+         UPDATE attempt SET checkpoint_step = greatest(checkpoint_step, $2) WHERE lease_id = $1",
+    )
+    .bind(lease.0)
+    .bind(step as i64)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Active attempts nobody has renewed for `lease_s` seconds, counted from the latest of: the claim, the last
+/// heartbeat that listed the lease, the database's start, and `healthy_since`, when this replica could
+/// last begin to hear heartbeats.
+pub async fn overdue(
+    db: impl PgExecutor<'_>,
+    healthy_since: DateTime<Utc>,
+    lease_s: f64,
+) -> Result<Vec<LeaseId>> {
+    sqlx::query(
+        "-- attempt::overdue
+         SELECT a.lease_id
+         FROM attempt a
+         LEFT JOIN worker_heartbeat h
+             ON h.worker_id = a.worker_id AND h.boot_id = a.boot_id AND a.lease_id = ANY(h.held)
+         WHERE a.outcome IS NULL
+           AND greatest(a.claimed_at, h.seen_at, pg_postmaster_start_time(), $1)
+               + make_interval(secs => $2) < now()
+         LIMIT 1000",
+    )
+    .bind(healthy_since)
+    .bind(lease_s)
+    .try_map(|row: PgRow| Ok(LeaseId(row.try_get("lease_id")?)))
+    .fetch_all(db)
+    .await
+}
+
+/// What each listed lease should do, and whether an expired one might be taken up again.
+pub async fn orders(
+    db: impl PgExecutor<'_>,
+    leases: &[LeaseId],
+) -> Result<Vec<(LeaseId, Order, bool)>> {
+    let leases: Vec<Uuid> = leases.iter().map(|lease| lease.0).collect();
+    sqlx::query(
+        "-- attempt::orders
+         SELECT a.lease_id, a.outcome IS NULL AS active, a.job = 'train' AND t.cancel_requested AS cancel,
+                a.outcome = 'lost' AND a.epoch = t.last_epoch AS expired
+         FROM attempt a JOIN trial t ON t.id = a.trial_id
+         WHERE a.lease_id = ANY($1)",
+    )
+    .bind(leases)
+    .try_map(|row: PgRow| {
+        let order = match (row.try_get("active")?, row.try_get("cancel")?) {
+            (true, true) => Order::Cancel,
+            (true, false) => Order::Continue,
+            (false, _) => Order::Unknown,
+        };
+        let expired: Option<bool> = row.try_get("expired")?;
+        Ok((LeaseId(row.try_get("lease_id")?), order, expired.unwrap_or(false)))
+    })
+    .fetch_all(db)
+    .await
+}
+
+/// Keeps what a superseded lease wrote, where it cannot count (I3).
+pub async fn set_aside(
+    conn: &mut PgConnection,
+    lease: LeaseId,
+    kind: &str,
+    body: &serde_json::Value,
+) -> Result<()> {
+    sqlx::query(
+        "-- attempt::set_aside
+         INSERT INTO superseded_write (lease_id, kind, body) VALUES ($1, $2, $3)",
+    )
+    .bind(lease.0)
+    .bind(kind)
+    .bind(body)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The database's clock.
+pub async fn now(db: impl PgExecutor<'_>) -> Result<DateTime<Utc>> {
+    sqlx::query_scalar(
+        "-- attempt::now
+         SELECT now()",
+    )
+    .fetch_one(db)
+    .await
+}

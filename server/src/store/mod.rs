@@ -1,0 +1,29 @@
+//! All SQL. Each statement opens with the name of its function, so that the database's own views and
+//! logs say where it comes from.
+
+pub mod artifact;
+pub mod attempt;
+pub mod claim;
+pub mod columns;
+pub mod dataset;
+pub mod evaluation;
+pub mod event;
+pub mod health;
+pub mod idempotency;
+pub mod prediction;
+pub mod queue;
+pub mod report;
+pub mod series;
+pub mod sweep;
+pub mod token;
+pub mod trial;
+pub mod weights;
+pub mod worker;
+
+use futures::future::BoxFuture;
+
+/// What every statement returns.
+pub type Result<T> = std::result::Result<T, sqlx::Error>;
+
+/// A future a transaction's body returns; it borrows the connection.
+pub type Step<'c, T> = BoxFuture<'c, std::result::Result<T, crate::error::ApiError>>;

@@ -1,0 +1,98 @@
+//! What running attempts report: metric values, progress, log lines.
+
+use cultivar_spec::LeaseId;
+use cultivar_spec::wire::{MetricPoint, Order, Progress};
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgExecutor, Row};
+
+use super::Result;
+
+/// What an active lease should do; `None` unless it is active.
+pub async fn order(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Order>> {
+    sqlx::query(
+        "-- report::order
+         SELECT a.job = 'train' AND t.cancel_requested AS cancel
+         FROM attempt a JOIN trial t ON t.id = a.trial_id
+         WHERE a.lease_id = $1 AND a.outcome IS NULL",
+    )
+    .bind(lease.0)
+    .try_map(|row: PgRow| {
+        let cancel: bool = row.try_get("cancel")?;
+        Ok(if cancel {
+            Order::Cancel
+        } else {
+            Order::Continue
+        })
+    })
+    .fetch_optional(db)
+    .await
+}
+
+/// Stores values; those stored before stay (I4). Rows belong to the lease, so a late one changes nothing
+/// of a newer attempt's.
+pub async fn insert_points(
+    conn: &mut PgConnection,
+    lease: LeaseId,
+    points: &[MetricPoint],
+) -> Result<()> {
+    if points.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "-- report::insert_points
+         INSERT INTO metric_point (lease_id, metric, step, epoch, value)
+         SELECT $1, metric, step, epoch, value
+         FROM UNNEST($2::text[], $3::bigint[], $4::float8[], $5::float8[]) AS new (metric, step, epoch, value)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(lease.0)
+    .bind(points.iter().map(|point| point.metric.clone()).collect::<Vec<_>>())
+    .bind(points.iter().map(|point| point.step as i64).collect::<Vec<_>>())
+    .bind(points.iter().map(|point| point.epoch).collect::<Vec<_>>())
+    .bind(points.iter().map(|point| point.value).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Replaces the trial's latest word, if the lease is active.
+pub async fn set_progress(
+    conn: &mut PgConnection,
+    lease: LeaseId,
+    progress: &Progress,
+) -> Result<()> {
+    sqlx::query(
+        "-- report::set_progress
+         INSERT INTO trial_progress (trial_id, lease_id, progress)
+         SELECT trial_id, lease_id, $2 FROM attempt WHERE lease_id = $1 AND outcome IS NULL
+         ON CONFLICT (trial_id) DO UPDATE
+         SET lease_id = excluded.lease_id, progress = excluded.progress, updated_at = now()",
+    )
+    .bind(lease.0)
+    .bind(Json(progress))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Stores log lines; those stored before stay (I4).
+pub async fn insert_lines(
+    conn: &mut PgConnection,
+    lease: LeaseId,
+    first_line: u64,
+    lines: &[String],
+) -> Result<()> {
+    sqlx::query(
+        "-- report::insert_lines
+         INSERT INTO log_line (lease_id, line_no, text)
+         SELECT $1, $2 + n - 1, text FROM UNNEST($3::text[]) WITH ORDINALITY AS new (text, n)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(lease.0)
+    .bind(first_line as i64)
+    .bind(lines)
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,343 @@
+//! Trials: the cold table of everything ever submitted.
+
+use std::collections::BTreeMap;
+
+use cultivar_spec::wire::{AttemptView, TrialDetail, TrialView};
+use cultivar_spec::{LeaseId, Sha256Digest, SweepId, TrialId, TrialSpec, TrialState, WorkerId};
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgExecutor, Postgres, QueryBuilder, Row};
+use uuid::Uuid;
+
+use super::Result;
+use super::columns::Columns;
+
+/// A trial about to be queued.
+pub struct NewRow {
+    pub id: TrialId,
+    pub sweep: Option<SweepId>,
+    pub config_id: Sha256Digest,
+    pub label: String,
+    pub version: Sha256Digest,
+    pub spec: TrialSpec,
+}
+
+/// Which trials to list.
+#[derive(Default)]
+pub struct Filter {
+    pub id: Option<TrialId>,
+    pub sweep: Option<SweepId>,
+    pub state: Option<TrialState>,
+    pub dataset: Option<String>,
+    pub after: Option<TrialId>,
+    pub limit: i64,
+}
+
+/// What decides whether a trial may be cancelled, retried or evaluated. Its row stays locked.
+pub struct Locked {
+    pub id: TrialId,
+    pub sweep: Option<SweepId>,
+    pub dataset: String,
+    pub version: Sha256Digest,
+    pub state: TrialState,
+    pub model: Option<Sha256Digest>,
+}
+
+/// Rows inserted by one statement.
+const CHUNK: usize = 2000;
+
+/// Inserts trials as `queued`; their jobs are queued apart.
+pub async fn insert(conn: &mut PgConnection, rows: &[NewRow]) -> Result<()> {
+    for rows in rows.chunks(CHUNK) {
+        sqlx::query(
+            "-- trial::insert
+             INSERT INTO trial (id, sweep_id, config_id, seed, label, dataset, dataset_version, spec, spec_version, state)
+             SELECT id, sweep_id, config_id, seed, label, dataset, version, spec, 1, 'queued'
+             FROM UNNEST($1::uuid[], $2::uuid[], $3::bytea[], $4::bigint[], $5::text[], $6::text[], $7::bytea[], $8::jsonb[])
+                  AS new (id, sweep_id, config_id, seed, label, dataset, version, spec)",
+        )
+        .bind(rows.iter().map(|row| row.id.0).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.sweep.map(|id| id.0)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.config_id.0.to_vec()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.spec.fit.seed as i64).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.label.clone()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.spec.data.dataset.clone()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.version.0.to_vec()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| Json(&row.spec)).collect::<Vec<_>>())
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+/// A page of trials, oldest first.
+pub async fn list(db: impl PgExecutor<'_>, filter: &Filter) -> Result<Vec<TrialView>> {
+    let mut query = QueryBuilder::<Postgres>::new(
+        "-- trial::list
+         SELECT t.id, t.sweep_id, t.config_id, t.state, t.label, t.dataset, t.seed, t.created_at, t.started_at,
+                t.finished_at, t.metrics, t.error, p.progress,
+                (SELECT count(*) FROM attempt a WHERE a.trial_id = t.id AND a.job = 'train') AS n_attempts
+         FROM trial t LEFT JOIN trial_progress p ON p.trial_id = t.id
+         WHERE true",
+    );
+    if let Some(id) = filter.id {
+        query.push(" AND t.id = ").push_bind(id.0);
+    }
+    if let Some(sweep) = filter.sweep {
+        query.push(" AND t.sweep_id = ").push_bind(sweep.0);
+    }
+    if let Some(state) = filter.state {
+        query.push(" AND t.state = ").push_bind(state.name());
+    }
+    if let Some(dataset) = &filter.dataset {
+        query.push(" AND t.dataset = ").push_bind(dataset);
+    }
+    if let Some(after) = filter.after {
+        query.push(" AND t.id > ").push_bind(after.0);
+    }
+    query.push(" ORDER BY t.id LIMIT ").push_bind(filter.limit);
+    query
+        .build()
+        .try_map(|row: PgRow| view(&row))
+        .fetch_all(db)
+        .await
+}
+
+pub async fn find(db: impl PgExecutor<'_>, id: TrialId) -> Result<Option<TrialView>> {
+    let filter = Filter {
+        id: Some(id),
+        limit: 1,
+        ..Filter::default()
+    };
+    Ok(list(db, &filter).await?.pop())
+}
+
+fn view(row: &PgRow) -> Result<TrialView> {
+    let sweep: Option<Uuid> = row.try_get("sweep_id")?;
+    Ok(TrialView {
+        id: TrialId(row.try_get("id")?),
+        sweep: sweep.map(SweepId),
+        config_id: row.digest("config_id")?,
+        state: row.word("state")?,
+        label: row.try_get("label")?,
+        dataset: row.try_get("dataset")?,
+        seed: row.count("seed")?,
+        created_at: row.try_get("created_at")?,
+        started_at: row.try_get("started_at")?,
+        finished_at: row.try_get("finished_at")?,
+        n_attempts: row.count("n_attempts")? as u32,
+        progress: row.maybe_json("progress")?,
+        metrics: row.json("metrics")?,
+        error: row.try_get("error")?,
+    })
+}
+
+/// A trial with everything known of it.
+pub async fn detail(conn: &mut PgConnection, id: TrialId) -> Result<Option<TrialDetail>> {
+    let Some(trial) = find(&mut *conn, id).await? else {
+        return Ok(None);
+    };
+    let attempts = attempts(&mut *conn, id).await?;
+    let evaluations = super::evaluation::of_trial(&mut *conn, id).await?;
+    let row = sqlx::query(
+        "-- trial::detail
+         SELECT spec, model_sha256, predictions_sha256, cost FROM trial WHERE id = $1",
+    )
+    .bind(id.0)
+    .fetch_one(conn)
+    .await?;
+    Ok(Some(TrialDetail {
+        trial,
+        spec: row.json("spec")?,
+        attempts,
+        evaluations,
+        model: row.maybe_digest("model_sha256")?,
+        predictions: row.maybe_digest("predictions_sha256")?,
+        cost: row.maybe_json("cost")?,
+    }))
+}
+
+async fn attempts(db: impl PgExecutor<'_>, id: TrialId) -> Result<Vec<AttemptView>> {
+    sqlx::query(
+        "-- trial::attempts
+         SELECT a.lease_id, a.job, a.epoch, a.worker_id, w.name AS worker_name, a.claimed_at, a.ended_at, a.outcome,
+                a.error, a.resumed_from_step, a.checkpoint_step
+         FROM attempt a JOIN worker w ON w.id = a.worker_id
+         WHERE a.trial_id = $1 ORDER BY a.epoch",
+    )
+    .bind(id.0)
+    .try_map(|row: PgRow| {
+        Ok(AttemptView {
+            lease: LeaseId(row.try_get("lease_id")?),
+            job: row.word("job")?,
+            epoch: row.count("epoch")?,
+            worker: WorkerId(row.try_get("worker_id")?),
+            worker_name: row.try_get("worker_name")?,
+            claimed_at: row.try_get("claimed_at")?,
+            ended_at: row.try_get("ended_at")?,
+            outcome: row.maybe_word("outcome")?,
+            error: row.try_get("error")?,
+            resumed_from_step: row.count("resumed_from_step")?,
+            checkpoint_step: row.maybe_count("checkpoint_step")?,
+        })
+    })
+    .fetch_all(db)
+    .await
+}
+
+/// The resolved spec of a trial and its final model.
+pub async fn spec_and_model(
+    db: impl PgExecutor<'_>,
+    id: TrialId,
+) -> Result<Option<(TrialSpec, Option<Sha256Digest>)>> {
+    sqlx::query(
+        "-- trial::spec_and_model
+         SELECT spec, model_sha256 FROM trial WHERE id = $1",
+    )
+    .bind(id.0)
+    .try_map(|row: PgRow| Ok((row.json("spec")?, row.maybe_digest("model_sha256")?)))
+    .fetch_optional(db)
+    .await
+}
+
+/// Locks a trial until the transaction ends.
+pub async fn lock(conn: &mut PgConnection, id: TrialId) -> Result<Option<Locked>> {
+    sqlx::query(
+        "-- trial::lock
+         SELECT id, sweep_id, dataset, dataset_version, state, model_sha256 FROM trial WHERE id = $1 FOR UPDATE",
+    )
+    .bind(id.0)
+    .try_map(|row: PgRow| locked(&row))
+    .fetch_optional(conn)
+    .await
+}
+
+/// Locks every trial of a sweep that is not settled, in id order.
+pub async fn lock_unsettled(conn: &mut PgConnection, sweep: SweepId) -> Result<Vec<Locked>> {
+    sqlx::query(
+        "-- trial::lock_unsettled
+         SELECT id, sweep_id, dataset, dataset_version, state, model_sha256 FROM trial
+         WHERE sweep_id = $1 AND state IN ('queued', 'running', 'paused') ORDER BY id FOR UPDATE",
+    )
+    .bind(sweep.0)
+    .try_map(|row: PgRow| locked(&row))
+    .fetch_all(conn)
+    .await
+}
+
+fn locked(row: &PgRow) -> Result<Locked> {
+    let sweep: Option<Uuid> = row.try_get("sweep_id")?;
+    Ok(Locked {
+        id: TrialId(row.try_get("id")?),
+        sweep: sweep.map(SweepId),
+        dataset: row.try_get("dataset")?,
+        version: row.digest("dataset_version")?,
+        state: row.word("state")?,
+        model: row.maybe_digest("model_sha256")?,
+    })
+}
+
+/// Settles trials that wait, and asks those that run to stop.
+pub async fn cancel(conn: &mut PgConnection, ids: &[TrialId]) -> Result<()> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    sqlx::query(
+        "-- trial::cancel
+         UPDATE trial SET
+             cancel_requested = true,
+             state = CASE state WHEN 'running' THEN state ELSE 'cancelled' END,
+             finished_at = CASE state WHEN 'running' THEN finished_at ELSE now() END
+         WHERE id = ANY($1) AND state IN ('queued', 'running', 'paused')",
+    )
+    .bind(&ids)
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query(
+        "-- trial::cancel
+         DELETE FROM trial_queue WHERE trial_id = ANY($1) AND job = 'train'",
+    )
+    .bind(&ids)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Opens a settled or paused trial again.
+pub async fn reopen(conn: &mut PgConnection, id: TrialId) -> Result<()> {
+    sqlx::query(
+        "-- trial::reopen
+         UPDATE trial SET state = 'queued', cancel_requested = false, finished_at = NULL, error = NULL
+         WHERE id = $1",
+    )
+    .bind(id.0)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What an accepted training result sets.
+pub struct Accepted {
+    /// Final values by name, finite ones only.
+    pub metrics: BTreeMap<String, f64>,
+    pub objective: Option<f64>,
+    pub model: Sha256Digest,
+    pub predictions: Option<Sha256Digest>,
+    pub cost: serde_json::Value,
+}
+
+/// Stores the accepted result. True unless the trial was not running, and then nothing was stored (I2).
+pub async fn accept(conn: &mut PgConnection, id: TrialId, result: &Accepted) -> Result<bool> {
+    let done = sqlx::query(
+        "-- trial::accept
+         UPDATE trial SET metrics = $2, objective = $3, model_sha256 = $4, predictions_sha256 = $5, cost = $6
+         WHERE id = $1 AND state = 'running' AND model_sha256 IS NULL",
+    )
+    .bind(id.0)
+    .bind(Json(&result.metrics))
+    .bind(result.objective)
+    .bind(&result.model.0[..])
+    .bind(result.predictions.as_ref().map(|digest| &digest.0[..]))
+    .bind(&result.cost)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Moves a trial on after an attempt. `error` is why the attempt failed, if it did.
+pub async fn set_state(
+    conn: &mut PgConnection,
+    id: TrialId,
+    state: TrialState,
+    error: Option<&str>,
+) -> Result<()> {
+    sqlx::query(
+        "-- trial::set_state
+         UPDATE trial SET state = $2, error = $3, finished_at = CASE WHEN $4 THEN now() END WHERE id = $1",
+    )
+    .bind(id.0)
+    .bind(state.name())
+    .bind(error)
+    .bind(state.is_terminal())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Names the checkpoint the next attempt goes on from; never an older one.
+pub async fn set_checkpoint(
+    conn: &mut PgConnection,
+    id: TrialId,
+    checkpoint: &cultivar_spec::wire::CheckpointRef,
+) -> Result<()> {
+    sqlx::query(
+        "-- trial::set_checkpoint
+         UPDATE trial SET checkpoint_sha256 = $2, checkpoint_epoch = $3, checkpoint_step = $4
+         WHERE id = $1 AND coalesce(checkpoint_step, -1) <= $4",
+    )
+    .bind(id.0)
+    .bind(&checkpoint.sha256.0[..])
+    .bind(checkpoint.epoch as i32)
+    .bind(checkpoint.step as i64)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
