@@ -1,1 +1,27 @@
+//! The typed HTTP client of Cultivar: what the worker, the command line and the tests speak.
+//!
+//! One method an endpoint, on [`Client`], one file a resource. Calls that may be repeated without
+//! harm are, while the server is briefly away; every call that creates something carries an
+//! idempotency key, so that repeating it creates one thing.
 
+mod access;
+mod artifacts;
+mod backoff;
+mod cache;
+mod datasets;
+mod error;
+mod events;
+mod http;
+mod leases;
+mod ranking;
+mod sse;
+mod sweeps;
+mod trials;
+
+pub use artifacts::digest_of_file;
+pub use backoff::Backoff;
+pub use cache::ArtifactCache;
+pub use error::Error;
+pub use events::StreamedEvent;
+pub use http::Client;
+pub use trials::TrialFilter;

@@ -1,0 +1,37 @@
+//! Tokens, the caller's own standing, and the workers.
+
+use cultivar_spec::TokenId;
+use cultivar_spec::wire::{CreatedToken, NewToken, SessionView, TokenView, WorkerView};
+use reqwest::Method;
+
+use crate::http::Repeat;
+use crate::{Client, Error};
+
+/// `/api/v1/session`, `/api/v1/tokens`, `/api/v1/workers`. Each fails as any call may; see [`Error`].
+impl Client {
+    /// What the token may do, and which server answers.
+    pub async fn session(&self) -> Result<SessionView, Error> {
+        self.get(&["session"], &[]).await
+    }
+
+    /// Tokens, without their secrets.
+    pub async fn tokens(&self) -> Result<Vec<TokenView>, Error> {
+        self.get(&["tokens"], &[]).await
+    }
+
+    /// Creates a token; its secret is in this answer only.
+    pub async fn create_token(&self, new: &NewToken) -> Result<CreatedToken, Error> {
+        self.create(&["tokens"], new).await
+    }
+
+    pub async fn revoke_token(&self, id: TokenId) -> Result<(), Error> {
+        let id = id.to_string();
+        let call = self.call(Method::DELETE, &["tokens", &id], Repeat::Harmless);
+        self.bytes(&call).await.map(drop)
+    }
+
+    /// Worker daemons, the latest heard of first.
+    pub async fn workers(&self) -> Result<Vec<WorkerView>, Error> {
+        self.get(&["workers"], &[]).await
+    }
+}

@@ -1,0 +1,54 @@
+//! The leaderboard, published results, and what pretraining brought.
+
+use cultivar_spec::wire::{Leaderboard, SotaEntry, TransferReport};
+
+use crate::{Client, Error};
+
+/// `/api/v1/leaderboard`, `/api/v1/sota`, `/api/v1/transfer`. Each fails as any call may; see [`Error`].
+impl Client {
+    /// Configurations of a dataset, best first; ranked by `val_top1` unless said otherwise.
+    pub async fn leaderboard(
+        &self,
+        dataset: &str,
+        metric: Option<&str>,
+    ) -> Result<Leaderboard, Error> {
+        self.get(&["leaderboard"], &ranked(dataset, metric)).await
+    }
+
+    /// The leaderboard as the server words it: `csv` or `md`.
+    pub async fn leaderboard_text(
+        &self,
+        dataset: &str,
+        metric: Option<&str>,
+        format: &str,
+        limit: Option<usize>,
+    ) -> Result<String, Error> {
+        let mut query = ranked(dataset, metric);
+        query.push(("format", format.to_owned()));
+        query.extend(limit.map(|limit| ("limit", limit.to_string())));
+        self.get_text(&["leaderboard"], &query).await
+    }
+
+    /// Published results, of one dataset or of all.
+    pub async fn sota(&self, dataset: Option<&str>) -> Result<Vec<SotaEntry>, Error> {
+        let query = dataset.map(|name| ("dataset", name.to_owned()));
+        self.get(&["sota"], query.as_slice()).await
+    }
+
+    /// Registers a published result, or corrects one.
+    pub async fn add_sota(&self, entry: &SotaEntry) -> Result<SotaEntry, Error> {
+        self.create(&["sota"], entry).await
+    }
+
+    /// Pretrained against random weights: start, slope and asymptote.
+    pub async fn transfer(&self, dataset: &str) -> Result<TransferReport, Error> {
+        self.get(&["transfer"], &[("dataset", dataset.to_owned())])
+            .await
+    }
+}
+
+fn ranked(dataset: &str, metric: Option<&str>) -> Vec<(&'static str, String)> {
+    let mut query = vec![("dataset", dataset.to_owned())];
+    query.extend(metric.map(|metric| ("metric", metric.to_owned())));
+    query
+}
