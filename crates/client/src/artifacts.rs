@@ -113,7 +113,11 @@ impl Client {
     }
 
     fn artifact(&self, method: Method, sha256: Sha256Digest) -> Call {
-        let mut call = self.call(method, &["artifacts", &sha256.to_string()], Repeat::Harmless);
+        let mut call = self.call(
+            method,
+            &["artifacts", &sha256.to_string()],
+            Repeat::Harmless,
+        );
         call.timeout = (call.method == Method::HEAD).then_some(IDLE);
         call
     }

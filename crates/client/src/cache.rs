@@ -45,7 +45,9 @@ impl ArtifactCache {
         got.map(|()| path)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Sha256Digest, Arc<tokio::sync::Mutex<()>>>> {
+    fn lock(
+        &self,
+    ) -> std::sync::MutexGuard<'_, HashMap<Sha256Digest, Arc<tokio::sync::Mutex<()>>>> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

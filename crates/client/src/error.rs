@@ -30,7 +30,9 @@ pub enum Error {
         status: u16,
         body: ErrorBody,
     },
-    #[error("{request}: the answer is not what this version expects; are client and server of the same release?")]
+    #[error(
+        "{request}: the answer is not what this version expects; are client and server of the same release?"
+    )]
     Unreadable {
         request: String,
         source: serde_json::Error,

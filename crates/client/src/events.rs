@@ -134,9 +134,7 @@ impl Feed {
     }
 
     fn call(&self) -> Call {
-        let mut call = self
-            .client
-            .call(Method::GET, &["events"], Repeat::Harmless);
+        let mut call = self.client.call(Method::GET, &["events"], Repeat::Harmless);
         call.timeout = None;
         call.headers
             .insert(ACCEPT, HeaderValue::from_static("text/event-stream"));

@@ -23,8 +23,8 @@ impl Parser {
         for &byte in bytes {
             if byte == b'\n' {
                 let line = std::mem::take(&mut self.line);
-                let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(&line))
-                    .into_owned();
+                let line =
+                    String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(&line)).into_owned();
                 done.extend(self.take(&line));
             } else {
                 self.line.push(byte);
@@ -76,12 +76,18 @@ mod tests {
 
     #[test]
     fn events_end_at_an_empty_line() {
-        check("data: a\nid: 7-1\nevent: trial\n\ndata: b\n", &[(Some("7-1"), "a")]);
+        check(
+            "data: a\nid: 7-1\nevent: trial\n\ndata: b\n",
+            &[(Some("7-1"), "a")],
+        );
         check("data:a\r\n\r\ndata\n\n", &[(None, "a"), (None, "")]);
     }
 
     #[test]
     fn comments_keep_the_line_open_and_lines_join() {
-        check(":\n\n: hello\ndata: a\ndata: b: c\n\n", &[(None, "a\nb: c")]);
+        check(
+            ":\n\n: hello\ndata: a\ndata: b: c\n\n",
+            &[(None, "a\nb: c")],
+        );
     }
 }

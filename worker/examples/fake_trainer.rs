@@ -1,0 +1,182 @@
+//! A trainer that only pretends, for the tests of the supervisor. The dataset's name says how it behaves.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use cultivar_spec::Outcome;
+use cultivar_spec::trainer::{Cost, FromTrainer, JobResult, StopWhy, ToTrainer, TrainJob};
+use cultivar_spec::wire::{DeviceInfo, MetricPoint, Progress};
+use cultivar_worker::frame;
+use rustix::process::{Signal, getpid, kill_process};
+
+const TICK: Duration = Duration::from_millis(20);
+
+fn main() {
+    let (sender, orders) = mpsc::channel();
+    thread::spawn(move || {
+        let mut input = io::stdin().lock();
+        while let Ok(Some(order)) = frame::read(&mut input) {
+            if sender.send(order).is_err() {
+                return;
+            }
+        }
+        std::process::exit(0);
+    });
+    say(&FromTrainer::Ready {
+        device: DeviceInfo {
+            kind: "cpu".into(),
+            name: "pretended".into(),
+            n_threads: 1,
+            memory_bytes: None,
+        },
+    });
+    while let Ok(order) = orders.recv() {
+        if let ToTrainer::Train { jobs } = order {
+            for job in jobs {
+                let result = train(&job, &orders);
+                say(&FromTrainer::Done {
+                    tag: job.tag,
+                    result,
+                });
+            }
+        }
+    }
+}
+
+fn train(job: &TrainJob, orders: &Receiver<ToTrainer>) -> JobResult {
+    let secrets = std::env::vars().filter(|(name, _)| name.contains("TOKEN"));
+    for (name, _) in secrets {
+        eprintln!("the trainer sees {name}");
+        std::process::exit(9);
+    }
+    match job.spec.data.dataset.as_str() {
+        "completes" => complete(job),
+        "dies" => {
+            progress(job, 1);
+            eprintln!("about to die");
+            kill_process(getpid(), Signal::KILL).expect("a process may kill itself");
+            unreachable!("SIGKILL is not survived")
+        }
+        "babbles" => {
+            println!("this is no frame, it is a long line of text");
+            idle(orders)
+        }
+        "hangs" => {
+            progress(job, 1);
+            idle(orders)
+        }
+        "endless" => endless(job, orders),
+        other => panic!("no behaviour is called {other:?}"),
+    }
+}
+
+fn complete(job: &TrainJob) -> JobResult {
+    assert!(job.files.manifest.exists() && job.files.data.iter().all(|file| file.exists()));
+    progress(job, 1);
+    say(&FromTrainer::Metrics {
+        tag: job.tag.clone(),
+        points: vec![point("train_loss", 1, 2.5), point("val_loss", 1, f64::NAN)],
+    });
+    checkpoint(job, 1);
+    let mut result = ended(Outcome::Completed, 2);
+    result.metrics = [
+        ("val_top1".to_owned(), 0.5),
+        ("val_loss".to_owned(), f64::NAN),
+    ]
+    .into();
+    result.model = Some(write(&job.files.work_dir, "model", "the model"));
+    result.predictions = Some(write(&job.files.work_dir, "predictions", "the predictions"));
+    result
+}
+
+fn endless(job: &TrainJob, orders: &Receiver<ToTrainer>) -> JobResult {
+    let mut step = 0;
+    loop {
+        step += 1;
+        progress(job, step);
+        match orders.recv_timeout(TICK) {
+            Ok(ToTrainer::Stop { tag, why }) if tag == job.tag => {
+                if why == StopWhy::Preempt {
+                    checkpoint(job, step);
+                }
+                return ended(why.outcome(), step);
+            }
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => std::process::exit(0),
+        }
+    }
+}
+
+fn idle(orders: &Receiver<ToTrainer>) -> ! {
+    while orders.recv().is_ok() {}
+    std::process::exit(0)
+}
+
+fn progress(job: &TrainJob, step: u64) {
+    let progress = Progress {
+        phase: "training".into(),
+        epoch: 0,
+        n_epochs: 1,
+        step,
+        n_steps: 1000,
+        train_loss: Some(2.5),
+        val_top1: None,
+        images_per_s: None,
+        eta_s: None,
+    };
+    let tag = job.tag.clone();
+    say(&FromTrainer::Progress { tag, progress });
+}
+
+fn point(metric: &str, step: u64, value: f64) -> MetricPoint {
+    MetricPoint {
+        metric: metric.into(),
+        step,
+        epoch: 1.0,
+        value,
+    }
+}
+
+fn checkpoint(job: &TrainJob, step: u64) {
+    let text = format!("checkpoint at step {step}");
+    say(&FromTrainer::Checkpoint {
+        tag: job.tag.clone(),
+        path: write(&job.files.work_dir, "checkpoint", &text),
+        epoch: 0,
+        step,
+    });
+}
+
+/// As the real one does: under another name first, so that the old file keeps its content.
+fn write(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {
+    let path = folder.join(name);
+    let unfinished = folder.join("unfinished");
+    fs::write(&unfinished, text).expect("the work folder is there");
+    fs::rename(&unfinished, &path).expect("both are in one folder");
+    path
+}
+
+fn ended(outcome: Outcome, step: u64) -> JobResult {
+    JobResult {
+        outcome,
+        error: None,
+        step,
+        metrics: Default::default(),
+        model: None,
+        predictions: None,
+        cost: Cost::default(),
+    }
+}
+
+fn say(event: &FromTrainer) {
+    let frame = frame::encode(event).expect("events are small");
+    let mut output = io::stdout().lock();
+    output
+        .write_all(&frame)
+        .and_then(|()| output.flush())
+        .unwrap_or_else(|_| std::process::exit(0));
+}

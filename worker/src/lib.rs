@@ -1,0 +1,11 @@
+//! The worker daemon: a *supervisor* that speaks to the server, and a warm *trainer* child process per
+//! slot that speaks to libtorch.
+//!
+//! The two exchange frames over a pair of pipes ([`frame`], `cultivar_spec::trainer`). A trainer may
+//! abort, leak or hang; the supervisor sees it, says why, and starts another.
+
+pub mod frame;
+mod home;
+pub mod options;
+pub mod supervisor;
+pub mod trainer;

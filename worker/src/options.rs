@@ -1,0 +1,110 @@
+//! The command line of `cultivar-worker`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+
+/// Trains the trials of a Cultivar server on this machine
+#[derive(Parser, Debug)]
+#[command(
+    name = "cultivar-worker",
+    version,
+    args_conflicts_with_subcommands = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Claim trials and train them, until told to stop (the default)
+    Run(RunOptions),
+    /// The child process that trains; started by the daemon
+    #[command(hide = true)]
+    Trainer,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct RunOptions {
+    /// The server
+    #[arg(long, env = "CULTIVAR_URL", default_value = "http://127.0.0.1:7878")]
+    pub url: String,
+    /// A token with the scope worker
+    #[arg(long, env = "CULTIVAR_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// A file that holds the token
+    #[arg(long, env = "CULTIVAR_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Data folder; this worker's part of it is HOME/worker [default: ~/.local/share/cultivar; for
+    /// root /var/lib/cultivar]
+    #[arg(long, env = "CULTIVAR_HOME", value_name = "FOLDER")]
+    pub home: Option<PathBuf>,
+    /// What people see it as [default: the host's name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Trials trained at the same time, each by a process of its own
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub slots: NonZeroUsize,
+    /// End when the queue is empty and nothing runs
+    #[arg(long)]
+    pub once: bool,
+    /// Silence after which a trainer counts as stalled, whatever its pace
+    #[arg(long, hide = true, default_value = "300", value_name = "SECONDS", value_parser = seconds)]
+    pub min_stall: Duration,
+    /// A program to start instead of this one's own trainer, with its arguments
+    #[arg(long, hide = true, num_args = 1.., allow_hyphen_values = true)]
+    pub trainer_command: Vec<PathBuf>,
+}
+
+impl RunOptions {
+    /// The token, from wherever it was given.
+    ///
+    /// # Errors
+    /// It was not, or its file cannot be read.
+    pub fn token(&self) -> anyhow::Result<String> {
+        if let Some(token) = &self.token {
+            return Ok(token.clone());
+        }
+        let file = self
+            .token_file
+            .as_ref()
+            .context("no token: give --token-file, --token or CULTIVAR_TOKEN")?;
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the token file {}", file.display()))?;
+        Ok(text.trim().to_owned())
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "want seconds, such as 300")?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn run_is_the_default_and_takes_the_same_options() {
+        Cli::command().debug_assert();
+        let named = |args: &[&str]| {
+            let cli = Cli::parse_from([&["cultivar-worker"], args].concat());
+            match cli.command {
+                Some(Command::Run(options)) => options.name,
+                Some(Command::Trainer) => None,
+                None => cli.run.name,
+            }
+        };
+        assert_eq!(named(&["--name", "a"]).as_deref(), Some("a"));
+        assert_eq!(named(&["run", "--name", "a"]).as_deref(), Some("a"));
+        assert!(Cli::try_parse_from(["cultivar-worker", "--slots", "0"]).is_err());
+    }
+}

@@ -1,0 +1,168 @@
+//! One job, from the trainer's first step to whatever end it finds.
+
+use std::time::Duration;
+
+use cultivar_spec::Outcome;
+use cultivar_spec::trainer::{Cost, FromTrainer, JobResult, StopWhy, ToTrainer};
+use cultivar_spec::wire::Order;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::checkpoints::Checkpoints;
+use super::child::Trainer;
+use super::leases::Hold;
+use super::obituary::Obituary;
+use super::outbox::Outbox;
+use super::stall::StallWatch;
+
+/// How long a trainer that was told to stop may take: the step it is at, and a checkpoint.
+const STOP_GRACE: Duration = Duration::from_secs(20);
+
+/// What a job reports to.
+pub struct Attempt<'a> {
+    pub hold: &'a Hold,
+    pub stopping: &'a CancellationToken,
+    pub outbox: &'a Outbox,
+    pub checkpoints: &'a Checkpoints,
+    pub min_stall: Duration,
+}
+
+/// Why a job must stop now: the server says so, the lease ran out while no heartbeat was answered, or
+/// the worker was told to go.
+pub async fn interruption(hold: &Hold, stopping: &CancellationToken) -> StopWhy {
+    tokio::select! {
+        order = hold.ordered() => why(order),
+        () = hold.run_out() => {
+            tracing::warn!(lease = %hold.lease, "no heartbeat was answered for the length of a lease: stopping");
+            StopWhy::Preempt
+        }
+        () = stopping.cancelled() => StopWhy::Preempt,
+    }
+}
+
+fn why(order: Order) -> StopWhy {
+    match order {
+        Order::Prune => StopWhy::Prune,
+        // Of a lost lease nothing is wanted; nothing of it will be reported either.
+        Order::Cancel | Order::Unknown | Order::Continue => StopWhy::Cancel,
+    }
+}
+
+/// The result of a job that has none of its own.
+pub fn without_result(outcome: Outcome, error: Option<String>, step: u64) -> JobResult {
+    JobResult {
+        outcome,
+        error,
+        step,
+        metrics: Default::default(),
+        model: None,
+        predictions: None,
+        cost: Cost {
+            code_version: env!("CARGO_PKG_VERSION").into(),
+            ..Cost::default()
+        },
+    }
+}
+
+impl Attempt<'_> {
+    /// Hands `message` to the trainer and sees the job through. Answers with the result and, where the
+    /// trainer is not fit for another job, what became of it.
+    pub async fn run(
+        &self,
+        trainer: &mut Trainer,
+        message: &ToTrainer,
+    ) -> (JobResult, Option<Obituary>) {
+        let tag = self.hold.lease.to_string();
+        let mut stall = StallWatch::new(self.min_stall, Instant::now());
+        let mut told: Option<(StopWhy, Instant)> = None;
+        let mut step = 0;
+        trainer.send(message).await;
+        loop {
+            let deadline = match told {
+                Some((_, at)) => at + STOP_GRACE,
+                None => stall.deadline(),
+            };
+            let order = tokio::select! {
+                event = trainer.next() => {
+                    match event {
+                        Ok(FromTrainer::Done { tag: of, result }) if of == tag => {
+                            return self.done(trainer, result).await;
+                        }
+                        Ok(event) => self.take(event, &mut stall, &mut step),
+                        Err(obituary) => {
+                            let outcome = outcome_of(told, Outcome::Crashed);
+                            let error = Some(obituary.summary());
+                            return (without_result(outcome, error, step), Some(obituary));
+                        }
+                    }
+                    None
+                }
+                why = interruption(self.hold, self.stopping), if told.is_none() => Some(why),
+                // Somebody may change their mind about what is being stored.
+                order = self.hold.ordered(), if matches!(told, Some((StopWhy::Preempt, _))) => {
+                    Some(why(order))
+                }
+                () = tokio::time::sleep_until(deadline) => {
+                    let obituary = trainer.kill().await;
+                    let error = match told {
+                        None => format!("no sign of life for {:.0} s", stall.limit().as_secs_f64()),
+                        Some(_) => format!("did not stop within {} s and was killed", STOP_GRACE.as_secs()),
+                    };
+                    let outcome = outcome_of(told, Outcome::Stalled);
+                    return (without_result(outcome, Some(error), step), Some(obituary));
+                }
+            };
+            if let Some(why) = order {
+                trainer.stop(&tag, why).await;
+                told = Some((why, told.map_or_else(Instant::now, |(_, at)| at)));
+            }
+        }
+    }
+
+    fn take(&self, event: FromTrainer, stall: &mut StallWatch, step: &mut u64) {
+        let now = Instant::now();
+        stall.heard(now);
+        match event {
+            FromTrainer::Progress { progress, .. } => {
+                *step = progress.step;
+                stall.stepped(*step, now);
+                self.outbox.progress(progress);
+            }
+            FromTrainer::Metrics { points, .. } => self.outbox.points(points),
+            FromTrainer::Checkpoint {
+                path,
+                epoch,
+                step: at,
+                ..
+            } => {
+                *step = at.max(*step);
+                if let Err(error) = self.checkpoints.offer(&path, epoch, at) {
+                    tracing::warn!(%error, "the checkpoint {} cannot be read", path.display());
+                }
+            }
+            FromTrainer::Ready { .. } | FromTrainer::Done { .. } => {}
+        }
+    }
+
+    /// After these the process may be damaged: a poisoned GPU context, memory that stays taken.
+    async fn done(
+        &self,
+        trainer: &mut Trainer,
+        result: JobResult,
+    ) -> (JobResult, Option<Obituary>) {
+        let is_fit = !matches!(
+            result.outcome,
+            Outcome::Crashed | Outcome::OutOfMemory | Outcome::WorkerFault
+        );
+        if is_fit {
+            return (result, None);
+        }
+        let obituary = trainer.kill().await;
+        (result, Some(obituary))
+    }
+}
+
+/// A job that was told to stop has stopped, however roughly.
+fn outcome_of(told: Option<(StopWhy, Instant)>, otherwise: Outcome) -> Outcome {
+    told.map_or(otherwise, |(why, _)| why.outcome())
+}

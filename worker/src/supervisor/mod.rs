@@ -1,0 +1,191 @@
+//! The supervisor: claims jobs, has trainers run them, and delivers what comes of them.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | `slot` | claims one job after another for one trainer |
+//! | `attempt` | sees a job through the trainer, to whatever end |
+//! | `delivery` | sends the results, while the slot goes on with the next job |
+//! | `leases`, `heartbeat` | which leases are held, until when, and what the server orders |
+//! | `child`, `obituary`, `stall` | the trainer process: its life, its death, its silence |
+//! | `files`, `checkpoints`, `outbox` | what goes down to a job and up from it |
+
+mod attempt;
+mod checkpoints;
+mod child;
+mod delivery;
+mod files;
+mod heartbeat;
+mod leases;
+mod obituary;
+mod outbox;
+mod persist;
+mod slot;
+mod stall;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use cultivar_client::{ArtifactCache, Client};
+use cultivar_spec::BootId;
+use cultivar_spec::wire::{DeviceInfo, WorkerIdentity};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::home::{self, Home};
+use crate::options::RunOptions;
+use child::TrainerCommand;
+use leases::Leases;
+
+/// From the first signal to the end, whatever is left: trainers store a checkpoint and it is uploaded.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(40);
+
+/// What all parts of the supervisor share.
+struct Shared {
+    client: Client,
+    artifacts: ArtifactCache,
+    home: Home,
+    leases: Arc<Leases>,
+    boot: BootId,
+    name: String,
+    /// Known once a trainer has started.
+    device: OnceLock<DeviceInfo>,
+    trainer: TrainerCommand,
+    min_stall: Duration,
+    once: bool,
+    /// Set by the first signal, or by a slot that cannot go on.
+    stopping: CancellationToken,
+}
+
+impl Shared {
+    fn identity(&self) -> WorkerIdentity {
+        WorkerIdentity {
+            id: self.home.id,
+            boot: self.boot,
+            name: self.name.clone(),
+            device: self.device.get().cloned().unwrap_or_default(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+}
+
+/// Runs the daemon until it is told to stop, or with `once` until the queue is empty.
+///
+/// # Errors
+/// The folder or the server cannot be used, or trainers do not start.
+pub fn main(options: RunOptions) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        // The cores belong to the trainers.
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let done = runtime.block_on(run(options));
+    // Whatever is still blocked on a disk must not keep the process.
+    runtime.shutdown_background();
+    done
+}
+
+async fn run(options: RunOptions) -> anyhow::Result<()> {
+    let cultivar_home = match &options.home {
+        Some(home) => home.clone(),
+        None => home::default()?,
+    };
+    // Every wait for the server has its own end, told by the lease; the client need not have one.
+    let client = Client::new(&options.url, options.token()?)?.with_patience(Duration::ZERO);
+    let home = Home::open(&cultivar_home)?;
+    let stopping = CancellationToken::new();
+    let shared = Arc::new(Shared {
+        artifacts: ArtifactCache::new(client.clone(), home.artifacts()),
+        client,
+        leases: Arc::new(Leases::default()),
+        boot: BootId::new(),
+        name: options.name.clone().unwrap_or_else(host_name),
+        device: OnceLock::new(),
+        trainer: TrainerCommand::new(&options.trainer_command)?,
+        min_stall: options.min_stall,
+        once: options.once,
+        stopping: stopping.clone(),
+        home,
+    });
+    listen_for_signals(stopping.clone())?;
+    tracing::info!(
+        worker = %shared.home.id,
+        name = shared.name,
+        server = shared.client.url(),
+        slots = options.slots,
+        "worker starts"
+    );
+
+    let heartbeat = tokio::spawn(heartbeat::run(shared.clone()));
+    let mut slots = JoinSet::new();
+    for _ in 0..options.slots.get() {
+        slots.spawn(slot::run(shared.clone()));
+    }
+    let done = until_done(&mut slots, &stopping).await;
+    heartbeat.abort();
+    tracing::info!("worker ends");
+    done
+}
+
+/// Waits for every slot. One that fails stops the others, and its error is the worker's.
+async fn until_done(
+    slots: &mut JoinSet<anyhow::Result<()>>,
+    stopping: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut first_error = Ok(());
+    let late = async {
+        stopping.cancelled().await;
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
+    };
+    tokio::pin!(late);
+    loop {
+        tokio::select! {
+            ended = slots.join_next() => match ended {
+                None => return first_error,
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(error))) => {
+                    stopping.cancel();
+                    first_error = first_error.and(Err(error));
+                }
+                Some(Err(panic)) => {
+                    stopping.cancel();
+                    first_error = first_error.and(Err(panic.into()));
+                }
+            },
+            () = &mut late => {
+                tracing::warn!("gave up on what is not delivered after {} s", SHUTDOWN_GRACE.as_secs());
+                return first_error;
+            }
+        }
+    }
+}
+
+/// The first SIGTERM or SIGINT asks to stop; the second ends the process where it stands.
+fn listen_for_signals(stopping: CancellationToken) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        for n in 1.. {
+            let number = tokio::select! {
+                _ = terminate.recv() => SignalKind::terminate(),
+                _ = interrupt.recv() => SignalKind::interrupt(),
+            };
+            if n > 1 {
+                std::process::exit(128 + number.as_raw_value());
+            }
+            tracing::info!("stopping: handing back what runs; a second signal ends at once");
+            stopping.cancel();
+        }
+    });
+    Ok(())
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "worker".to_owned(),
+        name => name.to_owned(),
+    }
+}

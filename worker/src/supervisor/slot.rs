@@ -1,0 +1,279 @@
+//! A slot: one trainer, and one job after another for it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use cultivar_client::Backoff;
+use cultivar_spec::Outcome;
+use cultivar_spec::trainer::JobResult;
+use cultivar_spec::wire::{Claim, Job, JobKind, Lease};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::Shared;
+use super::attempt::{Attempt, interruption, without_result};
+use super::checkpoints::Checkpoints;
+use super::child::Trainer;
+use super::delivery::Delivery;
+use super::files;
+use super::outbox::Outbox;
+use super::persist::Undelivered;
+
+/// How long the server may hold a claim while its queue is empty, in seconds.
+const CLAIM_WAIT_S: f64 = 20.0;
+/// The longest pause between tries to reach the server, or to start a trainer.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+/// Trainers that may die before they are ready, in a row.
+const MAX_FALSE_STARTS: u32 = 5;
+/// The longest pause after the machine's own faults.
+const MAX_FAULT_WAIT: Duration = Duration::from_secs(60);
+/// Results on their way while the next job runs.
+const MAX_DELIVERIES: usize = 2;
+
+/// Works until told to stop, or with `once` until the queue is empty.
+///
+/// # Errors
+/// Trainers do not start, or the server refuses to hand out work.
+pub(super) async fn run(shared: Arc<Shared>) -> anyhow::Result<()> {
+    let mut slot = Slot {
+        shared,
+        trainer: None,
+        deliveries: JoinSet::new(),
+        n_faults: 0,
+    };
+    let done = slot.work().await;
+    // Also after an error: what was trained is not thrown away.
+    while slot.deliveries.join_next().await.is_some() {}
+    done
+}
+
+struct Slot {
+    shared: Arc<Shared>,
+    trainer: Option<Trainer>,
+    deliveries: JoinSet<()>,
+    /// Faults of this machine in a row.
+    n_faults: u32,
+}
+
+/// The worker was told to stop.
+struct Stopped;
+
+impl Slot {
+    async fn work(&mut self) -> anyhow::Result<()> {
+        loop {
+            if self.pause().await.is_err() {
+                return Ok(());
+            }
+            let Some(lease) = self.claim().await? else {
+                return Ok(());
+            };
+            if let Some(lease) = lease {
+                self.run_job(lease).await;
+            } else if self.shared.once && self.deliveries.join_next().await.is_none() {
+                // Had there been a delivery, its trial might be in the queue again.
+                return Ok(());
+            }
+        }
+    }
+
+    /// Before the next claim: too many results under way, or a machine that only produces faults.
+    async fn pause(&mut self) -> Result<(), Stopped> {
+        let stopping = self.shared.stopping.clone();
+        while self.deliveries.try_join_next().is_some() {}
+        if self.n_faults > 0 {
+            let wait = Duration::from_secs(2_u64.saturating_pow(self.n_faults - 1));
+            let wait = wait.min(MAX_FAULT_WAIT);
+            tracing::warn!(
+                ?wait,
+                "waiting before the next claim: this machine failed the last job"
+            );
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stopping.cancelled() => return Err(Stopped),
+            }
+        }
+        while self.deliveries.len() >= MAX_DELIVERIES {
+            tokio::select! {
+                _ = self.deliveries.join_next() => {}
+                () = stopping.cancelled() => return Err(Stopped),
+            }
+        }
+        match stopping.is_cancelled() {
+            true => Err(Stopped),
+            false => Ok(()),
+        }
+    }
+
+    /// Asks for a job until there is an answer: `Some(None)` where the queue is empty, `None` when told
+    /// to stop. Every try of a claim has the same name, so a lost answer is given once more.
+    async fn claim(&mut self) -> anyhow::Result<Option<Option<Lease>>> {
+        let request = uuid::Uuid::new_v4();
+        let mut backoff = Backoff::new(MAX_WAIT);
+        let mut is_away = false;
+        loop {
+            if !self.has_trainer().await? {
+                return Ok(None);
+            }
+            let trainer = self.trainer.as_mut().expect("it is ready");
+            let shared = &self.shared;
+            let claim = Claim {
+                worker: shared.identity(),
+                request,
+                max: 1,
+                wait_s: if shared.once { 0.0 } else { CLAIM_WAIT_S },
+            };
+            let error = tokio::select! {
+                answer = shared.client.claim(&claim) => match answer {
+                    Ok(reply) => {
+                        if is_away {
+                            tracing::info!("the server answers again");
+                        }
+                        shared.leases.set_terms(reply.lease_s, reply.heartbeat_s);
+                        return Ok(Some(reply.leases.into_iter().next()));
+                    }
+                    Err(error) => error,
+                },
+                obituary = trainer.died() => {
+                    tracing::warn!("idle {}", obituary.summary());
+                    self.trainer = None;
+                    continue;
+                }
+                () = shared.stopping.cancelled() => return Ok(None),
+            };
+            if !error.is_transient() {
+                return Err(error).context("the server hands out no work");
+            }
+            if !is_away {
+                tracing::warn!(%error, "waiting for the server");
+            }
+            is_away = true;
+            let stopping = self.shared.stopping.clone();
+            tokio::select! {
+                // Results first: a trial that was requeued meanwhile would supersede its own.
+                () = async { while self.deliveries.join_next().await.is_some() {} },
+                    if !self.deliveries.is_empty() => {}
+                () = tokio::time::sleep(backoff.next(&mut rand::rng())),
+                    if self.deliveries.is_empty() => {}
+                () = stopping.cancelled() => return Ok(None),
+            }
+        }
+    }
+
+    /// Starts a trainer if there is none. False when told to stop first.
+    async fn has_trainer(&mut self) -> anyhow::Result<bool> {
+        let shared = &self.shared;
+        let mut backoff = Backoff::new(MAX_WAIT);
+        let mut n_false_starts = 0;
+        while self.trainer.is_none() {
+            let started = tokio::select! {
+                started = Trainer::start(&shared.trainer) => started,
+                () = shared.stopping.cancelled() => return Ok(false),
+            };
+            match started {
+                Ok((trainer, device)) => {
+                    tracing::info!(
+                        device = device.name,
+                        threads = device.n_threads,
+                        "trainer ready"
+                    );
+                    shared.device.get_or_init(|| device);
+                    self.trainer = Some(trainer);
+                }
+                Err(error) => {
+                    n_false_starts += 1;
+                    if n_false_starts == MAX_FALSE_STARTS {
+                        bail!("the trainer does not start: {error:#}");
+                    }
+                    tracing::warn!("the trainer does not start, trying again: {error:#}");
+                    tokio::select! {
+                        () = tokio::time::sleep(backoff.next(&mut rand::rng())) => {}
+                        () = shared.stopping.cancelled() => return Ok(false),
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sees a lease through its job and leaves the delivery to a task.
+    async fn run_job(&mut self, lease: Lease) {
+        let shared = self.shared.clone();
+        let started = Instant::now();
+        let hold = Arc::new(shared.leases.hold(lease.id));
+        let kind = match &lease.job {
+            Job::Train { .. } => JobKind::Train,
+            Job::Evaluate { .. } => JobKind::Evaluate,
+        };
+        tracing::info!(trial = %lease.trial, lease = %lease.id, job = kind.name(), "job starts");
+        let work_dir = shared.home.work(lease.id);
+        let outbox = Outbox::open(shared.client.clone(), hold.clone());
+        let checkpoints = Checkpoints::open(shared.client.clone(), hold.clone(), &work_dir);
+        let attempt = Attempt {
+            hold: &hold,
+            stopping: &shared.stopping,
+            outbox: &outbox,
+            checkpoints: &checkpoints,
+            min_stall: shared.min_stall,
+        };
+        let (result, log) = self.train(&lease.job, &attempt, &work_dir).await;
+        self.n_faults = match result.outcome {
+            Outcome::WorkerFault => self.n_faults + 1,
+            _ => 0,
+        };
+        let delivery = Delivery {
+            client: shared.client.clone(),
+            hold,
+            trial: lease.trial,
+            started,
+            result,
+            log,
+            outbox,
+            checkpoints,
+            work_dir,
+        };
+        self.deliveries.spawn(delivery.run());
+    }
+
+    /// The result of a job and what the trainer logged meanwhile.
+    async fn train(
+        &mut self,
+        job: &Job,
+        attempt: &Attempt<'_>,
+        work_dir: &Path,
+    ) -> (JobResult, Vec<String>) {
+        let shared = self.shared.clone();
+        let failed = |outcome, error| (without_result(outcome, error, 0), Vec::new());
+        if let Err(error) = tokio::fs::create_dir(work_dir).await {
+            let error = format!("cannot make {}: {error}", work_dir.display());
+            return failed(Outcome::WorkerFault, Some(error));
+        }
+        let (client, artifacts) = (&shared.client, &shared.artifacts);
+        let cache_dir = shared.home.cache();
+        let message = tokio::select! {
+            prepared = files::prepare(client, artifacts, attempt.hold, job, cache_dir, work_dir) => match prepared {
+                Ok(message) => message,
+                Err(Undelivered::Lost) => return failed(Outcome::Cancelled, None),
+                Err(Undelivered::Refused(error)) => {
+                    return failed(Outcome::WorkerFault, Some(format!("cannot fetch the job's files: {error}")));
+                }
+            },
+            why = interruption(attempt.hold, attempt.stopping) => return failed(why.outcome(), None),
+        };
+        // It may have died while the files came.
+        match self.has_trainer().await {
+            Ok(true) => {}
+            Ok(false) => return failed(Outcome::Preempted, None),
+            Err(error) => return failed(Outcome::WorkerFault, Some(format!("{error:#}"))),
+        }
+        let trainer = self.trainer.as_mut().expect("it is ready");
+        let n_before = trainer.n_log_lines();
+        let (result, obituary) = attempt.run(trainer, &message).await;
+        let log = trainer.log_since(n_before);
+        if obituary.is_some() {
+            self.trainer = None;
+        }
+        (result, log)
+    }
+}

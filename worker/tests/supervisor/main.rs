@@ -1,0 +1,244 @@
+//! The supervisor against a scripted server and a trainer that pretends: real processes, real pipes.
+
+mod process;
+mod server;
+
+use cultivar_spec::wire::Order;
+use cultivar_spec::{Outcome, Sha256Digest};
+use process::Worker;
+use rustix::process::Signal;
+use server::Server;
+
+#[tokio::test]
+async fn jobs_are_completed_by_one_warm_trainer() {
+    let server = Server::start().await;
+    let leases = [server.queue("completes"), server.queue("completes")];
+    let mut worker = Worker::start(&server, &["--once"]);
+    assert!(worker.end().await.success(), "{}", worker.log());
+
+    for lease in leases {
+        server.change(|script| {
+            let finish = script.finish(lease).expect("a finish");
+            assert_eq!(finish.outcome, Outcome::Completed);
+            assert_eq!(finish.step, 2);
+            assert_eq!(script.text(finish.model), "the model");
+            assert_eq!(script.text(finish.predictions), "the predictions");
+            assert_eq!(finish.metrics["val_top1"].0, 0.5);
+            assert!(finish.metrics["val_loss"].0.is_nan(), "{:?}", finish.metrics);
+            let metrics = script.write(lease, "metrics").expect("metrics");
+            assert_eq!(metrics["points"][0]["metric"], "train_loss");
+            assert_eq!(metrics["points"][1]["value"], "NaN");
+            assert_eq!(metrics["progress"]["step"], 1);
+        });
+    }
+    server.change(|script| {
+        let rows = Sha256Digest::of(b"some rows");
+        assert_eq!(script.downloads[&rows], 1, "the second job found them here");
+        let beat = script.heartbeats.last().expect("heartbeats");
+        assert_eq!(beat.worker.device.name, "pretended");
+    });
+    assert_eq!(worker.log().matches("trainer ready").count(), 1);
+    assert!(worker.work().is_empty(), "{:?}", worker.work());
+}
+
+#[tokio::test]
+async fn a_killed_trainer_is_a_crash_and_the_next_job_gets_another() {
+    let server = Server::start().await;
+    let (dies, completes) = (server.queue("dies"), server.queue("completes"));
+    let mut worker = Worker::start(&server, &["--once"]);
+    assert!(worker.end().await.success());
+
+    server.change(|script| {
+        let finish = script.finish(dies).expect("a finish");
+        assert_eq!(finish.outcome, Outcome::Crashed);
+        assert_eq!(finish.step, 1);
+        let error = finish.error.expect("a cause");
+        assert!(error.starts_with("trainer died from signal 9 (SIGKILL)"), "{error}");
+        assert!(error.ends_with("its last words: about to die"), "{error}");
+        let log = script.write(dies, "logs").expect("log lines");
+        assert_eq!(log["lines"], serde_json::json!(["about to die"]));
+        assert_eq!(log["first_line"], 0);
+        let next = script.finish(completes).expect("a finish");
+        assert_eq!(next.outcome, Outcome::Completed);
+    });
+    assert_eq!(worker.log().matches("trainer ready").count(), 2);
+}
+
+#[tokio::test]
+async fn a_trainer_that_babbles_is_a_crash() {
+    let server = Server::start().await;
+    let lease = server.queue("babbles");
+    let _worker = Worker::start(&server, &["--once"]);
+    let finish = server.finish(lease).await;
+    assert_eq!(finish.outcome, Outcome::Crashed);
+    let error = finish.error.expect("a cause");
+    assert!(error.contains("killed for what it said: a frame of"), "{error}");
+}
+
+#[tokio::test]
+async fn a_silent_trainer_is_stalled() {
+    let server = Server::start().await;
+    let lease = server.queue("hangs");
+    let _worker = Worker::start(&server, &["--min-stall", "0.4"]);
+    let finish = server.finish(lease).await;
+    assert_eq!(finish.outcome, Outcome::Stalled);
+    let error = finish.error.expect("a cause");
+    assert!(error.starts_with("no sign of life"), "{error}");
+}
+
+#[tokio::test]
+async fn a_cancelled_job_stops_and_says_so() {
+    let server = Server::start().await;
+    let lease = server.queue("endless");
+    let mut worker = Worker::start(&server, &["--once"]);
+    server.progress(lease).await;
+    server.change(|script| script.orders.insert(lease, Order::Cancel));
+    assert_eq!(server.finish(lease).await.outcome, Outcome::Cancelled);
+    server.change(|script| assert!(script.checkpoint(lease).is_none()));
+    assert!(worker.end().await.success());
+}
+
+#[tokio::test]
+async fn a_job_of_a_lost_lease_stops_and_says_nothing() {
+    let server = Server::start().await;
+    let lost = server.queue("endless");
+    let superseded = server.queue("endless");
+    let mut worker = Worker::start(&server, &["--once"]);
+    server.progress(lost).await;
+    server.change(|script| script.orders.insert(lost, Order::Unknown));
+    server.progress(superseded).await;
+    server.change(|script| script.superseded.push(superseded));
+    assert!(worker.end().await.success());
+    server.change(|script| {
+        assert!(script.finish(lost).is_none());
+        assert!(script.finish(superseded).is_none());
+    });
+    assert_eq!(worker.log().matches("its result is dropped").count(), 2);
+}
+
+#[tokio::test]
+async fn a_worker_cut_off_stops_itself_and_hands_back_when_it_may() {
+    let server = Server::start().await;
+    let lease = server.queue("endless");
+    let mut worker = Worker::start(&server, &[]);
+    server.progress(lease).await;
+    server.change(|script| script.is_away = true);
+    worker.logged("no heartbeat was answered for the length of a lease").await;
+    worker.logged("outcome=\"preempted\"").await;
+    server.change(|script| {
+        assert!(script.finish(lease).is_none());
+        script.is_away = false;
+    });
+    assert_eq!(server.finish(lease).await.outcome, Outcome::Preempted);
+    server.change(|script| assert!(script.checkpoint(lease).is_some()));
+}
+
+#[tokio::test]
+async fn a_worker_cut_off_for_too_long_drops_what_it_has() {
+    let server = Server::start().await;
+    let lease = server.queue("endless");
+    let mut worker = Worker::start(&server, &[]);
+    server.progress(lease).await;
+    server.change(|script| script.is_away = true);
+    worker.logged("outcome=\"preempted\"").await;
+    server.change(|script| {
+        script.orders.insert(lease, Order::Unknown);
+        script.superseded.push(lease);
+        script.is_away = false;
+    });
+    worker.logged("its result is dropped").await;
+    let next = server.queue("completes");
+    assert_eq!(server.finish(next).await.outcome, Outcome::Completed);
+    server.change(|script| assert!(script.finish(lease).is_none()));
+}
+
+#[tokio::test]
+async fn claims_go_on_after_the_server_was_away() {
+    let mut server = Server::absent().await;
+    let lease = server.queue("completes");
+    let mut worker = Worker::start(&server, &[]);
+    worker.logged("no server answers at").await;
+    server.arrive().await;
+    assert_eq!(server.finish(lease).await.outcome, Outcome::Completed);
+    worker.logged("the server answers again").await;
+}
+
+#[tokio::test]
+async fn lost_answers_change_nothing() {
+    let server = Server::start().await;
+    let lease = server.queue("completes");
+    server.change(|script| {
+        script.lose_answers = [("/leases", 2), ("/finish", 2), ("/metrics", 1)].into();
+    });
+    let mut worker = Worker::start(&server, &["--once"]);
+    assert!(worker.end().await.success());
+    server.change(|script| {
+        // The queue held one lease: had the claim been another one each time, it would be lost.
+        assert_eq!(script.finish(lease).expect("a finish").outcome, Outcome::Completed);
+        assert_eq!(worker.log().matches("job starts").count(), 1);
+        let finishes = script.writes.iter().filter(|(_, kind, _)| kind == "finish");
+        let finishes: Vec<_> = finishes.map(|(_, _, body)| body).collect();
+        assert_eq!(finishes.len(), 3);
+        assert!(finishes.iter().all(|body| *body == finishes[0]));
+    });
+}
+
+#[tokio::test]
+async fn sigterm_hands_the_trial_back_with_a_checkpoint() {
+    let server = Server::start().await;
+    let lease = server.queue("endless");
+    let mut worker = Worker::start(&server, &[]);
+    server.progress(lease).await;
+    worker.signal(Signal::TERM);
+    assert!(worker.end().await.success(), "{}", worker.log());
+
+    server.change(|script| {
+        let finish = script.finish(lease).expect("a finish");
+        assert_eq!(finish.outcome, Outcome::Preempted);
+        let checkpoint = script.checkpoint(lease).expect("a checkpoint");
+        assert_eq!(checkpoint.step, finish.step);
+        let text = format!("checkpoint at step {}", finish.step);
+        assert_eq!(script.text(Some(checkpoint.sha256)), text);
+        let order = |kind: &str| script.writes.iter().position(|(_, what, _)| what == kind);
+        assert!(order("checkpoint") < order("finish"), "the checkpoint came too late");
+    });
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    let server = Server::start().await;
+    let lease = server.queue("hangs");
+    let mut worker = Worker::start(&server, &[]);
+    server.progress(lease).await;
+    worker.signal(Signal::TERM);
+    worker.logged("a second signal ends at once").await;
+    worker.signal(Signal::INT);
+    assert_eq!(worker.end().await.code(), Some(130));
+}
+
+#[tokio::test]
+async fn a_missing_artifact_is_the_workers_fault_and_slows_it_down() {
+    let server = Server::start().await;
+    let lease = server.queue("completes");
+    server.change(|script| script.artifacts.remove(&Sha256Digest::of(b"weights")));
+    let mut worker = Worker::start(&server, &["--once"]);
+    let finish = server.finish(lease).await;
+    assert_eq!(finish.outcome, Outcome::WorkerFault);
+    let error = finish.error.expect("a cause");
+    assert!(error.contains("cannot fetch the job's files") && error.contains("404"), "{error}");
+    worker.logged("this machine failed the last job").await;
+}
+
+#[tokio::test]
+async fn a_wrong_token_is_one_line() {
+    let server = Server::start().await;
+    let mut worker = Worker::start(&server, &["--token", "cvt_wrong"]);
+    assert_eq!(worker.end().await.code(), Some(1));
+    let log = worker.log();
+    let last = log.lines().last().expect("a line");
+    assert!(
+        last.starts_with("cultivar-worker: the server hands out no work: POST /api/v1/leases")
+            && last.contains("401"),
+        "{last}"
+    );
+}
