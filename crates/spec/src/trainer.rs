@@ -114,12 +114,41 @@ pub struct JobResult {
     /// The last step done.
     pub step: u64,
     /// Final values by metric name.
+    #[serde(with = "metric_values")]
     pub metrics: std::collections::BTreeMap<String, f64>,
     /// Final model (safetensors, timm's names).
     pub model: Option<PathBuf>,
     /// Per-image logits: see `crate::predictions`.
     pub predictions: Option<PathBuf>,
     pub cost: Cost,
+}
+
+/// Values that need not be finite, as on the wire.
+mod metric_values {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::wire::MetricValue;
+
+    pub fn serialize<S: Serializer>(
+        values: &BTreeMap<String, f64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(
+            values
+                .iter()
+                .map(|(name, value)| (name, MetricValue(*value))),
+        )
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, f64>, D::Error> {
+        let values = BTreeMap::<String, MetricValue>::deserialize(deserializer)?;
+        let plain = values.into_iter().map(|(name, value)| (name, value.0));
+        Ok(plain.collect())
+    }
 }
 
 /// What a job used.

@@ -24,7 +24,11 @@ async fn jobs_are_completed_by_one_warm_trainer() {
             assert_eq!(script.text(finish.model), "the model");
             assert_eq!(script.text(finish.predictions), "the predictions");
             assert_eq!(finish.metrics["val_top1"].0, 0.5);
-            assert!(finish.metrics["val_loss"].0.is_nan(), "{:?}", finish.metrics);
+            assert!(
+                finish.metrics["val_loss"].0.is_nan(),
+                "{:?}",
+                finish.metrics
+            );
             let metrics = script.write(lease, "metrics").expect("metrics");
             assert_eq!(metrics["points"][0]["metric"], "train_loss");
             assert_eq!(metrics["points"][1]["value"], "NaN");
@@ -53,7 +57,10 @@ async fn a_killed_trainer_is_a_crash_and_the_next_job_gets_another() {
         assert_eq!(finish.outcome, Outcome::Crashed);
         assert_eq!(finish.step, 1);
         let error = finish.error.expect("a cause");
-        assert!(error.starts_with("trainer died from signal 9 (SIGKILL)"), "{error}");
+        assert!(
+            error.starts_with("trainer died from signal 9 (SIGKILL)"),
+            "{error}"
+        );
         assert!(error.ends_with("its last words: about to die"), "{error}");
         let log = script.write(dies, "logs").expect("log lines");
         assert_eq!(log["lines"], serde_json::json!(["about to die"]));
@@ -72,7 +79,10 @@ async fn a_trainer_that_babbles_is_a_crash() {
     let finish = server.finish(lease).await;
     assert_eq!(finish.outcome, Outcome::Crashed);
     let error = finish.error.expect("a cause");
-    assert!(error.contains("killed for what it said: a frame of"), "{error}");
+    assert!(
+        error.contains("killed for what it said: a frame of"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -123,7 +133,9 @@ async fn a_worker_cut_off_stops_itself_and_hands_back_when_it_may() {
     let mut worker = Worker::start(&server, &[]);
     server.progress(lease).await;
     server.change(|script| script.is_away = true);
-    worker.logged("no heartbeat was answered for the length of a lease").await;
+    worker
+        .logged("no heartbeat was answered for the length of a lease")
+        .await;
     worker.logged("outcome=\"preempted\"").await;
     server.change(|script| {
         assert!(script.finish(lease).is_none());
@@ -174,7 +186,10 @@ async fn lost_answers_change_nothing() {
     assert!(worker.end().await.success());
     server.change(|script| {
         // The queue held one lease: had the claim been another one each time, it would be lost.
-        assert_eq!(script.finish(lease).expect("a finish").outcome, Outcome::Completed);
+        assert_eq!(
+            script.finish(lease).expect("a finish").outcome,
+            Outcome::Completed
+        );
         assert_eq!(worker.log().matches("job starts").count(), 1);
         let finishes = script.writes.iter().filter(|(_, kind, _)| kind == "finish");
         let finishes: Vec<_> = finishes.map(|(_, _, body)| body).collect();
@@ -200,7 +215,10 @@ async fn sigterm_hands_the_trial_back_with_a_checkpoint() {
         let text = format!("checkpoint at step {}", finish.step);
         assert_eq!(script.text(Some(checkpoint.sha256)), text);
         let order = |kind: &str| script.writes.iter().position(|(_, what, _)| what == kind);
-        assert!(order("checkpoint") < order("finish"), "the checkpoint came too late");
+        assert!(
+            order("checkpoint") < order("finish"),
+            "the checkpoint came too late"
+        );
     });
 }
 
@@ -225,7 +243,10 @@ async fn a_missing_artifact_is_the_workers_fault_and_slows_it_down() {
     let finish = server.finish(lease).await;
     assert_eq!(finish.outcome, Outcome::WorkerFault);
     let error = finish.error.expect("a cause");
-    assert!(error.contains("cannot fetch the job's files") && error.contains("404"), "{error}");
+    assert!(
+        error.contains("cannot fetch the job's files") && error.contains("404"),
+        "{error}"
+    );
     worker.logged("this machine failed the last job").await;
 }
 

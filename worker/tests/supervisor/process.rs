@@ -76,7 +76,9 @@ impl Worker {
     /// What is left of its jobs.
     pub fn work(&self) -> Vec<PathBuf> {
         let folder = std::fs::read_dir(self.home.path().join("worker/work"));
-        let entries = folder.expect("a work folder").map(|entry| entry.expect("an entry").path());
+        let entries = folder
+            .expect("a work folder")
+            .map(|entry| entry.expect("an entry").path());
         entries.collect()
     }
 }
@@ -94,7 +96,10 @@ impl Drop for Worker {
 /// Built beside the tests, as every example is.
 fn fake_trainer() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
-    let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/test");
+    let profile = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/PROFILE/deps/test");
     let path = profile.join("examples/fake_trainer");
     assert!(path.exists(), "{} is not built", path.display());
     path

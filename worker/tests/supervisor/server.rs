@@ -67,7 +67,10 @@ impl Script {
 
     pub fn text(&self, sha256: Option<Sha256Digest>) -> &str {
         let sha256 = sha256.expect("an artifact is named");
-        let bytes = self.artifacts.get(&sha256).expect("a named artifact was uploaded before");
+        let bytes = self
+            .artifacts
+            .get(&sha256)
+            .expect("a named artifact was uploaded before");
         std::str::from_utf8(bytes).expect("a text")
     }
 
@@ -118,7 +121,9 @@ impl Server {
     }
 
     pub async fn arrive(&mut self) {
-        let listener = TcpListener::bind(self.address).await.expect("the port is still free");
+        let listener = TcpListener::bind(self.address)
+            .await
+            .expect("the port is still free");
         let app = Router::new()
             .route("/api/v1/leases", post(claim))
             .route("/api/v1/heartbeats", post(heartbeat))
@@ -127,7 +132,9 @@ impl Server {
             .layer(middleware::from_fn_with_state(self.script.clone(), gate))
             .with_state(self.script.clone());
         self.task = Some(tokio::spawn(async move {
-            axum::serve(listener, app).await.expect("the listener holds");
+            axum::serve(listener, app)
+                .await
+                .expect("the listener holds");
         }));
     }
 
@@ -140,7 +147,9 @@ impl Server {
         let mut script = self.script.lock().unwrap();
         let mut store = |text: &'static str| {
             let sha256 = Sha256Digest::of(text.as_bytes());
-            script.artifacts.insert(sha256, Bytes::from_static(text.as_bytes()));
+            script
+                .artifacts
+                .insert(sha256, Bytes::from_static(text.as_bytes()));
             sha256
         };
         let manifest = store("a manifest");
@@ -182,7 +191,10 @@ impl Server {
             if let Some(found) = probe(&self.script.lock().unwrap()) {
                 return found;
             }
-            assert!(started.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "waited in vain for {what}"
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -193,7 +205,10 @@ impl Server {
 
     /// Waits until the job is under way.
     pub async fn progress(&self, lease: LeaseId) {
-        self.until("progress", |script| script.write(lease, "metrics").map(drop)).await;
+        self.until("progress", |script| {
+            script.write(lease, "metrics").map(drop)
+        })
+        .await;
     }
 }
 
@@ -251,10 +266,17 @@ async fn claim(State(shared): State<Shared>, Json(claim): Json<Claim>) -> Json<C
     })
 }
 
-async fn heartbeat(State(shared): State<Shared>, Json(beat): Json<Heartbeat>) -> Json<HeartbeatReply> {
+async fn heartbeat(
+    State(shared): State<Shared>,
+    Json(beat): Json<Heartbeat>,
+) -> Json<HeartbeatReply> {
     let mut script = shared.lock().unwrap();
     let order = |lease: &LeaseId| script.orders.get(lease).copied().unwrap_or(Order::Continue);
-    let orders = beat.leases.iter().map(|lease| (*lease, order(lease))).collect();
+    let orders = beat
+        .leases
+        .iter()
+        .map(|lease| (*lease, order(lease)))
+        .collect();
     script.heartbeats.push(beat);
     Json(HeartbeatReply { orders })
 }
@@ -269,7 +291,11 @@ async fn write(
         return error(StatusCode::CONFLICT, "superseded");
     }
     script.writes.push((lease, kind, body));
-    let order = script.orders.get(&lease).copied().unwrap_or(Order::Continue);
+    let order = script
+        .orders
+        .get(&lease)
+        .copied()
+        .unwrap_or(Order::Continue);
     Json(LeaseReply { order }).into_response()
 }
 

@@ -19,7 +19,11 @@ use server::{Seen, Server};
 
 fn refusal(status: u16, code: &str) -> Response {
     let status = StatusCode::from_u16(status).unwrap();
-    (status, Json(json!({"error": "the test says no", "code": code}))).into_response()
+    (
+        status,
+        Json(json!({"error": "the test says no", "code": code})),
+    )
+        .into_response()
 }
 
 fn new_token() -> NewToken {
@@ -44,10 +48,19 @@ async fn a_creating_call_keeps_its_key_over_all_its_tries() {
     client.create_token(&new_token()).await.unwrap();
 
     let seen = server.seen();
-    let keys: Vec<_> = seen.iter().map(|seen| seen.header("idempotency-key").unwrap()).collect();
+    let keys: Vec<_> = seen
+        .iter()
+        .map(|seen| seen.header("idempotency-key").unwrap())
+        .collect();
     assert_eq!(keys.len(), 4);
-    assert!(keys[0] == keys[1] && keys[1] == keys[2] && keys[2] != keys[3], "{keys:?}");
-    assert!(seen.iter().all(|seen| seen.header("authorization") == Some("Bearer cvt_for_tests")));
+    assert!(
+        keys[0] == keys[1] && keys[1] == keys[2] && keys[2] != keys[3],
+        "{keys:?}"
+    );
+    assert!(
+        seen.iter()
+            .all(|seen| seen.header("authorization") == Some("Bearer cvt_for_tests"))
+    );
     assert_eq!(seen[0].uri.path(), "/api/v1/tokens");
     assert_eq!(seen[0].body, seen[3].body);
 }
@@ -81,9 +94,17 @@ async fn a_call_that_must_not_be_repeated_is_not() {
         _ => refusal(503, "unavailable"),
     })
     .await;
-    let error = server.client().retry_trial(TrialId::new()).await.unwrap_err();
+    let error = server
+        .client()
+        .retry_trial(TrialId::new())
+        .await
+        .unwrap_err();
     assert_eq!(error.status(), Some(503));
-    assert_eq!(server.seen().len(), 2, "after 429 it may be sent again, after 503 not");
+    assert_eq!(
+        server.seen().len(),
+        2,
+        "after 429 it may be sent again, after 503 not"
+    );
 }
 
 #[tokio::test]
@@ -103,12 +124,20 @@ async fn where_nobody_listens_the_error_says_what_to_do() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let client = Client::new(&url, "t").unwrap().with_patience(Duration::ZERO);
+    let client = Client::new(&url, "t")
+        .unwrap()
+        .with_patience(Duration::ZERO);
     let error = client.sweeps().await.unwrap_err();
     assert!(error.is_transient());
     let text = error.to_string();
-    assert!(text.starts_with(&format!("no server answers at {url} (")), "{text}");
-    assert!(text.contains("refused") && text.ends_with("set CULTIVAR_URL"), "{text}");
+    assert!(
+        text.starts_with(&format!("no server answers at {url} (")),
+        "{text}"
+    );
+    assert!(
+        text.contains("refused") && text.ends_with("set CULTIVAR_URL"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -163,10 +192,20 @@ async fn all_pages_are_read() {
         dataset: Some("a&b".into()),
         ..TrialFilter::default()
     };
-    assert!(server.client().all_trials(&filter).await.unwrap().is_empty());
+    assert!(
+        server
+            .client()
+            .all_trials(&filter)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     let seen = server.seen();
     assert_eq!(seen[0].uri.query(), Some("dataset=a%26b&limit=1000"));
-    assert_eq!(seen[1].uri.query(), Some("dataset=a%26b&cursor=page-2&limit=1000"));
+    assert_eq!(
+        seen[1].uri.query(),
+        Some("dataset=a%26b&cursor=page-2&limit=1000")
+    );
 }
 
 fn content() -> Vec<u8> {
@@ -188,7 +227,11 @@ async fn an_upload_streams_the_file_and_starts_over_when_it_must() {
     assert_eq!(sha256, Sha256Digest::of(&content()));
 
     let mut told = Vec::new();
-    server.client().upload_file(sha256, &path, |n| told.push(n)).await.unwrap();
+    server
+        .client()
+        .upload_file(sha256, &path, |n| told.push(n))
+        .await
+        .unwrap();
     let seen = server.seen();
     assert_eq!(seen.len(), 3);
     for put in &seen[1..] {
@@ -197,7 +240,10 @@ async fn an_upload_streams_the_file_and_starts_over_when_it_must() {
         assert_eq!(put.header("content-length"), Some("3000000"));
         assert_eq!(put.body, content());
     }
-    assert!(told.iter().all(|n| *n <= 3_000_000) && !told.is_empty(), "{told:?}");
+    assert!(
+        told.iter().all(|n| *n <= 3_000_000) && !told.is_empty(),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
@@ -234,7 +280,11 @@ async fn download(offers_ranges: bool) -> Vec<Seen> {
             return broken_off(bytes).into_response();
         }
         let range = seen.header("range").filter(|_| offers_ranges);
-        let from = range.map(|range| range["bytes=".len()..range.len() - 1].parse::<usize>().unwrap());
+        let from = range.map(|range| {
+            range["bytes=".len()..range.len() - 1]
+                .parse::<usize>()
+                .unwrap()
+        });
         match from {
             Some(from) => {
                 let header = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());
@@ -247,7 +297,11 @@ async fn download(offers_ranges: bool) -> Vec<Seen> {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("file");
-    server.client().download(Sha256Digest::of(bytes), &to).await.unwrap();
+    server
+        .client()
+        .download(Sha256Digest::of(bytes), &to)
+        .await
+        .unwrap();
     assert_eq!(std::fs::read(&to).unwrap(), bytes);
     assert_eq!(names(folder.path()), ["file"]);
     server.seen()
@@ -255,7 +309,9 @@ async fn download(offers_ranges: bool) -> Vec<Seen> {
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
 #[tokio::test]
@@ -275,7 +331,11 @@ async fn a_damaged_download_is_refused_and_leaves_nothing() {
     let server = Server::start(|_, _| "something else".into_response()).await;
     let folder = tempfile::tempdir().unwrap();
     let wanted = Sha256Digest::of(b"wanted");
-    let error = server.client().download(wanted, &folder.path().join("file")).await.unwrap_err();
+    let error = server
+        .client()
+        .download(wanted, &folder.path().join("file"))
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::Damaged { .. }), "{error}");
     assert!(names(folder.path()).is_empty());
 }
@@ -293,7 +353,11 @@ async fn a_damaged_beginning_is_thrown_away() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("file");
     std::fs::write(folder.path().join("file.part"), "wrong").unwrap();
-    server.client().download(Sha256Digest::of(b"wanted"), &to).await.unwrap();
+    server
+        .client()
+        .download(Sha256Digest::of(b"wanted"), &to)
+        .await
+        .unwrap();
     assert_eq!(std::fs::read(&to).unwrap(), b"wanted");
 }
 
@@ -301,7 +365,10 @@ async fn a_damaged_beginning_is_thrown_away() {
 async fn an_artifact_wanted_twice_is_fetched_once() {
     let server = Server::start(|_, _| "wanted".into_response()).await;
     let folder = tempfile::tempdir().unwrap();
-    let cache = Arc::new(ArtifactCache::new(server.client(), folder.path().to_owned()));
+    let cache = Arc::new(ArtifactCache::new(
+        server.client(),
+        folder.path().to_owned(),
+    ));
     let wanted = Sha256Digest::of(b"wanted");
     let (a, b) = tokio::join!(cache.get(wanted), cache.get(wanted));
     assert_eq!(a.unwrap(), folder.path().join(wanted.to_string()));
@@ -335,7 +402,10 @@ async fn the_event_stream_resumes_after_the_last_event() {
             Err(error) => format!("{:?}", error.status()),
         })
         .collect();
-    assert_eq!(told, ["a Some(\"7-1\")", "b None", "c Some(\"7-2\")", "Some(401)"]);
+    assert_eq!(
+        told,
+        ["a Some(\"7-1\")", "b None", "c Some(\"7-2\")", "Some(401)"]
+    );
     let ids: Vec<_> = server
         .seen()
         .iter()

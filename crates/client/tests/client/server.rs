@@ -22,7 +22,9 @@ pub struct Seen {
 
 impl Seen {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().expect("a header in ASCII"))
+        self.headers
+            .get(name)
+            .map(|value| value.to_str().expect("a header in ASCII"))
     }
 }
 
@@ -64,7 +66,9 @@ impl Server {
 
 async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.expect("a whole body");
+    let body = axum::body::to_bytes(body, usize::MAX)
+        .await
+        .expect("a whole body");
     let seen = Seen {
         method: parts.method,
         uri: parts.uri,
