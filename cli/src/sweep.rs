@@ -127,7 +127,7 @@ fn read(file: &Path, changes: &[Change]) -> anyhow::Result<SweepSpec> {
         }
     }
     let name = file.display().to_string();
-    Ok(anyhow::Context::context(check::sweep(&document), name)?)
+    anyhow::Context::context(check::sweep(&document), name)
 }
 
 async fn newest(session: &Session) -> anyhow::Result<SweepId> {

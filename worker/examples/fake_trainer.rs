@@ -48,8 +48,8 @@ fn main() {
 }
 
 fn train(job: &TrainJob, orders: &Receiver<ToTrainer>) -> JobResult {
-    let secrets = std::env::vars().filter(|(name, _)| name.contains("TOKEN"));
-    for (name, _) in secrets {
+    let secret = std::env::vars().find(|(name, _)| name.contains("TOKEN"));
+    if let Some((name, _)) = secret {
         eprintln!("the trainer sees {name}");
         std::process::exit(9);
     }

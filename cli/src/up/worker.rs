@@ -95,6 +95,7 @@ pub struct Worker {
     backoff: Backoff,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one exists for each worker")]
 enum State {
     Running(Program),
     Waiting { until: Instant },

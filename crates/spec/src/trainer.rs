@@ -15,6 +15,10 @@ use crate::{Outcome, TrialSpec};
 /// Supervisor to trainer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one message exists at a time, and is sent at once"
+)]
 pub enum ToTrainer {
     /// Train these specs, one after another or bundled. `tag` names each in the answers.
     Train { jobs: Vec<TrainJob> },

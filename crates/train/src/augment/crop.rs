@@ -134,8 +134,8 @@ mod tests {
             let flip = Flip { horizontal: 0.5, vertical: 0.0 };
             let view = training_views(&[(height, width)], &crop, &flip, 96, 1.0, &step(seed))[0];
             let sides = [f64::from(height), f64::from(width)];
-            for axis in 0..2 {
-                prop_assert!(view.low[axis] >= 0.0 && view.high[axis] <= sides[axis]);
+            for (axis, side) in sides.into_iter().enumerate() {
+                prop_assert!(view.low[axis] >= 0.0 && view.high[axis] <= side);
                 prop_assert!(view.size[axis] >= 1.0);
                 prop_assert_eq!(view.start[axis].fract(), 0.0);
             }

@@ -13,9 +13,7 @@ const LANES: usize = 4;
 /// 64 bits that change with any byte and any two parts that change places. Reads several GB/s.
 pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     let parts: Vec<u64> = bytes.par_chunks(PART).map(of_part).collect();
-    parts
-        .into_iter()
-        .fold(bytes.len() as u64, |sum, part| mix(sum, part))
+    parts.into_iter().fold(bytes.len() as u64, mix)
 }
 
 fn of_part(bytes: &[u8]) -> u64 {

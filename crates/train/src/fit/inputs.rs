@@ -131,7 +131,7 @@ fn frozen_features(
         n_images,
         &mut |done, total| reporter.borrow_mut().pulse(done, total),
         |model, watch| {
-            let pixels = session.pixels(&mut **reporter.borrow_mut())?;
+            let pixels = session.pixels(&mut reporter.borrow_mut())?;
             reporter.borrow_mut().phase("features");
             if needs_recalibration(&spec.backbone) {
                 recalibrate(session, &pixels, model, watch)?;

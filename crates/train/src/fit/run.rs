@@ -245,7 +245,7 @@ impl<'a> Run<'a> {
 
     fn looks_at_loss(&self) -> bool {
         // The CPU works in step with the host: looking costs nothing.
-        self.session.device == Device::Cpu || self.step % LOOK_EVERY == 0
+        self.session.device == Device::Cpu || self.step.is_multiple_of(LOOK_EVERY)
     }
 
     /// The mean training loss of this epoch so far, or of the steps since the last look.

@@ -37,7 +37,7 @@ impl Lookahead {
 
     /// To be called after fast step number `n_steps` (from 1), with the fast weights.
     pub fn after_step(&mut self, values: &mut Tensor, n_steps: u64) {
-        if n_steps % self.k != 0 {
+        if !n_steps.is_multiple_of(self.k) {
             return;
         }
         match &mut self.slow {

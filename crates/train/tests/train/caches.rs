@@ -58,7 +58,8 @@ fn a_damaged_cache_is_built_again() {
 
     let path = key(&mini, 40).path(&mini.cache_dir());
     let bytes = fs::read(&path).unwrap();
-    let damages: [(&str, fn(&mut Vec<u8>)); 5] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 5] = [
         ("a flipped pixel", |bytes| *bytes.last_mut().unwrap() ^= 1),
         ("a flipped place", |bytes| bytes[30] ^= 1),
         ("another magic", |bytes| bytes[0] ^= 1),
