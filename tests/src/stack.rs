@@ -67,7 +67,7 @@ impl Stack {
             url,
             login_url: text("login_url"),
             token,
-            http: reqwest::Client::new(),
+            http: http_client(),
             server,
             database: Some(database),
             n_workers: 0,
@@ -166,6 +166,13 @@ impl Stack {
             database.drop().await;
         }
     }
+}
+
+/// reqwest is built without a choice of cryptography; loopback needs none, but it must be made.
+fn http_client() -> reqwest::Client {
+    // An error means that another test of this process chose before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
 }
 
 async fn answer<T: DeserializeOwned>(path: &str, request: reqwest::RequestBuilder) -> T {

@@ -11,6 +11,13 @@ fn server() -> Command {
     command
 }
 
+/// How many files `migrations/` holds.
+fn n_migrations() -> i64 {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations");
+    let files = std::fs::read_dir(folder).expect("migrations/ is there");
+    files.count() as i64
+}
+
 #[test]
 fn servers_that_start_at_once_migrate_one_database() {
     run_async(async {
@@ -20,7 +27,7 @@ fn servers_that_start_at_once_migrate_one_database() {
         assert_eq!(
             one.count("SELECT count(*) FROM _sqlx_migrations WHERE success")
                 .await,
-            1
+            n_migrations()
         );
         for app in [one, two, three] {
             assert!(Worker::new().claim(&app, 1).await.is_empty());

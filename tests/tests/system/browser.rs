@@ -22,7 +22,7 @@ async fn the_page_fills_while_a_sweep_runs() {
             {"backbone": {"weights": "random"}, "optimizer": {"kind": "sgd", "lr": 0.05}},
             {"adaptation": {"mode": "head_only"}, "fit": {"epochs": 10},
              "optimizer": {"choice": [{"kind": "adamw", "lr": 1e-3}, {"kind": "sgd", "lr": 0.1}, {"kind": "ranger", "lr": 3e-3}]},
-             "loss": {"smoothing": {"choice": [0.0, 0.1]}}},
+             "loss": {"kind": "cross_entropy", "smoothing": {"choice": [0.0, 0.1]}}},
         ]},
     });
     let sweep = submit(&stack, &sweep).await;

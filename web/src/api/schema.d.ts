@@ -1827,28 +1827,6 @@ export interface components {
              */
             configs: number | null;
         };
-        ByDigest: {
-            sha256: string;
-        };
-        ById: {
-            /** Format: uuid */
-            id: string;
-        };
-        ById2: {
-            /** Format: uuid */
-            id: string;
-        };
-        ById3: {
-            /** Format: uuid */
-            id: string;
-        };
-        ById4: {
-            /** Format: uuid */
-            id: string;
-        };
-        ByName: {
-            name: string;
-        };
         CheckpointRef: {
             /**
              * Format: uint32
@@ -2235,11 +2213,6 @@ export interface components {
              * @default 0
              */
             vertical: number;
-        };
-        /** @description Documents the header. */
-        Header: {
-            /** @description Makes the request replayable: the same key and body get the same answer once more. */
-            "Idempotency-Key"?: string | null;
         };
         /** @description `POST /api/v1/heartbeats`: renews exactly the leases it lists. */
         Heartbeat: {
@@ -2741,15 +2714,6 @@ export interface components {
             step: number;
             value: number | ("NaN" | "Infinity" | "-Infinity");
         };
-        SeriesQuery: {
-            /** @description `train_loss`, `val_top1`, ... */
-            metric: string;
-            /**
-             * Format: uint32
-             * @description Most points wanted; 500 if left out.
-             */
-            points?: number | null;
-        };
         /** @description `GET /api/v1/session` */
         SessionView: {
             /** Format: uint32 */
@@ -2867,7 +2831,8 @@ export interface components {
              */
             sampler: components["schemas"]["Sampler"];
             /**
-             * @description Every configuration is trained once with each of these.
+             * @description Every configuration is trained once with each of these, unless the space gives it a `fit.seed`
+             *      of its own.
              * @default [
              *       0
              *     ]
@@ -2967,28 +2932,6 @@ export interface components {
             /** @description As resolved at submission: every default written out, versions pinned. */
             spec: components["schemas"]["TrialSpec"];
             trial: components["schemas"]["TrialView"];
-        };
-        /** @description Which trials to list. All conditions hold together. */
-        TrialFilter: {
-            /**
-             * Format: uuid
-             * @description `next_cursor` of the page before.
-             */
-            cursor?: string | null;
-            /** @description Trials on the dataset of this name. */
-            dataset?: string | null;
-            /**
-             * Format: uint32
-             * @description Rows a page, at most 1000; 100 if left out.
-             */
-            limit?: number | null;
-            /** @description Trials in this state. */
-            state?: components["schemas"]["TrialState"] | null;
-            /**
-             * Format: uuid
-             * @description Trials of this sweep.
-             */
-            sweep?: string | null;
         };
         /** @description `GET /api/v1/trials` */
         TrialPage: {

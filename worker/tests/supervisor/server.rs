@@ -65,6 +65,13 @@ impl Script {
         found.map(|(_, _, body)| body)
     }
 
+    /// Everything of one kind that a lease wrote, in order.
+    pub fn all(&self, lease: LeaseId, kind: &str) -> Vec<&Value> {
+        let of_lease = |(of, what, _): &&(LeaseId, String, Value)| *of == lease && what == kind;
+        let writes = self.writes.iter().filter(of_lease);
+        writes.map(|(_, _, body)| body).collect()
+    }
+
     pub fn text(&self, sha256: Option<Sha256Digest>) -> &str {
         let sha256 = sha256.expect("an artifact is named");
         let bytes = self

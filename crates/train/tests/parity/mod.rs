@@ -6,6 +6,8 @@ mod optimizers;
 mod pointwise;
 mod schedules;
 
+pub use models::pretrained_file;
+
 use std::fs;
 use std::path::Path;
 

@@ -25,7 +25,7 @@ fn build(name: &str, activation: Activation, n_classes: i64) -> Model {
 }
 
 /// The converted ImageNet weights: `CULTIVAR_WEIGHTS`, or where `make setup` puts them.
-fn pretrained_file() -> PathBuf {
+pub fn pretrained_file() -> PathBuf {
     let path = match env::var_os("CULTIVAR_WEIGHTS") {
         Some(path) => path.into(),
         None => Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -6,20 +6,25 @@ use cultivar_spec::predictions::{DATASET_VERSION, IMAGE_IDX, LABELS, LOGITS, SPL
 use cultivar_train::{Control, Device, evaluate, weights};
 use serde_json::json;
 
+use crate::parity::pretrained_file;
 use crate::train::mini::{Mini, Said, complete, spec, tensors};
 
 #[test]
 fn full_training_learns_and_evaluation_agrees_with_it() {
     let mini = Mini::new();
     let spec = spec(json!({
-        "fit": {"epochs": 8},
-        "optimizer": {"kind": "adamw", "lr": 2e-3},
+        "backbone": {"weights": "pretrained"},
+        "fit": {"epochs": 20, "resolution": 64},
+        "optimizer": {"kind": "adamw", "lr": 1e-3},
         "schedule": {"kind": "one_cycle"},
+        "augment": {"crop": {"kind": "random_resized", "scale": [0.7, 1.0]}},
         "loss": {"kind": "cross_entropy", "smoothing": 0.1},
     }));
-    let (result, said) = complete(&mini.job("full", &spec));
+    let mut job = mini.job("full", &spec);
+    job.weights = Some(pretrained_file());
+    let (result, said) = complete(&job);
 
-    assert_eq!(result.step, 24);
+    assert_eq!(result.step, 60);
     assert!(result.metrics["val_top1"] >= 0.75, "{:?}", result.metrics);
     for metric in [
         "train_loss",
@@ -29,17 +34,17 @@ fn full_training_learns_and_evaluation_agrees_with_it() {
         "lr",
         "images_per_s",
     ] {
-        assert_eq!(said.series(metric).len(), 8, "{metric}");
+        assert_eq!(said.series(metric).len(), 20, "{metric}");
     }
     assert_eq!(
         said.series("val_top1").last(),
         Some(&result.metrics["val_top1"])
     );
     let losses = said.series("train_loss");
-    assert!(losses[7] < losses[0], "{losses:?}");
+    assert!(losses[19] < losses[0], "{losses:?}");
     assert_eq!(said.phases()[..2], ["decoding", "training"]);
-    assert_eq!(said.checkpoints.len(), 7, "one an epoch but the last");
-    assert_eq!(result.cost.images, 8 * 36);
+    assert_eq!(said.checkpoints.len(), 19, "one an epoch but the last");
+    assert_eq!(result.cost.images, 20 * 36);
     assert_eq!(
         (result.cost.device.as_str(), result.cost.precision.as_str()),
         ("cpu", "f32")
@@ -95,10 +100,13 @@ fn a_head_alone_learns_and_its_model_is_whole() {
     let mini = Mini::new();
     let spec = spec(json!({
         "adaptation": {"mode": "head_only"},
-        "fit": {"epochs": 30},
+        "backbone": {"weights": "pretrained"},
+        "fit": {"epochs": 60, "resolution": 64},
         "optimizer": {"kind": "ranger", "lr": 0.05, "weight_decay": 0.0},
     }));
-    let (result, said) = complete(&mini.job("head", &spec));
+    let mut job = mini.job("head", &spec);
+    job.weights = Some(pretrained_file());
+    let (result, said) = complete(&job);
     assert!(result.metrics["val_top1"] >= 0.75, "{:?}", result.metrics);
     assert_eq!(
         said.phases()[..4],
@@ -118,7 +126,7 @@ fn a_head_alone_learns_and_its_model_is_whole() {
     let error = (logits(again.predictions) - logits(result.predictions))
         .abs()
         .max();
-    assert!(error.double_value(&[]) <= 1e-5, "{error:?}");
+    assert!(error.double_value(&[]) <= 1e-4, "{error:?}");
 }
 
 #[test]

@@ -53,21 +53,53 @@ fn every_view_is_within_a_level_of_pillows() {
             (None, Some(crop_pct)) => evaluation_views(&[size], case.resolution, crop_pct)[0],
             _ => panic!("case {idx} has neither crop nor crop_pct, or both"),
         };
-        let batch = PixelBatch {
-            pixels: frame.shallow_clone(),
-            sizes: vec![size],
-        };
-        let mut seen = render(&batch, &[view], case.resolution, case.filter, RAW);
-        if view.flip[1] {
-            seen = seen.flip([3]);
+        let wanted = file.tensors[&format!("case{idx}")]
+            .permute([2, 0, 1])
+            .to_kind(Kind::Float);
+        // Pillow runs first whichever pass it finds cheaper; only where the bicubic filter
+        // overshoots and is clipped between the passes does that show. Here columns come first, so
+        // the other order is the transposed picture's.
+        let mut turned = view;
+        for pair in [
+            &mut turned.start,
+            &mut turned.size,
+            &mut turned.low,
+            &mut turned.high,
+        ] {
+            pair.swap(0, 1);
         }
-        let wanted = file.tensors[&format!("case{idx}")].permute([2, 0, 1]);
-        let error = (seen.squeeze().round() - wanted.to_kind(Kind::Float)).abs();
-        let worst = error.max().double_value(&[]);
-        let mean = error.mean(Kind::Double).double_value(&[]);
+        turned.flip.swap(0, 1);
+        let columns_first = seen(&frame, size, view, case).squeeze();
+        let rows_first = seen(
+            &frame.transpose(1, 2).contiguous(),
+            (size.1, size.0),
+            turned,
+            case,
+        )
+        .squeeze()
+        .transpose(1, 2);
+        let errors = [columns_first, rows_first].map(|seen| {
+            let error = (seen.round() - &wanted).abs();
+            let mean = error.mean(Kind::Double).double_value(&[]);
+            (error.max().double_value(&[]), mean)
+        });
+        // Pillow rounds between the passes and this does not: half a level each way at most.
         assert!(
-            worst <= 1.0 && mean < 0.1,
-            "case {idx}: worst {worst}, mean {mean}"
+            errors
+                .iter()
+                .any(|(worst, mean)| *worst <= 1.0 && *mean < 0.25),
+            "case {idx}: (worst, mean) by order of the passes: {errors:?}"
         );
     }
+}
+
+/// A view as the network would get it, but in levels and unflipped.
+fn seen(frame: &tch::Tensor, size: (u32, u32), view: View, case: &Case) -> tch::Tensor {
+    let batch = PixelBatch {
+        pixels: frame.shallow_clone(),
+        sizes: vec![size],
+    };
+    let seen = render(&batch, &[view], case.resolution, case.filter, RAW);
+    let seen = if view.flip[0] { seen.flip([2]) } else { seen };
+    if view.flip[1] { seen.flip([3]) } else { seen }
 }
