@@ -18,6 +18,9 @@ use crate::table::{
     Column::{Number, Text},
 };
 
+/// Lines shown of one warning.
+const MAX_NOTE_LINES: usize = 4;
+
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Import a folder of images and register it
@@ -166,12 +169,25 @@ async fn add(
         imported.manifest.title = title;
     }
     for warning in &imported.warnings {
-        eprintln!("note: {warning}");
+        eprintln!("note: {}", shortened(&warning.to_string()));
     }
     upload(session, &imported).await?;
     let dataset = session.client.register_dataset(&imported.manifest).await?;
     let n_broken = imported.broken.len() as u64;
     session.print(&dataset, |dataset| added(dataset, n_broken))
+}
+
+/// The first lines of a warning that may list hundreds of files.
+fn shortened(warning: &str) -> String {
+    let lines: Vec<&str> = warning.lines().collect();
+    if lines.len() <= MAX_NOTE_LINES {
+        return warning.to_owned();
+    }
+    let n_left = lines.len() - MAX_NOTE_LINES;
+    format!(
+        "{}\n  and {n_left} more",
+        lines[..MAX_NOTE_LINES].join("\n")
+    )
 }
 
 async fn upload(session: &Session, imported: &Imported) -> anyhow::Result<()> {

@@ -157,11 +157,12 @@ fn a_worker_that_dies_is_started_again() {
     });
     signal(&up, Signal::TERM);
     let output = up.wait_with_output().unwrap();
+    let said = said(&output);
     assert!(
-        said(&output).contains("starts again in 1 s"),
-        "{}",
-        said(&output)
+        said.contains("worker-0 ended (signal: 9 (SIGKILL)): see "),
+        "{said}"
     );
+    assert!(said.contains("worker-0 starts again in 1 s"), "{said}");
 }
 
 #[test]

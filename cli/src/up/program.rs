@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -19,7 +20,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// Lines kept to explain an early end.
+/// Lines of standard error kept to explain an early end.
 const LAST_LINES: usize = 20;
 /// A log larger than this is set aside when its program starts again.
 const MAX_LOG_BYTES: u64 = 16 << 20;
@@ -39,6 +40,7 @@ pub struct Program {
     file_name: String,
     child: Child,
     last_lines: Arc<Mutex<VecDeque<String>>>,
+    log_file: PathBuf,
     pumps: Vec<JoinHandle<()>>,
 }
 
@@ -55,7 +57,8 @@ impl Program {
         log: &Log,
         lines: Option<mpsc::UnboundedSender<String>>,
     ) -> anyhow::Result<Self> {
-        let file = Arc::new(open_log(&log.folder.join(format!("{name}.log")))?);
+        let log_file = log.folder.join(format!("{name}.log"));
+        let file = Arc::new(open_log(&log_file)?);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -72,13 +75,17 @@ impl Program {
             name: name.to_owned(),
             file,
             verbose: log.verbose,
-            last_lines: last_lines.clone(),
+            last_lines: None,
+        };
+        let of_errors = Pump {
+            last_lines: Some(last_lines.clone()),
+            ..pump.clone()
         };
         let out = child.stdout.take().expect("standard output is piped");
         let err = child.stderr.take().expect("standard error is piped");
         let pumps = vec![
-            tokio::spawn(pump.clone().run(out, lines)),
-            tokio::spawn(pump.run(err, None)),
+            tokio::spawn(pump.run(out, lines)),
+            tokio::spawn(of_errors.run(err, None)),
         ];
         let file_name = Path::new(&program).file_name().unwrap_or(&program);
         Ok(Self {
@@ -86,6 +93,7 @@ impl Program {
             file_name: file_name.to_string_lossy().into_owned(),
             child,
             last_lines,
+            log_file,
             pumps,
         })
     }
@@ -96,7 +104,7 @@ impl Program {
         status.with_context(|| format!("cannot wait for {}", self.name))
     }
 
-    /// Why it ended, in its own last words.
+    /// Why it ended: its own verdict, if it gave one, else where to look.
     pub async fn obituary(&mut self, status: ExitStatus) -> String {
         // The pumps end with the program's last line.
         for pump in self.pumps.drain(..) {
@@ -105,14 +113,17 @@ impl Program {
         }
         let lines = self.last_lines.lock().expect("no panic under the lock");
         let prefix = format!("{}: ", self.file_name);
-        // Its own verdict, if it gave one; else its last line.
         let verdict = lines
             .iter()
             .rev()
             .find_map(|line| line.strip_prefix(&prefix));
-        match verdict.or(lines.back().map(String::as_str)) {
+        match verdict {
             Some(words) => format!("{}: {words}", self.name),
-            None => format!("{} ended without a word ({status})", self.name),
+            None => format!(
+                "{} ended ({status}): see {}",
+                self.name,
+                self.log_file.display()
+            ),
         }
     }
 
@@ -145,7 +156,8 @@ struct Pump {
     name: String,
     file: Arc<File>,
     verbose: bool,
-    last_lines: Arc<Mutex<VecDeque<String>>>,
+    /// Where its last lines are kept, if they are.
+    last_lines: Option<Arc<Mutex<VecDeque<String>>>>,
 }
 
 impl Pump {
@@ -173,15 +185,18 @@ impl Pump {
                 // Nobody listens once the program is ready.
                 let _ = lines.send(line.clone());
             }
-            let mut last = self.last_lines.lock().expect("no panic under the lock");
-            if last.len() == LAST_LINES {
-                last.pop_front();
+            if let Some(last_lines) = &self.last_lines {
+                let mut last = last_lines.lock().expect("no panic under the lock");
+                if last.len() == LAST_LINES {
+                    last.pop_front();
+                }
+                last.push_back(line);
             }
-            last.push_back(line);
         }
     }
 }
 
+/// Readable by its owner only: the server says its one-time login URL there.
 fn open_log(path: &Path) -> anyhow::Result<File> {
     let n_bytes = fs::metadata(path).map_or(0, |meta| meta.len());
     if n_bytes > MAX_LOG_BYTES {
@@ -191,6 +206,7 @@ fn open_log(path: &Path) -> anyhow::Result<File> {
     OpenOptions::new()
         .create(true)
         .append(true)
+        .mode(0o600)
         .open(path)
         .map_err(|error| anyhow!("cannot write {}: {error}", path.display()))
 }

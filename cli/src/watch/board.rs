@@ -8,7 +8,7 @@ use cultivar_spec::{TrialId, TrialState};
 use crate::numbers::{clock, counted, percent_of, roughly, short};
 
 /// Longest label on a progress line.
-const LABEL_CHARS: usize = 38;
+const LABEL_CHARS: usize = 44;
 /// Too few finished trials say nothing about the time that is left.
 const MIN_DONE_FOR_ETA: u64 = 3;
 
@@ -302,7 +302,7 @@ mod tests {
         running.progress = Some(progress());
         assert_eq!(
             running.name(),
-            "adamw lr=0.003 mish one_cycle smoothi… seed 1"
+            "adamw lr=0.003 mish one_cycle smoothing=0.1… seed 1"
         );
         assert_eq!(
             running.status(),
