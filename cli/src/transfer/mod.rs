@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use cultivar_client::{Client, TrialFilter};
 use cultivar_spec::manifest::Split;
+use cultivar_spec::trial::Input;
 use cultivar_spec::wire::{NewEvaluation, TransferReport};
 use cultivar_spec::{Sha256Digest, TrialId, TrialSpec, TrialState};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -115,7 +116,8 @@ async fn prepare(args: &Transfer, client: &Client) -> anyhow::Result<Study> {
                 let arms = || found.pretrained.iter().chain(&found.random);
                 let trial = arms().flat_map(|arm| &arm.trials).next();
                 let trial = trial.context("a study holds trials")?;
-                let spec = plan::unpinned(client.trial(*trial).await?.spec);
+                let spec = client.trial(*trial).await?.spec;
+                let spec = plan::unpinned(spec, &Input::default());
                 let lrs = arms()
                     .flat_map(|arm| arm.lrs_tried.iter().copied())
                     .collect();
@@ -182,13 +184,14 @@ impl Runner<'_> {
                     .weights_sha256
                     .is_none_or(|sha256| sha256 == self.weights)
         };
+        let asked = &self.study.full.base.input;
         let known = details.into_iter().filter(|detail| of_today(&detail.spec));
         Ok(known
             .map(|detail| Known {
                 id: detail.trial.id,
                 state: detail.trial.state,
                 val_top1: detail.trial.metrics.get("val_top1").copied(),
-                spec: plan::unpinned(detail.spec),
+                spec: plan::unpinned(detail.spec, asked),
             })
             .collect())
     }

@@ -1,7 +1,7 @@
 //! Which runs a transfer study needs, and which of them are still missing. Pure: what is already there
 //! comes in, specs come out.
 
-use cultivar_spec::trial::{Adaptation, Weights};
+use cultivar_spec::trial::{Adaptation, Input, Weights};
 use cultivar_spec::{SweepSpec, TrialId, TrialSpec, TrialState};
 use serde_json::{Map, Value, json};
 
@@ -20,10 +20,16 @@ pub struct Known {
     pub val_top1: Option<f64>,
 }
 
-/// A spec as it was before the server pinned the dataset version and the weights file.
-pub fn unpinned(mut spec: TrialSpec) -> TrialSpec {
+/// A spec as it was before the server resolved it: without the dataset version and the weights file it pinned, and
+/// without the input convention it filled in where `asked` left it open.
+pub fn unpinned(mut spec: TrialSpec, asked: &Input) -> TrialSpec {
     spec.data.version = None;
     spec.backbone.weights_sha256 = None;
+    let input = &mut spec.input;
+    input.mean = asked.mean.and(input.mean);
+    input.std = asked.std.and(input.std);
+    input.interpolation = asked.interpolation.and(input.interpolation);
+    input.crop_pct = asked.crop_pct.and(input.crop_pct);
     spec
 }
 

@@ -4,3 +4,4 @@ mod browser;
 mod kills;
 mod readme;
 mod sweep;
+mod transfer;
