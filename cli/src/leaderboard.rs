@@ -186,12 +186,10 @@ fn reading(board: &Board) -> String {
         );
     }
     lines.extend(board.notes.iter().map(|note| format!("- {note}")));
-    let opened = match board.n_test_accesses {
-        0 => "the test split has not been opened".into(),
-        1 => "the test split was opened once".into(),
-        n => format!("the test split was opened {n} times"),
-    };
-    lines.push(format!("- {opened}"));
+    // Openings are among the notes.
+    if board.n_test_accesses == 0 {
+        lines.push("- the test split has not been opened".into());
+    }
     lines.join("\n")
 }
 
@@ -265,7 +263,10 @@ mod tests {
             ],
             sota: vec![entry],
             n_test_accesses: 4,
-            notes: vec!["validation has 812 images in 220 groups".into()],
+            notes: vec![
+                "validation has 812 images in 220 groups".into(),
+                "the test split was opened 4 times".into(),
+            ],
         };
         insta::assert_snapshot!(render(&board));
     }

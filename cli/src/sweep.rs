@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use cultivar_client::TrialFilter;
-use cultivar_spec::wire::{SweepPreview, SweepView, TrialView};
+use cultivar_spec::queueing::Queueing;
+use cultivar_spec::wire::{PauseSweep, SweepPreview, SweepView, TrialView};
 use cultivar_spec::{SweepId, SweepSpec, TrialState, check};
 
 use crate::numbers::{ago, count, counted, percent_of};
@@ -53,11 +54,61 @@ pub enum Command {
         /// The sweep
         id: SweepId,
     },
+    /// Begin no more of a sweep's trials; those that run give way and keep a checkpoint
+    Pause {
+        /// The sweep
+        id: SweepId,
+        /// Let running trials run to their end
+        #[arg(long)]
+        drain: bool,
+    },
+    /// Let a paused sweep go on
+    Resume {
+        /// The sweep
+        id: SweepId,
+    },
+    /// Queue a sweep's failed and cancelled trials again
+    Retry {
+        /// The sweep
+        id: SweepId,
+    },
+    /// Change how a sweep shares the workers with others
+    Queueing(Share),
     /// Cancel every trial of a sweep that is not settled
     Cancel {
         /// The sweep
         id: SweepId,
     },
+}
+
+/// What to change; the rest stays as it is.
+#[derive(Args, Debug)]
+pub struct Share {
+    /// The sweep
+    id: SweepId,
+    /// Sweeps of a higher priority go first: -100 to 100
+    #[arg(long, allow_negative_numbers = true)]
+    priority: Option<i32>,
+    /// Share of the workers among sweeps of one priority: 0.01 to 100
+    #[arg(long)]
+    weight: Option<f64>,
+    /// Most trials at once; 0 for no limit
+    #[arg(long, value_name = "N")]
+    parallel: Option<u32>,
+    /// When what is left is cancelled, such as 2026-12-01T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    deadline: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+impl Share {
+    fn change(&self, queueing: &mut Queueing) {
+        queueing.priority = self.priority.unwrap_or(queueing.priority);
+        queueing.weight = self.weight.unwrap_or(queueing.weight);
+        queueing.deadline = self.deadline.or(queueing.deadline);
+        if let Some(parallel) = self.parallel {
+            queueing.parallel = (parallel > 0).then_some(parallel);
+        }
+    }
 }
 
 pub async fn run(command: Command, session: &Session) -> anyhow::Result<ExitCode> {
@@ -106,6 +157,24 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<ExitCode
             } else {
                 println!("{}\n\n{}", headline(&detail.sweep), trial_table(&trials));
             }
+        }
+        Command::Pause { id, drain } => {
+            let sweep = client.pause_sweep(id, PauseSweep { drain }).await?;
+            session.print(&sweep, headline)?;
+        }
+        Command::Resume { id } => {
+            let sweep = client.resume_sweep(id).await?;
+            session.print(&sweep, headline)?;
+        }
+        Command::Retry { id } => {
+            let sweep = client.retry_sweep(id).await?;
+            session.print(&sweep, headline)?;
+        }
+        Command::Queueing(share) => {
+            let mut queueing = client.sweep(share.id).await?.sweep.queueing;
+            share.change(&mut queueing);
+            let sweep = client.requeue_sweep(share.id, &queueing).await?;
+            session.print(&sweep, headline)?;
         }
         Command::Cancel { id } => {
             let sweep = client.cancel_sweep(id).await?;
@@ -226,10 +295,11 @@ fn list(sweeps: &[SweepView]) -> String {
     ]);
     let now = chrono::Utc::now();
     for sweep in sweeps {
-        let state = match (sweep.cancelled_at, sweep.finished) {
-            (Some(_), _) => "cancelled",
-            (None, true) => "finished",
-            (None, false) => "running",
+        let state = match (sweep.cancelled_at, sweep.finished, sweep.paused_at) {
+            (Some(_), ..) => "cancelled",
+            (None, true, _) => "finished",
+            (None, false, Some(_)) => "paused",
+            (None, false, None) => "running",
         };
         table.add_row([
             sweep.id.to_string(),

@@ -51,6 +51,16 @@ pub enum Command {
         /// The trial
         id: TrialId,
     },
+    /// Take a trial out of the queue; one that runs gives way and keeps a checkpoint
+    Pause {
+        /// The trial
+        id: TrialId,
+    },
+    /// Let a paused trial go on
+    Resume {
+        /// The trial
+        id: TrialId,
+    },
     /// Queue a failed or cancelled trial again
     Retry {
         /// The trial
@@ -128,6 +138,14 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         }
         Command::Cancel { id } => {
             let trial = client.cancel_trial(id).await?;
+            session.print(&trial, stands)
+        }
+        Command::Pause { id } => {
+            let trial = client.pause_trial(id).await?;
+            session.print(&trial, stands)
+        }
+        Command::Resume { id } => {
+            let trial = client.resume_trial(id).await?;
             session.print(&trial, stands)
         }
         Command::Retry { id } => {

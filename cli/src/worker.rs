@@ -1,6 +1,7 @@
 //! `cultivar worker`.
 
 use clap::Subcommand;
+use cultivar_spec::WorkerId;
 use cultivar_spec::wire::WorkerView;
 
 use crate::numbers::ago;
@@ -14,11 +15,26 @@ use crate::table::{
 pub enum Command {
     /// List worker daemons, the latest heard of first
     Ls,
+    /// Let a quarantined worker have work again, and forgive its faults
+    Release {
+        /// The worker
+        id: WorkerId,
+    },
 }
 
-pub async fn run(Command::Ls: Command, session: &Session) -> anyhow::Result<()> {
-    let workers = session.client.workers().await?;
-    session.print(&workers, |workers| list(workers))
+pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
+    match command {
+        Command::Ls => {
+            let workers = session.client.workers().await?;
+            session.print(&workers, |workers| list(workers))
+        }
+        Command::Release { id } => {
+            session.client.release_worker(id).await?;
+            session.print(&serde_json::json!({"released": id}), |_| {
+                "it gets work again".into()
+            })
+        }
+    }
 }
 
 fn list(workers: &[WorkerView]) -> String {
@@ -40,11 +56,28 @@ fn list(workers: &[WorkerView]) -> String {
             worker.name.clone(),
             worker.device.name.clone(),
             worker.device.n_threads.to_string(),
-            if worker.online { "online" } else { "away" }.to_owned(),
+            state(worker).to_owned(),
             worker.trials.len().to_string(),
             ago(worker.seen_at, now),
             worker.version.clone(),
         ]);
     }
-    table::render(&table)
+    let mut text = table::render(&table);
+    for worker in workers {
+        if let Some(reason) = &worker.quarantine_reason {
+            text.push_str(&format!(
+                "\n{} is quarantined: {reason}\n  once it is mended: cultivar worker release {}",
+                worker.name, worker.id
+            ));
+        }
+    }
+    text
+}
+
+fn state(worker: &WorkerView) -> &'static str {
+    match (worker.quarantined_at, worker.online) {
+        (Some(_), _) => "quarantined",
+        (None, true) => "online",
+        (None, false) => "away",
+    }
 }

@@ -34,6 +34,8 @@ pub struct AppState {
     pub live: Live,
     /// Woken when a job may have become claimable.
     pub queue: Arc<Notify>,
+    /// Woken when a sweep that waits for room may have got some.
+    pub feeder: Arc<Notify>,
     pub claims: Arc<Semaphore>,
     /// Ends long polls, streams and loops.
     pub shutdown: CancellationToken,
@@ -61,6 +63,7 @@ impl AppState {
             metrics: Arc::default(),
             live: Live::default(),
             queue: Arc::default(),
+            feeder: Arc::default(),
             claims: Arc::new(Semaphore::new(N_CLAIMS)),
             shutdown,
         })

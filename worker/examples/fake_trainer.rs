@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use cultivar_spec::Outcome;
-use cultivar_spec::trainer::{Cost, FromTrainer, JobResult, StopWhy, ToTrainer, TrainJob};
+use cultivar_spec::trainer::{Cost, FromTrainer, JobResult, ToTrainer, TrainJob};
 use cultivar_spec::wire::{DeviceInfo, MetricPoint, Progress};
 use cultivar_worker::frame;
 use rustix::process::{Signal, getpid, kill_process};
@@ -100,7 +100,7 @@ fn endless(job: &TrainJob, orders: &Receiver<ToTrainer>) -> JobResult {
         progress(job, step);
         match orders.recv_timeout(TICK) {
             Ok(ToTrainer::Stop { tag, why }) if tag == job.tag => {
-                if why == StopWhy::Preempt {
+                if why.checkpoints() {
                     checkpoint(job, step);
                 }
                 return ended(why.outcome(), step);

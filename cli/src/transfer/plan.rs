@@ -2,11 +2,13 @@
 //! comes in, specs come out.
 
 use cultivar_spec::trial::{Adaptation, Input, Weights};
-use cultivar_spec::{SweepSpec, TrialId, TrialSpec, TrialState};
+use cultivar_spec::{SweepSpec, TrialId, TrialSpec, TrialState, check};
 use serde_json::{Map, Value, json};
 
 use super::study::{Arms, Study};
 
+/// Fields that say which variant of an object it is.
+const TAGS: [&str; 2] = ["kind", "mode"];
 /// The two arms.
 const ARMS: [Weights; 2] = [Weights::Pretrained, Weights::Random];
 
@@ -142,6 +144,10 @@ pub fn sweep(name: &str, base: &TrialSpec, specs: &[TrialSpec]) -> SweepSpec {
     let alternative = |spec: &TrialSpec| {
         let mut overlay = difference(&base, &json(spec));
         overlay["fit"]["seed"] = spec.fit.seed.into();
+        if spec.adaptation == (Adaptation::HeadOnly {}) {
+            // Left open, it becomes what a frozen backbone admits: no augmentation.
+            overlay["augment"] = Value::Null;
+        }
         json!({"fixed": overlay})
     };
     let choices: Vec<Value> = specs.iter().map(alternative).collect();
@@ -152,26 +158,26 @@ pub fn sweep(name: &str, base: &TrialSpec, specs: &[TrialSpec]) -> SweepSpec {
         sampler: Default::default(),
         budget: Default::default(),
         seeds: vec![0],
+        queueing: Default::default(),
     }
 }
 
-/// The smallest overlay that makes `wanted` of `base`. An object of another variant is given whole.
+/// The smallest overlay that makes `wanted` of `base`.
 fn difference(base: &Value, wanted: &Value) -> Value {
     let (Value::Object(below), Value::Object(above)) = (base, wanted) else {
         return wanted.clone();
     };
-    let other_variant = ["kind", "mode"]
-        .iter()
-        .any(|tag| below.get(*tag) != above.get(*tag));
-    if other_variant {
-        return wanted.clone();
-    }
     let mut changed = Map::new();
     for (field, value) in above {
         match below.get(field) {
             Some(below) if below == value => {}
             Some(below) => {
-                changed.insert(field.clone(), difference(below, value));
+                let variant = TAGS.iter().find(|tag| below.get(**tag) != value.get(**tag));
+                let change = match variant {
+                    Some(tag) => variant_of(field, tag, value),
+                    None => difference(below, value),
+                };
+                changed.insert(field.clone(), change);
             }
             None => {
                 changed.insert(field.clone(), value.clone());
@@ -179,6 +185,20 @@ fn difference(base: &Value, wanted: &Value) -> Value {
         }
     }
     Value::Object(changed)
+}
+
+/// A field of the spec that is another variant: its tag, its learning rate, and what differs from the variant's defaults.
+fn variant_of(field: &str, tag: &str, wanted: &Value) -> Value {
+    let bare = json!({field: {tag: wanted[tag]}});
+    let defaults = check::trial(&bare).map(|spec| json(&spec));
+    let Ok(defaults) = defaults else {
+        return wanted.clone();
+    };
+    let Value::Object(mut fields) = wanted.clone() else {
+        return wanted.clone();
+    };
+    fields.retain(|name, value| name == tag || name == "lr" || defaults[field][name] != *value);
+    Value::Object(fields)
 }
 
 fn json(spec: &TrialSpec) -> Value {
@@ -345,6 +365,18 @@ mod tests {
         assert_eq!(
             sweep.space["choice"][0],
             json!({"fixed": {"optimizer": {"lr": 0.1}, "fit": {"epochs": 1, "seed": 0}}})
+        );
+        let head = sweep.space["choice"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|choice| choice["fixed"]["adaptation"] == json!({"mode": "head_only"}));
+        assert_eq!(
+            head.unwrap()["fixed"],
+            json!({
+                "adaptation": {"mode": "head_only"}, "augment": null, "optimizer": {"lr": 0.5},
+                "fit": {"seed": 0},
+            })
         );
     }
 

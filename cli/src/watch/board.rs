@@ -271,6 +271,8 @@ mod tests {
             dataset: "birds".into(),
             created_at: chrono::DateTime::UNIX_EPOCH,
             cancelled_at: None,
+            paused_at: None,
+            queueing: Default::default(),
             n_trials,
             finished: counts.iter().all(|(state, _)| state.is_terminal()),
             counts: by_name.collect(),

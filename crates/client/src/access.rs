@@ -1,8 +1,9 @@
 //! Tokens, the caller's own standing, and the workers.
 
-use cultivar_spec::TokenId;
 use cultivar_spec::wire::{CreatedToken, NewToken, SessionView, TokenView, WorkerView};
+use cultivar_spec::{TokenId, WorkerId};
 use reqwest::Method;
+use serde_json::json;
 
 use crate::http::Repeat;
 use crate::{Client, Error};
@@ -33,5 +34,12 @@ impl Client {
     /// Worker daemons, the latest heard of first.
     pub async fn workers(&self) -> Result<Vec<WorkerView>, Error> {
         self.get(&["workers"], &[]).await
+    }
+
+    /// Lets a quarantined worker have leases again, and forgives its faults.
+    pub async fn release_worker(&self, id: WorkerId) -> Result<(), Error> {
+        let id = id.to_string();
+        let call = self.post_call(&["workers", &id, "release"], &json!({}), Repeat::Harmless);
+        self.bytes(&call).await.map(drop)
     }
 }

@@ -181,7 +181,17 @@ impl Client {
     }
 
     pub(crate) fn post_call(&self, path: &[&str], body: &impl Serialize, repeat: Repeat) -> Call {
-        let mut call = self.call(Method::POST, path, repeat);
+        self.body_call(Method::POST, path, body, repeat)
+    }
+
+    pub(crate) fn body_call(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: &impl Serialize,
+        repeat: Repeat,
+    ) -> Call {
+        let mut call = self.call(method, path, repeat);
         let body = serde_json::to_vec(body).expect("wire types serialize");
         call.body = Some(body.into());
         call

@@ -1,7 +1,9 @@
 //! Sweeps.
 
-use cultivar_spec::wire::{SweepDetail, SweepPreview, SweepView};
+use cultivar_spec::queueing::Queueing;
+use cultivar_spec::wire::{PauseSweep, SweepDetail, SweepPreview, SweepView};
 use cultivar_spec::{SweepId, SweepSpec};
+use reqwest::Method;
 use serde_json::json;
 
 use crate::http::Repeat;
@@ -27,6 +29,35 @@ impl Client {
     pub async fn preview_sweep(&self, spec: &SweepSpec) -> Result<SweepPreview, Error> {
         self.post(&["sweeps", "preview"], spec, Repeat::Harmless)
             .await
+    }
+
+    /// Begins no more trials; running ones give way with a checkpoint, or run to their end where `drain` is set.
+    pub async fn pause_sweep(&self, id: SweepId, pause: PauseSweep) -> Result<SweepView, Error> {
+        let path = ["sweeps", &id.to_string(), "pause"];
+        self.post(&path, &pause, Repeat::Harmless).await
+    }
+
+    /// Lets a paused sweep go on.
+    pub async fn resume_sweep(&self, id: SweepId) -> Result<SweepView, Error> {
+        let path = ["sweeps", &id.to_string(), "resume"];
+        self.post(&path, &json!({}), Repeat::Harmless).await
+    }
+
+    /// Queues a sweep's failed and cancelled trials again.
+    pub async fn retry_sweep(&self, id: SweepId) -> Result<SweepView, Error> {
+        let path = ["sweeps", &id.to_string(), "retry"];
+        self.post(&path, &json!({}), Repeat::Harmless).await
+    }
+
+    /// Replaces a sweep's share of the workers.
+    pub async fn requeue_sweep(
+        &self,
+        id: SweepId,
+        queueing: &Queueing,
+    ) -> Result<SweepView, Error> {
+        let path = ["sweeps", &id.to_string(), "queueing"];
+        let call = self.body_call(Method::PUT, &path, queueing, Repeat::Harmless);
+        self.json(&call).await
     }
 
     /// Cancels every unsettled trial of a sweep.

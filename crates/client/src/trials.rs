@@ -71,6 +71,18 @@ impl Client {
         self.post(&path, &json!({}), Repeat::Harmless).await
     }
 
+    /// Takes a trial out of the queue, or asks a running one to give way with a checkpoint.
+    pub async fn pause_trial(&self, id: TrialId) -> Result<TrialView, Error> {
+        let path = ["trials", &id.to_string(), "pause"];
+        self.post(&path, &json!({}), Repeat::Harmless).await
+    }
+
+    /// Lets a paused trial go on.
+    pub async fn resume_trial(&self, id: TrialId) -> Result<TrialView, Error> {
+        let path = ["trials", &id.to_string(), "resume"];
+        self.post(&path, &json!({}), Repeat::Harmless).await
+    }
+
     /// Queues a failed or cancelled trial again.
     pub async fn retry_trial(&self, id: TrialId) -> Result<TrialView, Error> {
         let path = ["trials", &id.to_string(), "retry"];

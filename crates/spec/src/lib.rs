@@ -9,6 +9,7 @@ pub mod digest;
 pub mod ids;
 pub mod manifest;
 pub mod predictions;
+pub mod queueing;
 pub mod space;
 pub mod state;
 pub mod sweep;

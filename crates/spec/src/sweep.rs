@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::MAX_SEED;
+use crate::queueing::Queueing;
 
 /// What `cultivar sweep submit` sends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +28,9 @@ pub struct SweepSpec {
     #[serde(default = "one_seed")]
     #[schemars(length(min = 1, max = 1000), inner(range(max = MAX_SEED)))]
     pub seeds: Vec<u64>,
+    /// How it shares the workers with other sweeps.
+    #[serde(default)]
+    pub queueing: Queueing,
 }
 
 fn empty_object() -> Value {

@@ -36,16 +36,24 @@ pub enum StopWhy {
     Cancel,
     /// Checkpoint first: somebody will go on from there.
     Preempt,
+    /// Checkpoint first: the trial is paused.
+    Yield,
     /// The scheduler ended the trial.
     Prune,
 }
 
 impl StopWhy {
+    /// The job leaves a checkpoint behind, since somebody will go on from there.
+    pub fn checkpoints(self) -> bool {
+        matches!(self, Self::Preempt | Self::Yield)
+    }
+
     /// The outcome of a job stopped for this reason.
     pub fn outcome(self) -> Outcome {
         match self {
             Self::Cancel => Outcome::Cancelled,
             Self::Preempt => Outcome::Preempted,
+            Self::Yield => Outcome::Yielded,
             Self::Prune => Outcome::Pruned,
         }
     }

@@ -1,17 +1,18 @@
 //! `/api/v1/sweeps`.
 
 use aide::axum::ApiRouter;
-use aide::axum::routing::{get_with, post_with};
+use aide::axum::routing::{get_with, post_with, put_with};
 use axum::Json;
 use axum::extract::State;
-use cultivar_spec::wire::{SweepDetail, SweepPreview, SweepView};
+use cultivar_spec::queueing::Queueing;
+use cultivar_spec::wire::{PauseSweep, SweepDetail, SweepPreview, SweepView};
 use cultivar_spec::{SweepId, SweepSpec, check};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::auth::{Reader, Submitter};
 use crate::error::ApiError;
-use crate::extract::{At, Created, Raw};
+use crate::extract::{At, Body, Created, Raw};
 use crate::service;
 use crate::service::replay::IdempotencyKey;
 use crate::state::AppState;
@@ -45,6 +46,33 @@ pub fn router() -> ApiRouter<AppState> {
         .api_route(
             "/api/v1/sweeps/{id}",
             get_with(show, |op| op.summary("A sweep and its spec").tag("sweeps")),
+        )
+        .api_route(
+            "/api/v1/sweeps/{id}/pause",
+            post_with(pause, |op| {
+                op.summary("Begin no more trials; those that run give way, or drain")
+                    .tag("sweeps")
+            }),
+        )
+        .api_route(
+            "/api/v1/sweeps/{id}/resume",
+            post_with(resume, |op| {
+                op.summary("Let a paused sweep go on").tag("sweeps")
+            }),
+        )
+        .api_route(
+            "/api/v1/sweeps/{id}/retry",
+            post_with(retry, |op| {
+                op.summary("Queue a sweep's failed and cancelled trials again")
+                    .tag("sweeps")
+            }),
+        )
+        .api_route(
+            "/api/v1/sweeps/{id}/queueing",
+            put_with(requeue, |op| {
+                op.summary("Change a sweep's priority, weight and limits")
+                    .tag("sweeps")
+            }),
         )
         .api_route(
             "/api/v1/sweeps/{id}/cancel",
@@ -96,5 +124,43 @@ async fn cancel(
     State(state): State<AppState>,
     At(path): At<ById>,
 ) -> Result<Json<SweepView>, ApiError> {
-    service::sweeps::cancel(&state, path.id).await.map(Json)
+    service::lifecycle::cancel(&state, path.id).await.map(Json)
+}
+
+async fn pause(
+    _: Submitter,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+    Body(pause): Body<PauseSweep>,
+) -> Result<Json<SweepView>, ApiError> {
+    service::lifecycle::pause(&state, path.id, pause)
+        .await
+        .map(Json)
+}
+
+async fn resume(
+    _: Submitter,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+) -> Result<Json<SweepView>, ApiError> {
+    service::lifecycle::resume(&state, path.id).await.map(Json)
+}
+
+async fn retry(
+    _: Submitter,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+) -> Result<Json<SweepView>, ApiError> {
+    service::lifecycle::retry(&state, path.id).await.map(Json)
+}
+
+async fn requeue(
+    _: Submitter,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+    Body(queueing): Body<Queueing>,
+) -> Result<Json<SweepView>, ApiError> {
+    service::lifecycle::requeue(&state, path.id, queueing)
+        .await
+        .map(Json)
 }

@@ -74,6 +74,19 @@ pub fn router() -> ApiRouter<AppState> {
             }),
         )
         .api_route(
+            "/api/v1/trials/{id}/pause",
+            post_with(pause, |op| {
+                op.summary("Take a trial out of the queue, or ask a running one to give way")
+                    .tag("trials")
+            }),
+        )
+        .api_route(
+            "/api/v1/trials/{id}/resume",
+            post_with(resume, |op| {
+                op.summary("Let a paused trial go on").tag("trials")
+            }),
+        )
+        .api_route(
             "/api/v1/trials/{id}/retry",
             post_with(retry, |op| {
                 op.summary("Queue a failed or cancelled trial again")
@@ -137,6 +150,22 @@ async fn cancel(
     At(path): At<ById>,
 ) -> Result<Json<TrialView>, ApiError> {
     service::trials::cancel(&state, path.id).await.map(Json)
+}
+
+async fn pause(
+    _: Submitter,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+) -> Result<Json<TrialView>, ApiError> {
+    service::trials::pause(&state, path.id).await.map(Json)
+}
+
+async fn resume(
+    _: Submitter,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+) -> Result<Json<TrialView>, ApiError> {
+    service::trials::resume(&state, path.id).await.map(Json)
 }
 
 async fn retry(

@@ -22,19 +22,19 @@ const MAX_TRIES: u32 = 3;
 /// The database is out of reach.
 pub async fn claim(state: &AppState, claim: Claim) -> Result<ClaimReply, ApiError> {
     let deadline = Instant::now() + Duration::from_secs_f64(claim.wait_s);
-    let claimed = loop {
+    let (claimed, quarantine) = loop {
         let woken = state.queue.notified();
         tokio::pin!(woken);
         // Listen before looking, or work that arrives in between would wake nobody.
         woken.as_mut().enable();
-        let claimed = take(state, &claim).await?;
+        let (claimed, quarantine) = take(state, &claim).await?;
         if !claimed.is_empty() || Instant::now() >= deadline {
-            break claimed;
+            break (claimed, quarantine);
         }
         tokio::select! {
             () = woken => {}
             () = tokio::time::sleep_until(deadline) => {}
-            () = state.shutdown.cancelled() => break Vec::new(),
+            () = state.shutdown.cancelled() => break (Vec::new(), quarantine),
         }
     };
     let mut leases = Vec::with_capacity(claimed.len());
@@ -45,10 +45,14 @@ pub async fn claim(state: &AppState, claim: Claim) -> Result<ClaimReply, ApiErro
         leases,
         lease_s: state.config.lease_s,
         heartbeat_s: state.config.heartbeat_s,
+        quarantine,
     })
 }
 
-async fn take(state: &AppState, claim: &Claim) -> Result<Vec<Claimed>, ApiError> {
+/// What a claim gets, and why it gets nothing where its worker was put aside.
+type Taken = (Vec<Claimed>, Option<String>);
+
+async fn take(state: &AppState, claim: &Claim) -> Result<Taken, ApiError> {
     let _permit = state.claims.acquire().await.map_err(anyhow::Error::from)?;
     let mut n_tries = 0;
     loop {
@@ -56,24 +60,28 @@ async fn take(state: &AppState, claim: &Claim) -> Result<Vec<Claimed>, ApiError>
         match try_take(state, claim.clone()).await {
             // Two replicas met on one trial, and the index on active attempts let one of them through.
             Err(ApiError::Conflict(_)) if n_tries < MAX_TRIES => {}
-            Err(ApiError::Conflict(_)) => return Ok(Vec::new()),
+            Err(ApiError::Conflict(_)) => return Ok((Vec::new(), None)),
             other => return other,
         }
     }
 }
 
-async fn try_take(state: &AppState, claim: Claim) -> Result<Vec<Claimed>, ApiError> {
-    let (claimed, n_new) = run_tx("claim", &state.pool, move |conn| {
+async fn try_take(state: &AppState, claim: Claim) -> Result<Taken, ApiError> {
+    let (taken, n_new) = run_tx("claim", &state.pool, move |conn| {
         Box::pin(async move {
             store::worker::upsert(conn, &claim.worker).await?;
             store::worker::enlist(conn, &claim.worker).await?;
             let before = store::claim::of_request(conn, &claim.worker, claim.request).await?;
             if !before.is_empty() {
-                return Ok((before, 0));
+                return Ok(((before, None), 0));
+            }
+            let quarantine = store::worker::quarantine_of(conn, claim.worker.id).await?;
+            if quarantine.is_some() {
+                return Ok(((Vec::new(), quarantine), 0));
             }
             let n_new = store::claim::take(conn, &claim.worker, claim.request, claim.max).await?;
             if n_new == 0 {
-                return Ok((Vec::new(), 0));
+                return Ok(((Vec::new(), None), 0));
             }
             let claimed = store::claim::of_request(conn, &claim.worker, claim.request).await?;
             let training = claimed
@@ -81,12 +89,12 @@ async fn try_take(state: &AppState, claim: Claim) -> Result<Vec<Claimed>, ApiErr
                 .filter(|claimed| claimed.job == JobKind::Train);
             let events: Vec<_> = training.map(begun).collect();
             store::event::append(conn, &events).await?;
-            Ok((claimed, n_new))
+            Ok(((claimed, None), n_new))
         })
     })
     .await?;
     state.metrics.claims.inc_by(n_new);
-    Ok(claimed)
+    Ok(taken)
 }
 
 fn begun(claimed: &Claimed) -> Event {

@@ -56,8 +56,7 @@ pub async fn request(
                 if before.as_ref().is_none_or(settled_badly) {
                     store::evaluation::open(conn, trial, &new).await?;
                     let job = JobKind::Evaluate;
-                    store::queue::push(conn, trial, job, Some(new.split), store::queue::BEGUN, 0.0)
-                        .await?;
+                    store::queue::push(conn, trial, job, Some(new.split), 0.0).await?;
                 }
                 if new.split == Split::Test {
                     store::evaluation::count_test_access(conn, &locked.dataset, trial, &new.reason)

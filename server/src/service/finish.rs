@@ -91,6 +91,7 @@ pub async fn finish(
     .await?;
     // What was requeued, or waited behind this attempt, may be claimed now.
     state.queue.notify_waiters();
+    state.feeder.notify_one();
     answer(state, lease, order)
 }
 

@@ -45,6 +45,8 @@ fn collect(parent: &str, key: &str, value: &Value, words: &mut Vec<String>) {
             words.push(format!("no {what}"));
         }
         Value::String(text) => words.push(text.clone()),
+        // Left open.
+        Value::Null => {}
         other => words.push(format!("{key}={other}")),
     }
 }

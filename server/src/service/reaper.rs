@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::error::ApiError;
 use crate::metrics::OutcomeLabel;
-use crate::service::settle;
+use crate::service::{feeder, lifecycle, settle};
 use crate::state::AppState;
 use crate::store;
 use crate::tx::run_tx;
@@ -82,17 +82,31 @@ async fn lose(state: &AppState, lease: LeaseId) -> Result<bool, ApiError> {
     .await
 }
 
-/// Wakes waiting claims when there is work, until shutdown.
+/// Feeds sweeps that have room, ends those whose time is over, and wakes waiting claims when there is work, until
+/// shutdown.
 pub async fn watch_queue(state: AppState) {
     let mut ticks = interval(QUEUE_POLL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while tick(&state, &mut ticks).await {
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = state.feeder.notified() => {}
+            () = state.shutdown.cancelled() => return,
+        }
+        if let Err(error) = feed(&state).await {
+            tracing::warn!(%error, "cannot feed the queue");
+        }
         match store::queue::has_work(&state.pool).await {
             Ok(true) => state.queue.notify_waiters(),
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "cannot look at the queue"),
         }
     }
+}
+
+async fn feed(state: &AppState) -> Result<(), ApiError> {
+    lifecycle::end_overdue(state).await?;
+    feeder::feed_all(state).await
 }
 
 /// Removes old events and answers, until shutdown.

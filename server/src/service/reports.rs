@@ -122,12 +122,11 @@ pub async fn checkpoint(
                     if held.job == JobKind::Train {
                         store::trial::set_checkpoint(conn, held.trial, &checkpoint).await?;
                     }
-                    let cancel = held.cancel_requested && held.job == JobKind::Train;
-                    Ok(Some(if cancel {
-                        Order::Cancel
-                    } else {
-                        Order::Continue
-                    }))
+                    let is_training = held.job == JobKind::Train;
+                    Ok(Some(store::attempt::wanted(
+                        is_training && held.cancel_requested,
+                        is_training && held.pause_requested,
+                    )))
                 }
                 Standing::Finished(_) => Ok(Some(Order::Unknown)),
                 Standing::Superseded(_) => {

@@ -13,6 +13,8 @@ use crate::store;
 use crate::store::attempt::{Held, Past};
 use crate::store::queue;
 
+/// Different trials a worker may fail before it is quarantined.
+const MAX_FAULTED_TRIALS: u64 = 3;
 /// Longest error text kept, in characters.
 const MAX_ERROR_CHARS: usize = 4000;
 /// A wait before a retry is drawn out by up to this share, so that retries do not march in step.
@@ -43,15 +45,7 @@ pub async fn settle(
         }
     };
     if let Some(delay_s) = delay_s {
-        queue::push(
-            conn,
-            held.trial,
-            held.job,
-            held.split,
-            queue::BEGUN,
-            delay_s,
-        )
-        .await?;
+        queue::push(conn, held.trial, held.job, held.split, delay_s).await?;
     }
     let event = match (held.job, held.split) {
         (JobKind::Evaluate, Some(split)) => {
@@ -72,6 +66,27 @@ pub async fn settle(
         }
     };
     store::event::append(conn, &[event]).await?;
+    if outcome == Outcome::WorkerFault {
+        put_aside(conn, held, error).await?;
+    }
+    Ok(())
+}
+
+/// A worker that failed several different trials gets no more: the trials are not to blame.
+async fn put_aside(
+    conn: &mut PgConnection,
+    held: &Held,
+    error: Option<&str>,
+) -> Result<(), ApiError> {
+    let n_trials = store::worker::n_faulted_trials(conn, held.worker).await?;
+    if n_trials >= MAX_FAULTED_TRIALS {
+        let reason = format!(
+            "{n_trials} different trials ended in a fault of this worker, last: {}",
+            error.unwrap_or("no reason given")
+        );
+        tracing::warn!(worker = %held.worker, reason, "worker quarantined");
+        store::worker::quarantine(conn, held.worker, &reason).await?;
+    }
     Ok(())
 }
 
@@ -88,6 +103,9 @@ fn what_follows(held: &Held, outcome: Outcome, past: &[Past]) -> Next {
             JobKind::Train,
             Next::Requeue { .. } | Next::Pause | Next::Terminal(TrialState::Failed),
         ) if held.cancel_requested => Next::Terminal(TrialState::Cancelled),
+        (JobKind::Train, Next::Requeue { .. }) if held.pause_requested => Next::Pause,
+        // It was resumed before it had given way.
+        (JobKind::Train, Next::Pause) if !held.pause_requested => Next::Requeue { delay_s: 0.0 },
         (_, next) => next,
     }
 }

@@ -12,7 +12,7 @@ use crate::auth::Principal;
 use crate::error::ApiError;
 use crate::service::replay::{IdempotencyKey, Replay, once};
 use crate::service::resolve::Resolver;
-use crate::service::{label, trials};
+use crate::service::{feeder, label, lifecycle, trials};
 use crate::state::AppState;
 use crate::store;
 use crate::store::trial::NewRow;
@@ -61,8 +61,7 @@ pub async fn submit(
                 let dataset = rows.first().map_or("", |row| &row.spec.data.dataset);
                 store::sweep::insert(conn, id, dataset, &spec).await?;
                 store::trial::insert(conn, &rows).await?;
-                let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-                store::queue::push_trials(conn, &ids).await?;
+                feeder::feed(conn, id).await?;
                 store::event::append(conn, &[Event::Sweep { sweep: id }]).await?;
                 let detail = store::sweep::detail(&mut *conn, id).await?;
                 let detail = detail.ok_or_else(|| ApiError::no_such("sweep", id))?;
@@ -93,34 +92,9 @@ pub async fn preview(state: &AppState, spec: SweepSpec) -> Result<SweepPreview, 
     })
 }
 
-/// Cancels every trial of a sweep that is not settled.
-///
-/// # Errors
-/// There is no such sweep.
-pub async fn cancel(state: &AppState, id: SweepId) -> Result<SweepView, ApiError> {
-    run_tx("cancel_sweep", &state.pool, move |conn| {
-        Box::pin(async move {
-            if !store::sweep::cancel(conn, id).await? {
-                return Err(ApiError::no_such("sweep", id));
-            }
-            let unsettled = store::trial::lock_unsettled(conn, id).await?;
-            let ids: Vec<_> = unsettled.iter().map(|trial| trial.id).collect();
-            store::trial::cancel(conn, &ids).await?;
-            let mut events = trials::cancellations(&unsettled);
-            events.push(Event::Sweep { sweep: id });
-            store::event::append(conn, &events).await?;
-            Ok(())
-        })
-    })
-    .await?;
-    let detail = store::sweep::detail(&state.pool, id).await?;
-    detail
-        .map(|detail| detail.sweep)
-        .ok_or_else(|| ApiError::no_such("sweep", id))
-}
-
 /// Draws, checks and resolves every configuration; two that come to the same are one.
 async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Vec<Draw>, ApiError> {
+    lifecycle::check_deadline(&sweep.queueing, "/queueing")?;
     let sweep_copy = sweep.clone();
     let drawn = tokio::task::spawn_blocking(move || draw(&sweep_copy)).await;
     let mut draws = drawn.map_err(|e| ApiError::Internal(e.into()))??;

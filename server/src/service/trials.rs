@@ -45,7 +45,8 @@ pub async fn submit(
                     state: TrialState::Queued,
                 };
                 store::trial::insert(conn, &[row]).await?;
-                store::queue::push_trials(conn, &[id]).await?;
+                let front = store::queue::front(conn, 0).await?;
+                store::queue::push_single(conn, id, front).await?;
                 store::event::append(conn, &[event]).await?;
                 store::trial::find(&mut *conn, id)
                     .await?
@@ -188,6 +189,58 @@ pub fn cancellations(trials: &[Locked]) -> Vec<Event> {
         .collect()
 }
 
+/// Takes a trial out of the queue, or asks one that runs to give way at its next step; it keeps a checkpoint and
+/// waits until somebody resumes it. Pausing twice is pausing once.
+///
+/// # Errors
+/// There is no such trial, or it is settled.
+pub async fn pause(state: &AppState, id: TrialId) -> Result<TrialView, ApiError> {
+    run_tx("pause_trial", &state.pool, move |conn| {
+        Box::pin(async move {
+            let trial = store::trial::lock(conn, id).await?;
+            let trial = trial.ok_or_else(|| ApiError::no_such("trial", id))?;
+            if trial.state.is_terminal() {
+                return Err(ApiError::Conflict(format!(
+                    "trial {id} is {}; only a trial that is not settled can be paused",
+                    trial.state.name()
+                )));
+            }
+            store::trial::pause(conn, id).await?;
+            if trial.state == TrialState::Queued {
+                let event = Event::Trial {
+                    trial: id,
+                    sweep: trial.sweep,
+                    dataset: trial.dataset,
+                    state: TrialState::Paused,
+                };
+                store::event::append(conn, &[event]).await?;
+            }
+            Ok(())
+        })
+    })
+    .await?;
+    view(state, id).await
+}
+
+/// Lets a paused trial go on from its checkpoint; one that has not given way yet just runs on.
+///
+/// # Errors
+/// There is no such trial, or it is settled.
+pub async fn resume(state: &AppState, id: TrialId) -> Result<TrialView, ApiError> {
+    let trial = view(state, id).await?;
+    match trial.state {
+        TrialState::Paused => retry(state, id).await,
+        TrialState::Queued | TrialState::Running => {
+            store::trial::unpause(&state.pool, id).await?;
+            view(state, id).await
+        }
+        settled => Err(ApiError::Conflict(format!(
+            "trial {id} is {}; only a paused trial can be resumed",
+            settled.name()
+        ))),
+    }
+}
+
 /// Queues a trial again that failed, was cancelled or is paused. It goes on from its last checkpoint.
 ///
 /// # Errors
@@ -207,7 +260,7 @@ pub async fn retry(state: &AppState, id: TrialId) -> Result<TrialView, ApiError>
                 )));
             }
             store::trial::reopen(conn, id).await?;
-            store::queue::push(conn, id, JobKind::Train, None, store::queue::BEGUN, 0.0).await?;
+            store::queue::push(conn, id, JobKind::Train, None, 0.0).await?;
             let event = Event::Trial {
                 trial: id,
                 sweep: trial.sweep,

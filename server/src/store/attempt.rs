@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 use cultivar_spec::manifest::Split;
 use cultivar_spec::wire::{Finish, JobKind, Order};
-use cultivar_spec::{LeaseId, Outcome, Sha256Digest, SweepId, TrialId, TrialSpec, TrialState};
+use cultivar_spec::{
+    LeaseId, Outcome, Sha256Digest, SweepId, TrialId, TrialSpec, TrialState, WorkerId,
+};
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor, Row};
@@ -29,6 +31,8 @@ pub struct Held {
     pub last_epoch: u64,
     pub state: TrialState,
     pub cancel_requested: bool,
+    pub pause_requested: bool,
+    pub worker: WorkerId,
 }
 
 /// Locks the trial and the attempt behind a lease.
@@ -36,7 +40,7 @@ pub async fn lock(conn: &mut PgConnection, lease: LeaseId) -> Result<Option<Held
     sqlx::query(
         "-- attempt::lock
          SELECT a.lease_id, a.trial_id, t.sweep_id, t.dataset, a.job, a.split, a.epoch, a.outcome, a.finish,
-                a.resumed_from_step, a.checkpoint_step, t.last_epoch, t.state, t.cancel_requested
+                a.resumed_from_step, a.checkpoint_step, t.last_epoch, t.state, t.cancel_requested, t.pause_requested, a.worker_id
          FROM attempt a JOIN trial t ON t.id = a.trial_id
          WHERE a.lease_id = $1
          FOR UPDATE OF t, a",
@@ -59,6 +63,8 @@ pub async fn lock(conn: &mut PgConnection, lease: LeaseId) -> Result<Option<Held
             last_epoch: row.count("last_epoch")?,
             state: row.word("state")?,
             cancel_requested: row.try_get("cancel_requested")?,
+            pause_requested: row.try_get("pause_requested")?,
+            worker: WorkerId(row.try_get("worker_id")?),
         })
     })
     .fetch_optional(conn)
@@ -211,22 +217,32 @@ pub async fn orders(
     sqlx::query(
         "-- attempt::orders
          SELECT a.lease_id, a.outcome IS NULL AS active, a.job = 'train' AND t.cancel_requested AS cancel,
+                a.job = 'train' AND t.pause_requested AS pause,
                 a.outcome = 'lost' AND a.epoch = t.last_epoch AS expired
          FROM attempt a JOIN trial t ON t.id = a.trial_id
          WHERE a.lease_id = ANY($1)",
     )
     .bind(leases)
     .try_map(|row: PgRow| {
-        let order = match (row.try_get("active")?, row.try_get("cancel")?) {
-            (true, true) => Order::Cancel,
-            (true, false) => Order::Continue,
-            (false, _) => Order::Unknown,
+        let order = if !row.try_get::<bool, _>("active")? {
+            Order::Unknown
+        } else {
+            wanted(row.try_get("cancel")?, row.try_get("pause")?)
         };
         let expired: Option<bool> = row.try_get("expired")?;
         Ok((LeaseId(row.try_get("lease_id")?), order, expired.unwrap_or(false)))
     })
     .fetch_all(db)
     .await
+}
+
+/// What is wanted of a running attempt.
+pub fn wanted(cancel: bool, pause: bool) -> Order {
+    match (cancel, pause) {
+        (true, _) => Order::Cancel,
+        (false, true) => Order::Yield,
+        (false, false) => Order::Continue,
+    }
 }
 
 /// Keeps what a superseded lease wrote, where it cannot count (I3).

@@ -43,7 +43,7 @@ pub async fn take(
              WHERE q.available_at <= now()
                AND NOT EXISTS (SELECT FROM attempt a WHERE a.trial_id = q.trial_id AND a.outcome IS NULL)
                AND NOT EXISTS (SELECT FROM trial_queue o WHERE o.trial_id = q.trial_id AND o.seq < q.seq)
-             ORDER BY q.priority DESC, q.seq
+             ORDER BY q.priority DESC, q.fair_at, q.seq
              LIMIT $1
              FOR UPDATE OF q, t SKIP LOCKED
          ), taken AS (

@@ -1,51 +1,121 @@
 //! Jobs waiting for a worker.
 
-use cultivar_spec::TrialId;
 use cultivar_spec::manifest::Split;
 use cultivar_spec::wire::JobKind;
+use cultivar_spec::{SweepId, TrialId};
 use sqlx::{PgConnection, PgExecutor};
-use uuid::Uuid;
 
 use super::Result;
+use super::sweep::Feeding;
 
-/// Fresh training jobs, first come, first served.
-pub const FRESH: i32 = 0;
-/// Work already begun, and evaluations of finished trials, go before fresh training.
-pub const BEGUN: i32 = 1;
-
-/// Queues the training of many trials, in the order given.
-pub async fn push_trials(conn: &mut PgConnection, trials: &[TrialId]) -> Result<()> {
-    let trials: Vec<Uuid> = trials.iter().map(|id| id.0).collect();
-    sqlx::query(
-        "-- queue::push_trials
-         INSERT INTO trial_queue (trial_id, job, priority)
-         SELECT id, 'train', $2 FROM UNNEST($1::uuid[]) WITH ORDINALITY AS new (id, n) ORDER BY n",
+/// Where in line the next trial of a priority would stand, were nobody to have been there before: the front.
+/// While nobody waits, the sweeps that are under way say where the line had got to.
+pub async fn front(conn: &mut PgConnection, priority: i32) -> Result<f64> {
+    sqlx::query_scalar(
+        "-- queue::front
+         SELECT coalesce(
+             (SELECT min(fair_at) FROM trial_queue WHERE priority = 2 * $1),
+             (SELECT max(fair_at) FROM sweep WHERE open),
+             0)",
     )
-    .bind(trials)
-    .bind(FRESH)
+    .bind(priority)
+    .fetch_one(conn)
+    .await
+}
+
+/// Queues the training of one trial that belongs to no sweep, at the front of its priority.
+pub async fn push_single(conn: &mut PgConnection, trial: TrialId, fair_at: f64) -> Result<()> {
+    sqlx::query(
+        "-- queue::push_single
+         INSERT INTO trial_queue (trial_id, job, fair_at) VALUES ($1, 'train', $2)",
+    )
+    .bind(trial.0)
+    .bind(fair_at)
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Queues one job, to be handed out after `delay_s` seconds.
+/// Queues up to `max` trials of a sweep that wait outside the queue, in the order they were drawn; those that had
+/// begun first, ahead of everything fresh. The first stands at `start`, each further one `1 / weight` behind.
+/// Returns how many.
+pub async fn push_waiting(
+    conn: &mut PgConnection,
+    sweep: SweepId,
+    feeding: &Feeding,
+    start: f64,
+    max: Option<u64>,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- queue::push_waiting
+         INSERT INTO trial_queue (trial_id, job, priority, fair_at)
+         SELECT id, 'train', 2 * $2 + (last_epoch > 0)::int, CASE WHEN last_epoch > 0 THEN 0 ELSE $3 + (n - 1) / $4 END
+         FROM (
+             SELECT id, last_epoch, row_number() OVER (ORDER BY last_epoch > 0 DESC, id) AS n
+             FROM trial t
+             WHERE sweep_id = $1 AND state = 'queued'
+               AND NOT EXISTS (SELECT FROM trial_queue q WHERE q.trial_id = t.id AND q.job = 'train')
+             ORDER BY n LIMIT $5
+         ) AS waiting
+         ORDER BY n",
+    )
+    .bind(sweep.0)
+    .bind(feeding.priority)
+    .bind(start)
+    .bind(feeding.weight)
+    .bind(max.map(|max| max as i64))
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Trials of a sweep that are queued for a worker or run.
+pub async fn in_flight(conn: &mut PgConnection, sweep: SweepId) -> Result<u64> {
+    let n: i64 = sqlx::query_scalar(
+        "-- queue::in_flight
+         SELECT (SELECT count(*) FROM trial_queue q JOIN trial t ON t.id = q.trial_id
+                 WHERE q.job = 'train' AND t.sweep_id = $1)
+              + (SELECT count(*) FROM attempt a JOIN trial t ON t.id = a.trial_id
+                 WHERE a.outcome IS NULL AND a.job = 'train' AND t.sweep_id = $1)",
+    )
+    .bind(sweep.0)
+    .fetch_one(conn)
+    .await?;
+    Ok(n as u64)
+}
+
+/// Takes the training of a sweep's trials out of the queue; they wait outside it.
+pub async fn withdraw(conn: &mut PgConnection, sweep: SweepId) -> Result<()> {
+    sqlx::query(
+        "-- queue::withdraw
+         DELETE FROM trial_queue q USING trial t
+         WHERE t.id = q.trial_id AND t.sweep_id = $1 AND q.job = 'train'",
+    )
+    .bind(sweep.0)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Queues a job that goes before fresh training of its priority, to be handed out after `delay_s` seconds: an
+/// evaluation, or work already begun. The training of a trial whose sweep is paused is left to wait outside the queue.
 pub async fn push(
     conn: &mut PgConnection,
     trial: TrialId,
     job: JobKind,
     split: Option<Split>,
-    priority: i32,
     delay_s: f64,
 ) -> Result<()> {
     sqlx::query(
         "-- queue::push
          INSERT INTO trial_queue (trial_id, job, split, priority, available_at)
-         VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))",
+         SELECT t.id, $2, $3, 2 * coalesce(s.priority, 0) + 1, now() + make_interval(secs => $4)
+         FROM trial t LEFT JOIN sweep s ON s.id = t.sweep_id
+         WHERE t.id = $1 AND ($2 <> 'train' OR s.paused_at IS NULL)",
     )
     .bind(trial.0)
     .bind(job.name())
     .bind(split.map(Split::name))
-    .bind(priority)
     .bind(delay_s)
     .execute(conn)
     .await?;

@@ -6,24 +6,22 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor, Row};
 
-use super::Result;
+use super::{Result, attempt};
 
 /// What an active lease should do; `None` unless it is active.
 pub async fn order(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Order>> {
     sqlx::query(
         "-- report::order
-         SELECT a.job = 'train' AND t.cancel_requested AS cancel
+         SELECT a.job = 'train' AND t.cancel_requested AS cancel, a.job = 'train' AND t.pause_requested AS pause
          FROM attempt a JOIN trial t ON t.id = a.trial_id
          WHERE a.lease_id = $1 AND a.outcome IS NULL",
     )
     .bind(lease.0)
     .try_map(|row: PgRow| {
-        let cancel: bool = row.try_get("cancel")?;
-        Ok(if cancel {
-            Order::Cancel
-        } else {
-            Order::Continue
-        })
+        Ok(attempt::wanted(
+            row.try_get("cancel")?,
+            row.try_get("pause")?,
+        ))
     })
     .fetch_optional(db)
     .await

@@ -1,5 +1,6 @@
 //! Sweeps.
 
+use cultivar_spec::queueing::Queueing;
 use cultivar_spec::wire::{SweepDetail, SweepView};
 use cultivar_spec::{SweepId, SweepSpec, TrialState};
 use sqlx::postgres::PgRow;
@@ -18,14 +19,21 @@ pub async fn insert(
     dataset: &str,
     spec: &SweepSpec,
 ) -> Result<()> {
+    let queueing = &spec.queueing;
     sqlx::query(
         "-- sweep::insert
-         INSERT INTO sweep (id, name, dataset, spec) VALUES ($1, $2, $3, $4)",
+         INSERT INTO sweep (id, name, dataset, spec, priority, weight, parallel, start_after, deadline, open)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, true)",
     )
     .bind(id.0)
     .bind(&spec.name)
     .bind(dataset)
     .bind(Json(spec))
+    .bind(queueing.priority)
+    .bind(queueing.weight)
+    .bind(queueing.parallel.map(|n| n as i32))
+    .bind(queueing.start_after)
+    .bind(queueing.deadline)
     .execute(conn)
     .await?;
     Ok(())
@@ -35,7 +43,7 @@ pub async fn insert(
 pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<SweepView>> {
     sqlx::query(
         "-- sweep::list
-         SELECT s.id, s.name, s.dataset, s.created_at, s.cancelled_at, c.counts
+         SELECT s.*, c.counts
          FROM (SELECT * FROM sweep ORDER BY id DESC LIMIT $1) s
          CROSS JOIN LATERAL (
              SELECT coalesce(jsonb_object_agg(state, n), '{}') AS counts
@@ -52,7 +60,7 @@ pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<SweepView>> {
 pub async fn detail(db: impl PgExecutor<'_>, id: SweepId) -> Result<Option<SweepDetail>> {
     sqlx::query(
         "-- sweep::detail
-         SELECT s.id, s.name, s.dataset, s.created_at, s.cancelled_at, s.spec, c.counts
+         SELECT s.*, c.counts
          FROM sweep s
          CROSS JOIN LATERAL (
              SELECT coalesce(jsonb_object_agg(state, n), '{}') AS counts
@@ -71,11 +79,150 @@ pub async fn detail(db: impl PgExecutor<'_>, id: SweepId) -> Result<Option<Sweep
     .await
 }
 
+/// What its feeding depends on. The row stays locked.
+pub struct Feeding {
+    pub priority: i32,
+    pub weight: f64,
+    pub parallel: Option<u32>,
+    /// Place in line of the last trial it queued.
+    pub fair_at: f64,
+    /// Neither paused nor cancelled, and its time has come.
+    pub may_begin: bool,
+}
+
+/// Locks an open sweep; `None` if it is not open, or if somebody else is feeding it.
+pub async fn lock_open(conn: &mut PgConnection, id: SweepId) -> Result<Option<Feeding>> {
+    sqlx::query(
+        "-- sweep::lock_open
+         SELECT priority, weight, parallel, fair_at,
+                paused_at IS NULL AND cancelled_at IS NULL AND coalesce(start_after <= now(), true) AS may_begin
+         FROM sweep WHERE id = $1 AND open
+         FOR UPDATE SKIP LOCKED",
+    )
+    .bind(id.0)
+    .try_map(|row: PgRow| {
+        let parallel: Option<i32> = row.try_get("parallel")?;
+        Ok(Feeding {
+            priority: row.try_get("priority")?,
+            weight: row.try_get("weight")?,
+            parallel: parallel.map(|n| n as u32),
+            fair_at: row.try_get("fair_at")?,
+            may_begin: row.try_get("may_begin")?,
+        })
+    })
+    .fetch_optional(conn)
+    .await
+}
+
+/// After a feeding: the place in line of what was queued last, and whether trials still wait outside.
+pub async fn fed(conn: &mut PgConnection, id: SweepId, fair_at: f64, open: bool) -> Result<()> {
+    sqlx::query(
+        "-- sweep::fed
+         UPDATE sweep SET fair_at = $2, open = $3 WHERE id = $1",
+    )
+    .bind(id.0)
+    .bind(fair_at)
+    .bind(open)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Sweeps with trials that wait outside the queue and might enter it.
+pub async fn hungry(db: impl PgExecutor<'_>) -> Result<Vec<SweepId>> {
+    sqlx::query(
+        "-- sweep::hungry
+         SELECT id FROM sweep
+         WHERE open AND paused_at IS NULL AND cancelled_at IS NULL AND coalesce(start_after <= now(), true)
+         ORDER BY id",
+    )
+    .try_map(|row: PgRow| Ok(SweepId(row.try_get("id")?)))
+    .fetch_all(db)
+    .await
+}
+
+/// Sweeps whose deadline has passed with trials left.
+pub async fn overdue(db: impl PgExecutor<'_>) -> Result<Vec<SweepId>> {
+    sqlx::query(
+        "-- sweep::overdue
+         SELECT s.id FROM sweep s
+         WHERE s.deadline <= now() AND s.cancelled_at IS NULL
+           AND EXISTS (SELECT FROM trial t WHERE t.sweep_id = s.id AND t.state IN ('queued', 'running', 'paused'))
+         ORDER BY s.id",
+    )
+    .try_map(|row: PgRow| Ok(SweepId(row.try_get("id")?)))
+    .fetch_all(db)
+    .await
+}
+
+/// Locks a sweep against its feeder. Whether there is one, and whether it may still change.
+pub async fn lock(conn: &mut PgConnection, id: SweepId) -> Result<Option<Standing>> {
+    sqlx::query(
+        "-- sweep::lock
+         SELECT cancelled_at IS NOT NULL AS cancelled FROM sweep WHERE id = $1 FOR UPDATE",
+    )
+    .bind(id.0)
+    .try_map(|row: PgRow| {
+        Ok(Standing {
+            cancelled: row.try_get("cancelled")?,
+        })
+    })
+    .fetch_optional(conn)
+    .await
+}
+
+/// Whether somebody ended a sweep.
+pub struct Standing {
+    pub cancelled: bool,
+}
+
+/// Pauses a sweep or lets it go on; the first pause keeps its time.
+pub async fn set_paused(conn: &mut PgConnection, id: SweepId, paused: bool) -> Result<()> {
+    sqlx::query(
+        "-- sweep::set_paused
+         UPDATE sweep SET paused_at = CASE WHEN $2 THEN coalesce(paused_at, now()) END, open = true WHERE id = $1",
+    )
+    .bind(id.0)
+    .bind(paused)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Some of its trials wait outside the queue again.
+pub async fn open(conn: &mut PgConnection, id: SweepId) -> Result<()> {
+    sqlx::query(
+        "-- sweep::open
+         UPDATE sweep SET open = true, cancelled_at = NULL WHERE id = $1",
+    )
+    .bind(id.0)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn set_queueing(conn: &mut PgConnection, id: SweepId, queueing: &Queueing) -> Result<()> {
+    sqlx::query(
+        "-- sweep::set_queueing
+         UPDATE sweep SET priority = $2, weight = $3, parallel = $4, start_after = $5, deadline = $6, open = true
+         WHERE id = $1",
+    )
+    .bind(id.0)
+    .bind(queueing.priority)
+    .bind(queueing.weight)
+    .bind(queueing.parallel.map(|n| n as i32))
+    .bind(queueing.start_after)
+    .bind(queueing.deadline)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Whether there is such a sweep; the first cancellation keeps its time.
 pub async fn cancel(conn: &mut PgConnection, id: SweepId) -> Result<bool> {
     let done = sqlx::query(
         "-- sweep::cancel
-         UPDATE sweep SET cancelled_at = coalesce(cancelled_at, now()) WHERE id = $1",
+         UPDATE sweep SET cancelled_at = coalesce(cancelled_at, now()), open = false WHERE id = $1",
     )
     .bind(id.0)
     .execute(conn)
@@ -84,12 +231,21 @@ pub async fn cancel(conn: &mut PgConnection, id: SweepId) -> Result<bool> {
 }
 
 fn view(row: &PgRow) -> Result<SweepView> {
+    let parallel: Option<i32> = row.try_get("parallel")?;
     let mut view = SweepView {
         id: SweepId(row.try_get("id")?),
         name: row.try_get("name")?,
         dataset: row.try_get("dataset")?,
         created_at: row.try_get("created_at")?,
         cancelled_at: row.try_get("cancelled_at")?,
+        paused_at: row.try_get("paused_at")?,
+        queueing: Queueing {
+            priority: row.try_get("priority")?,
+            weight: row.try_get("weight")?,
+            parallel: parallel.map(|n| n as u32),
+            start_after: row.try_get("start_after")?,
+            deadline: row.try_get("deadline")?,
+        },
         n_trials: 0,
         counts: row.json("counts")?,
         finished: false,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cultivar_spec::wire::{AttemptView, TrialDetail, TrialView};
+use cultivar_spec::wire::{AttemptView, JobKind, TrialDetail, TrialView};
 use cultivar_spec::{LeaseId, Sha256Digest, SweepId, TrialId, TrialSpec, TrialState, WorkerId};
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
@@ -261,11 +261,85 @@ pub async fn cancel(conn: &mut PgConnection, ids: &[TrialId]) -> Result<()> {
     Ok(())
 }
 
+/// Takes a waiting trial out of the queue, and asks a running one to give way.
+pub async fn pause(conn: &mut PgConnection, id: TrialId) -> Result<()> {
+    sqlx::query(
+        "-- trial::pause
+         UPDATE trial SET pause_requested = true, state = CASE state WHEN 'queued' THEN 'paused' ELSE state END
+         WHERE id = $1",
+    )
+    .bind(id.0)
+    .execute(&mut *conn)
+    .await?;
+    super::queue::remove(conn, id, JobKind::Train, None).await
+}
+
+/// Takes back that a trial was asked to give way.
+pub async fn unpause(db: impl PgExecutor<'_>, id: TrialId) -> Result<()> {
+    sqlx::query(
+        "-- trial::unpause
+         UPDATE trial SET pause_requested = false WHERE id = $1",
+    )
+    .bind(id.0)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Asks every running trial of a sweep to give way.
+pub async fn pause_running(conn: &mut PgConnection, sweep: SweepId) -> Result<()> {
+    sqlx::query(
+        "-- trial::pause_running
+         UPDATE trial SET pause_requested = true WHERE sweep_id = $1 AND state = 'running'",
+    )
+    .bind(sweep.0)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Opens every trial of a sweep that somebody had paused, and takes back what was asked of those that still run.
+/// Returns those that wait again; their jobs are queued apart.
+pub async fn resume_paused(conn: &mut PgConnection, sweep: SweepId) -> Result<Vec<Locked>> {
+    sqlx::query(
+        "-- trial::resume_paused
+         UPDATE trial SET pause_requested = false WHERE sweep_id = $1 AND state = 'running' AND pause_requested",
+    )
+    .bind(sweep.0)
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query(
+        "-- trial::resume_paused
+         UPDATE trial SET state = 'queued', pause_requested = false
+         WHERE sweep_id = $1 AND state = 'paused' AND pause_requested
+         RETURNING id, sweep_id, dataset, dataset_version, state, model_sha256",
+    )
+    .bind(sweep.0)
+    .try_map(|row: PgRow| locked(&row))
+    .fetch_all(conn)
+    .await
+}
+
+/// Opens every failed and cancelled trial of a sweep again; their jobs are queued apart.
+pub async fn reopen_of_sweep(conn: &mut PgConnection, sweep: SweepId) -> Result<Vec<Locked>> {
+    sqlx::query(
+        "-- trial::reopen_of_sweep
+         UPDATE trial SET state = 'queued', cancel_requested = false, pause_requested = false, finished_at = NULL,
+                          error = NULL
+         WHERE sweep_id = $1 AND state IN ('failed', 'cancelled')
+         RETURNING id, sweep_id, dataset, dataset_version, state, model_sha256",
+    )
+    .bind(sweep.0)
+    .try_map(|row: PgRow| locked(&row))
+    .fetch_all(conn)
+    .await
+}
+
 /// Opens a settled or paused trial again.
 pub async fn reopen(conn: &mut PgConnection, id: TrialId) -> Result<()> {
     sqlx::query(
         "-- trial::reopen
-         UPDATE trial SET state = 'queued', cancel_requested = false, finished_at = NULL, error = NULL
+         UPDATE trial SET state = 'queued', cancel_requested = false, pause_requested = false, finished_at = NULL, error = NULL
          WHERE id = $1",
     )
     .bind(id.0)

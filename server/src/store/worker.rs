@@ -64,11 +64,60 @@ pub async fn beat(
     Ok(done.rows_affected() == 1)
 }
 
+/// Why a worker gets no leases, if somebody or something put it aside. Its row was locked by [`upsert`].
+pub async fn quarantine_of(conn: &mut PgConnection, id: WorkerId) -> Result<Option<String>> {
+    sqlx::query_scalar(
+        "-- worker::quarantine_of
+         SELECT quarantine_reason FROM worker WHERE id = $1 AND quarantined_at IS NOT NULL",
+    )
+    .bind(id.0)
+    .fetch_optional(conn)
+    .await
+}
+
+/// Trials that ended in a fault of this worker since its faults were last forgiven.
+pub async fn n_faulted_trials(conn: &mut PgConnection, id: WorkerId) -> Result<u64> {
+    let n: i64 = sqlx::query_scalar(
+        "-- worker::n_faulted_trials
+         SELECT count(DISTINCT a.trial_id) FROM attempt a JOIN worker w ON w.id = a.worker_id
+         WHERE w.id = $1 AND a.outcome = 'worker_fault' AND a.ended_at > w.faults_since",
+    )
+    .bind(id.0)
+    .fetch_one(conn)
+    .await?;
+    Ok(n as u64)
+}
+
+/// Puts a worker aside; the first reason stays.
+pub async fn quarantine(conn: &mut PgConnection, id: WorkerId, reason: &str) -> Result<()> {
+    sqlx::query(
+        "-- worker::quarantine
+         UPDATE worker SET quarantined_at = now(), quarantine_reason = $2 WHERE id = $1 AND quarantined_at IS NULL",
+    )
+    .bind(id.0)
+    .bind(reason)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Lets a worker have leases again, and forgives its faults. Whether there is such a worker.
+pub async fn release(db: impl PgExecutor<'_>, id: WorkerId) -> Result<bool> {
+    let done = sqlx::query(
+        "-- worker::release
+         UPDATE worker SET quarantined_at = NULL, quarantine_reason = NULL, faults_since = now() WHERE id = $1",
+    )
+    .bind(id.0)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Every worker, the latest heard of first.
 pub async fn list(db: impl PgExecutor<'_>, lease_s: f64) -> Result<Vec<WorkerView>> {
     sqlx::query(
         "-- worker::list
-         SELECT w.id, w.name, w.device, w.version, h.seen_at,
+         SELECT w.id, w.name, w.device, w.version, h.seen_at, w.quarantined_at, w.quarantine_reason,
                 h.seen_at > now() - make_interval(secs => $1) AS online,
                 ARRAY(SELECT a.trial_id FROM attempt a
                       WHERE a.worker_id = w.id AND a.outcome IS NULL ORDER BY a.claimed_at) AS trials
@@ -85,6 +134,8 @@ pub async fn list(db: impl PgExecutor<'_>, lease_s: f64) -> Result<Vec<WorkerVie
             version: row.try_get("version")?,
             seen_at: row.try_get("seen_at")?,
             online: row.try_get("online")?,
+            quarantined_at: row.try_get("quarantined_at")?,
+            quarantine_reason: row.try_get("quarantine_reason")?,
             trials: trials.into_iter().map(TrialId).collect(),
         })
     })

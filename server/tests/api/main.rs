@@ -12,6 +12,7 @@ mod harness;
 mod invariants;
 mod leases;
 mod lifecycle;
+mod queueing;
 mod replays;
 mod retries;
 mod startup;

@@ -43,8 +43,8 @@ fn a_preempted_trial_waits_for_the_next_worker() {
 }
 
 #[test]
-fn a_yielded_trial_pauses() {
-    check("yielded", "paused");
+fn a_trial_that_yields_unasked_waits_for_the_next_worker() {
+    check("yielded", "queued");
 }
 
 #[test]

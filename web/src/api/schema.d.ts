@@ -958,6 +958,204 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sweeps/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin no more trials; those that run give way, or drain */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            /** @description `POST /api/v1/sweeps/{id}/pause` */
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PauseSweep"];
+                };
+            };
+            responses: {
+                /** @description `GET /api/v1/sweeps` */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SweepView"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps/{id}/queueing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Change a sweep's priority, weight and limits */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            /** @description Which trials go first, how many at once, and when. */
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Queueing"];
+                };
+            };
+            responses: {
+                /** @description `GET /api/v1/sweeps` */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SweepView"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a paused sweep go on */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description `GET /api/v1/sweeps` */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SweepView"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Queue a sweep's failed and cancelled trials again */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description `GET /api/v1/sweeps` */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SweepView"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sweeps/preview": {
         parameters: {
             query?: never;
@@ -1471,6 +1669,100 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/trials/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a trial out of the queue, or ask a running one to give way */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description One row of `GET /api/v1/trials`. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TrialView"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trials/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a paused trial go on */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description One row of `GET /api/v1/trials`. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TrialView"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/trials/{id}/retry": {
         parameters: {
             query?: never;
@@ -1692,6 +1984,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workers/{id}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a quarantined worker have leases again */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description no content */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1872,6 +2209,8 @@ export interface components {
              */
             lease_s: number;
             leases: components["schemas"]["Lease"][];
+            /** @description Why this worker gets no leases until somebody releases it. */
+            quarantine?: string | null;
         };
         /** @description A difference between two rows, with its interval and p value. */
         Comparison: {
@@ -2571,9 +2910,17 @@ export interface components {
             weight_decay: number;
         };
         /** @description What the server wants of a running lease. */
-        Order: ("continue" | "cancel" | "prune") | "unknown";
+        Order: ("continue" | "cancel" | "prune") | "yield" | "unknown";
         /** @description How an attempt ended. */
         Outcome: ("completed" | "pruned" | "cancelled" | "out_of_memory") | "yielded" | "preempted" | "lost" | "stalled" | "diverged" | "crashed" | "worker_fault" | "bad_input";
+        /** @description `POST /api/v1/sweeps/{id}/pause` */
+        PauseSweep: {
+            /**
+             * @description Let running trials run to their end; otherwise they give way at their next step, with a checkpoint.
+             * @default false
+             */
+            drain: boolean;
+        };
         Precision: "auto" | "f32";
         /** @description Where a running attempt is. */
         Progress: {
@@ -2633,6 +2980,40 @@ export interface components {
         Query3: {
             /** @description Name of a registered dataset. */
             dataset: string;
+        };
+        /** @description Which trials go first, how many at once, and when. */
+        Queueing: {
+            /**
+             * Format: date-time
+             * @description Trials that have not settled by then are cancelled.
+             * @default null
+             */
+            deadline: string | null;
+            /**
+             * Format: uint32
+             * @description Most trials that are handed to workers at once; `null` for no limit.
+             * @default null
+             */
+            parallel: number | null;
+            /**
+             * Format: int32
+             * @description While a sweep of a higher priority has trials waiting, none of a lower one begins. Trials that have begun are
+             *      never interrupted for it.
+             * @default 0
+             */
+            priority: number;
+            /**
+             * Format: date-time
+             * @description No trial begins before.
+             * @default null
+             */
+            start_after: string | null;
+            /**
+             * Format: double
+             * @description Sweeps of one priority share the workers in proportion to their weights, counted in trials.
+             * @default 1
+             */
+            weight: number;
         };
         /** @description How configurations are drawn. */
         Sampler: {
@@ -2825,6 +3206,17 @@ export interface components {
             budget: components["schemas"]["Budget"];
             name: string;
             /**
+             * @description How it shares the workers with other sweeps.
+             * @default {
+             *       "deadline": null,
+             *       "parallel": null,
+             *       "priority": 0,
+             *       "start_after": null,
+             *       "weight": 1
+             *     }
+             */
+            queueing: components["schemas"]["Queueing"];
+            /**
              * @default {
              *       "kind": "grid"
              *     }
@@ -2862,6 +3254,13 @@ export interface components {
             /** Format: uint64 */
             n_trials: number;
             name: string;
+            /**
+             * Format: date-time
+             * @description No trial begins while it is set.
+             */
+            paused_at?: string | null;
+            /** @description As it stands today; it may have been changed since the sweep was submitted. */
+            queueing: components["schemas"]["Queueing"];
         };
         /** @description The kind of labels. */
         Task: {
@@ -3118,6 +3517,13 @@ export interface components {
             name: string;
             /** @description Heard of within the length of a lease. */
             online: boolean;
+            /** @description Why. */
+            quarantine_reason?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when it gets no leases; somebody has to release it.
+             */
+            quarantined_at?: string | null;
             /**
              * Format: date-time
              * @description When it last sent a heartbeat or claimed.

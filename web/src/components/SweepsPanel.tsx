@@ -55,7 +55,7 @@ function SweepRow({ sweep }: { sweep: SweepView }) {
         ))}
       </div>
       <p className="sweep-states muted">
-        {sweep.cancelled_at ? "cancelled" : sweep.finished ? "finished" : "in progress"}
+        {sweep.cancelled_at ? "cancelled" : sweep.finished ? "finished" : sweep.paused_at ? "paused" : "in progress"}
         {parts.map((state) => ` · ${count(sweep.counts[state])} ${state}`)}
       </p>
     </li>

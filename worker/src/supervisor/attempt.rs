@@ -43,6 +43,7 @@ pub async fn interruption(hold: &Hold, stopping: &CancellationToken) -> StopWhy 
 fn why(order: Order) -> StopWhy {
     match order {
         Order::Prune => StopWhy::Prune,
+        Order::Yield => StopWhy::Yield,
         // Of a lost lease nothing is wanted; nothing of it will be reported either.
         Order::Cancel | Order::Unknown | Order::Continue => StopWhy::Cancel,
     }
@@ -99,7 +100,7 @@ impl Attempt<'_> {
                 }
                 why = interruption(self.hold, self.stopping), if told.is_none() => Some(why),
                 // Somebody may change their mind about what is being stored.
-                order = self.hold.ordered(), if matches!(told, Some((StopWhy::Preempt, _))) => {
+                order = self.hold.ordered(), if told.is_some_and(|(why, _)| why.checkpoints()) => {
                     Some(why(order))
                 }
                 () = tokio::time::sleep_until(deadline) => {

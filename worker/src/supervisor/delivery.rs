@@ -176,6 +176,10 @@ fn is_resumed_after(outcome: Outcome) -> bool {
 fn is_asked_why(outcome: Outcome) -> bool {
     !matches!(
         outcome,
-        Outcome::Completed | Outcome::Cancelled | Outcome::Pruned | Outcome::Preempted
+        Outcome::Completed
+            | Outcome::Cancelled
+            | Outcome::Pruned
+            | Outcome::Preempted
+            | Outcome::Yielded
     )
 }

@@ -109,9 +109,10 @@ impl Leases {
 fn gravity(order: Order) -> u8 {
     match order {
         Order::Continue => 0,
-        Order::Prune => 1,
-        Order::Cancel => 2,
-        Order::Unknown => 3,
+        Order::Yield => 1,
+        Order::Prune => 2,
+        Order::Cancel => 3,
+        Order::Unknown => 4,
     }
 }
 
@@ -192,6 +193,7 @@ mod tests {
     async fn a_lesser_order_does_not_take_a_graver_one_back() {
         let (leases, hold) = held(60.0);
         for (order, stands) in [
+            (Order::Yield, Order::Yield),
             (Order::Prune, Order::Prune),
             (Order::Continue, Order::Prune),
             (Order::Cancel, Order::Cancel),

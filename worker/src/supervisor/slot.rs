@@ -42,6 +42,7 @@ pub(super) async fn run(shared: Arc<Shared>) -> anyhow::Result<()> {
         trainer: None,
         deliveries: JoinSet::new(),
         n_faults: 0,
+        quarantine: None,
     };
     let done = slot.work().await;
     // Also after an error: what was trained is not thrown away.
@@ -55,6 +56,8 @@ struct Slot {
     deliveries: JoinSet<()>,
     /// Faults of this machine in a row.
     n_faults: u32,
+    /// Why the server puts this worker aside, as it last said.
+    quarantine: Option<String>,
 }
 
 /// The worker was told to stop.
@@ -131,6 +134,13 @@ impl Slot {
                             tracing::info!("the server answers again");
                         }
                         shared.leases.set_terms(reply.lease_s, reply.heartbeat_s);
+                        if reply.quarantine.is_some() && reply.quarantine != self.quarantine {
+                            tracing::warn!(
+                                reason = reply.quarantine,
+                                "this worker is quarantined and gets no work until an admin releases it"
+                            );
+                        }
+                        self.quarantine = reply.quarantine;
                         return Ok(Some(reply.leases.into_iter().next()));
                     }
                     Err(error) => error,

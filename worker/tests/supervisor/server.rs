@@ -267,6 +267,7 @@ async fn claim(State(shared): State<Shared>, Json(claim): Json<Claim>) -> Json<C
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
     Json(ClaimReply {
+        quarantine: None,
         leases,
         lease_s: 1.5,
         heartbeat_s: 0.1,

@@ -55,6 +55,8 @@ pub struct ClaimReply {
     pub lease_s: f64,
     /// How often to send heartbeats, in seconds.
     pub heartbeat_s: f64,
+    /// Why this worker gets no leases until somebody releases it.
+    pub quarantine: Option<String>,
 }
 
 /// The right to write to one attempt.
@@ -141,6 +143,8 @@ pub enum Order {
     Continue,
     Cancel,
     Prune,
+    /// Checkpoint and give way: somebody paused the trial.
+    Yield,
     /// Never heard of it, or somebody else has the trial: stop, nothing of it counts.
     Unknown,
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::queueing::Queueing;
 use crate::{SweepId, SweepSpec, TrialState};
 
 /// `GET /api/v1/sweeps`
@@ -15,6 +16,10 @@ pub struct SweepView {
     pub dataset: String,
     pub created_at: DateTime<Utc>,
     pub cancelled_at: Option<DateTime<Utc>>,
+    /// No trial begins while it is set.
+    pub paused_at: Option<DateTime<Utc>>,
+    /// As it stands today; it may have been changed since the sweep was submitted.
+    pub queueing: Queueing,
     pub n_trials: u64,
     /// Trials by state; states without trials are left out.
     pub counts: BTreeMap<String, u64>,
@@ -27,6 +32,14 @@ impl SweepView {
     pub fn count(&self, state: TrialState) -> u64 {
         self.counts.get(state.name()).copied().unwrap_or(0)
     }
+}
+
+/// `POST /api/v1/sweeps/{id}/pause`
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PauseSweep {
+    /// Let running trials run to their end; otherwise they give way at their next step, with a checkpoint.
+    pub drain: bool,
 }
 
 /// `GET /api/v1/sweeps/{id}`

@@ -16,6 +16,10 @@ pub struct WorkerView {
     pub seen_at: DateTime<Utc>,
     /// Heard of within the length of a lease.
     pub online: bool,
+    /// Since when it gets no leases; somebody has to release it.
+    pub quarantined_at: Option<DateTime<Utc>>,
+    /// Why.
+    pub quarantine_reason: Option<String>,
     /// Trials it holds leases of.
     pub trials: Vec<TrialId>,
 }

@@ -64,7 +64,7 @@ fn guarded<'a>(
     };
     let outcome = error.outcome();
     let said = match outcome {
-        Outcome::Cancelled | Outcome::Preempted | Outcome::Pruned => None,
+        Outcome::Cancelled | Outcome::Preempted | Outcome::Yielded | Outcome::Pruned => None,
         Outcome::OutOfMemory => Some(format!(
             "{error} (at batch size {} and resolution {}: a smaller one may fit)",
             fit.batch_size, fit.resolution

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cultivar_spec::manifest::Split;
-use cultivar_spec::trainer::{EvaluateJob, JobResult, StopWhy, TrainJob};
+use cultivar_spec::trainer::{EvaluateJob, JobResult, TrainJob};
 use cultivar_spec::trial::{Adaptation, Loss};
 use cultivar_spec::{Outcome, canonical_json};
 use tch::{Device, Tensor};
@@ -65,9 +65,11 @@ pub(super) fn train(
     let first_step = run.step;
     while run.step < run.n_steps {
         match run.epoch(reporter) {
-            Err(TrainError::Stopped(Stopped(StopWhy::Preempt))) if run.step > first_step => {
+            Err(TrainError::Stopped(Stopped(why)))
+                if why.checkpoints() && run.step > first_step =>
+            {
                 run.checkpoint(reporter)?;
-                return Err(Stopped(StopWhy::Preempt).into());
+                return Err(Stopped(why).into());
             }
             done => done?,
         }

@@ -157,7 +157,8 @@ pub(super) fn check_lrs(name: &str, budgets: &[Budget], notes: &mut Vec<String>)
     if !single.is_empty() {
         let epochs = list(single);
         notes.push(format!(
-            "{name} weights: only one learning rate was tried at {epochs} epochs"
+            "{name} weights: only one learning rate was tried at {epochs} {}",
+            if epochs == "1" { "epoch" } else { "epochs" }
         ));
     }
     let at_edge = |b: &&Budget| {
