@@ -2,6 +2,7 @@
 //! comes in, specs come out.
 
 use cultivar_spec::trial::{Adaptation, Input, Weights};
+use cultivar_spec::sweep::Sampler;
 use cultivar_spec::{SweepSpec, TrialId, TrialSpec, TrialState, check};
 use serde_json::{Map, Value, json};
 
@@ -155,7 +156,10 @@ pub fn sweep(name: &str, base: &TrialSpec, specs: &[TrialSpec]) -> SweepSpec {
         name: name.to_owned(),
         space: json!({"choice": choices}),
         base,
-        sampler: Default::default(),
+        forbid: Vec::new(),
+        warm_start: Vec::new(),
+        // Every alternative: the choice is the plan.
+        sampler: Sampler::Grid {},
         budget: Default::default(),
         seeds: vec![0],
         queueing: Default::default(),

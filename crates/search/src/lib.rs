@@ -1,5 +1,6 @@
 //! Search and statistics. Pure: history in, suggestion out; randomness and time are passed in.
 
+pub mod pareto;
 pub mod sampler;
 pub mod space;
 pub mod stats;

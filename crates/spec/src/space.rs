@@ -174,6 +174,12 @@ fn numbers<const N: usize>(argument: &Value, here: &str, found: &mut Vec<Violati
             argument.clone(),
             "the lower bound first, below the upper one",
         ));
+    } else if !(numbers[1] - numbers[0]).is_finite() {
+        found.push(Violation::new(
+            here,
+            argument.clone(),
+            "bounds whose distance is a finite number",
+        ));
     }
     numbers
 }
@@ -230,6 +236,11 @@ mod tests {
             json!({"lr": {"log_uniform": [0.0, 1.0]}}),
             "/lr/log_uniform",
             "above 0",
+        );
+        check(
+            json!({"lr": {"uniform": [-1e308, 1e308]}}),
+            "/lr/uniform",
+            "finite",
         );
         check(
             json!({"lr": {"uniform": [1.0]}}),

@@ -1,5 +1,8 @@
 //! From a checked space to overlays, and from an overlay to a spec.
 
+pub mod points;
+pub(crate) mod region;
+
 use cultivar_spec::space::Node;
 use serde_json::{Map, Value};
 
