@@ -259,7 +259,7 @@ fn submitted(sweep: &SweepView) -> String {
         "{} on {}: {} queued ({})",
         sweep.name,
         sweep.dataset,
-        counted(sweep.n_trials, "trial"),
+        counted(sweep.n_planned, "trial"),
         sweep.id
     )
 }
@@ -305,7 +305,7 @@ fn list(sweeps: &[SweepView]) -> String {
             sweep.id.to_string(),
             sweep.name.clone(),
             sweep.dataset.clone(),
-            count(sweep.n_trials),
+            count(sweep.n_planned),
             count(sweep.count(TrialState::Completed)),
             count(sweep.count(TrialState::Failed)),
             state.to_owned(),
@@ -340,8 +340,12 @@ pub fn trial_table(trials: &[TrialView]) -> String {
 }
 
 fn sample(preview: &SweepPreview) -> String {
+    let size = match preview.space_size {
+        Some(size) => counted(size, "point"),
+        None => "without end".into(),
+    };
     let mut lines = vec![format!(
-        "{}, {} with the seeds; the first change in the base:",
+        "the space: {size}\n{}, {} with the seeds; the first change in the base:",
         counted(preview.n_configs, "configuration"),
         counted(preview.n_trials, "trial")
     )];

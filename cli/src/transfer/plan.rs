@@ -1,8 +1,8 @@
 //! Which runs a transfer study needs, and which of them are still missing. Pure: what is already there
 //! comes in, specs come out.
 
-use cultivar_spec::trial::{Adaptation, Input, Weights};
 use cultivar_spec::sweep::Sampler;
+use cultivar_spec::trial::{Adaptation, Input, Weights};
 use cultivar_spec::{SweepSpec, TrialId, TrialSpec, TrialState, check};
 use serde_json::{Map, Value, json};
 

@@ -121,12 +121,13 @@ impl Board {
         };
         let count = |states: &[TrialState]| states.iter().map(|state| sweep.count(*state)).sum();
         Tally {
-            n_trials: sweep.n_trials,
+            n_trials: sweep.n_planned,
             completed: count(&[TrialState::Completed, TrialState::Pruned]),
             failed: count(&[TrialState::Failed]),
             cancelled: count(&[TrialState::Cancelled]),
             running: count(&[TrialState::Running]),
-            waiting: count(&[TrialState::Queued, TrialState::Paused]),
+            waiting: count(&[TrialState::Queued, TrialState::Paused])
+                + (sweep.n_planned - sweep.n_trials),
         }
     }
 
@@ -274,6 +275,9 @@ mod tests {
             paused_at: None,
             queueing: Default::default(),
             n_trials,
+            n_planned: n_trials,
+            searching: false,
+            search_note: None,
             finished: counts.iter().all(|(state, _)| state.is_terminal()),
             counts: by_name.collect(),
         }

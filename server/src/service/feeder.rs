@@ -9,6 +9,7 @@ use cultivar_spec::SweepId;
 use sqlx::PgConnection;
 
 use crate::error::ApiError;
+use crate::service::search;
 use crate::state::AppState;
 use crate::store;
 use crate::tx::run_tx;
@@ -51,7 +52,14 @@ pub async fn feed(conn: &mut PgConnection, sweep: SweepId) -> Result<u64, ApiErr
 pub async fn feed_all(state: &AppState) -> Result<(), ApiError> {
     let mut n_fed = 0;
     for sweep in store::sweep::hungry(&state.pool).await? {
-        n_fed += run_tx("feed", &state.pool, move |conn| Box::pin(feed(conn, sweep))).await?;
+        let shared = state.clone();
+        n_fed += run_tx("feed", &state.pool, move |conn| {
+            Box::pin(async move {
+                search::refill(&shared, conn, sweep).await?;
+                feed(conn, sweep).await
+            })
+        })
+        .await?;
     }
     if n_fed > 0 {
         state.queue.notify_waiters();

@@ -21,6 +21,7 @@ pub mod replay;
 pub mod reports;
 pub mod resolve;
 pub mod scoring;
+pub mod search;
 pub mod series;
 pub mod settle;
 pub mod sota;

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use cultivar_search::sampler::overlays;
-use cultivar_search::space::lay_over;
+use cultivar_search::sampler;
+use cultivar_search::space::{lay_over, size};
+use cultivar_spec::space::Node;
 use cultivar_spec::wire::{Event, SweepPreview, SweepView};
 use cultivar_spec::{SweepId, SweepSpec, TrialSpec, Violation, Violations, check, config_id};
 use serde_json::Value;
@@ -24,13 +25,46 @@ const MAX_TRIALS: usize = 100_000;
 const MAX_VIOLATIONS: usize = 100;
 /// Configurations shown by a preview.
 const N_SAMPLES: usize = 5;
+/// Configurations of a search that are checked before it begins.
+const N_TRIED: usize = 50;
 
 /// A configuration and what it changes in the base.
-struct Draw {
+pub struct Draw {
     overlay: Value,
     spec: TrialSpec,
     /// The sweep's seeds, or the one that the space gave.
     seeds: Vec<u64>,
+}
+
+impl Draw {
+    /// `spec` is what `overlay` makes of the sweep's base.
+    pub fn new(mut overlay: Value, spec: TrialSpec, seeds: &[u64]) -> Self {
+        let seeds = match take_seed(&mut overlay) {
+            true => vec![spec.fit.seed],
+            false => seeds.to_vec(),
+        };
+        Self {
+            overlay,
+            spec,
+            seeds,
+        }
+    }
+
+    /// A trial for each seed. The spec is resolved.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn rows(self, sweep: SweepId, proposal: Option<u32>) -> Result<Vec<NewRow>, ApiError> {
+        let label = label::of_overlay(&self.overlay, &self.spec);
+        let row = |seed: &u64| {
+            let mut seeded = self.spec.clone();
+            seeded.fit.seed = *seed;
+            let mut row = trials::row(Some(sweep), label.clone(), seeded)?;
+            row.proposal = proposal;
+            Ok(row)
+        };
+        self.seeds.iter().map(row).collect()
+    }
 }
 
 /// Draws a sweep and queues its trials in one transaction.
@@ -44,22 +78,24 @@ pub async fn submit(
     spec: SweepSpec,
 ) -> Result<SweepView, ApiError> {
     let replay = Replay::new(principal, key, "POST /api/v1/sweeps", &spec);
-    let draws = plan(state, &spec).await?;
+    let plan = plan(state, &spec).await?;
     let id = SweepId::new();
-    let mut rows: Vec<NewRow> = Vec::with_capacity(n_trials(&draws));
-    for draw in draws {
-        let label = label::of_overlay(&draw.overlay, &draw.spec);
-        for seed in &draw.seeds {
-            let mut seeded = draw.spec.clone();
-            seeded.fit.seed = *seed;
-            rows.push(trials::row(Some(id), label.clone(), seeded)?);
+    let n_planned = plan.n_trials;
+    let dataset = plan.dataset();
+    let mut rows: Vec<NewRow> = Vec::new();
+    if !plan.is_search {
+        for draw in plan.draws {
+            rows.extend(draw.rows(id, None)?);
         }
     }
+    let is_search = plan.is_search;
     let view = run_tx("submit_sweep", &state.pool, move |conn| {
         Box::pin(once(conn, replay, move |conn| {
             Box::pin(async move {
-                let dataset = rows.first().map_or("", |row| &row.spec.data.dataset);
-                store::sweep::insert(conn, id, dataset, &spec).await?;
+                store::sweep::insert(conn, id, &dataset, &spec).await?;
+                if is_search {
+                    store::proposal::begin(conn, id, n_planned).await?;
+                }
                 store::trial::insert(conn, &rows).await?;
                 feeder::feed(conn, id).await?;
                 store::event::append(conn, &[Event::Sweep { sweep: id }]).await?;
@@ -71,6 +107,7 @@ pub async fn submit(
     })
     .await?;
     state.queue.notify_waiters();
+    state.feeder.notify_one();
     Ok(view)
 }
 
@@ -79,12 +116,14 @@ pub async fn submit(
 /// # Errors
 /// As for [`submit`].
 pub async fn preview(state: &AppState, spec: SweepSpec) -> Result<SweepPreview, ApiError> {
-    let draws = plan(state, &spec).await?;
-    let configs: HashSet<_> = draws.iter().map(|draw| config_id(&draw.spec)).collect();
+    let plan = plan(state, &spec).await?;
+    let space = Node::parse(&spec.space).map_err(anyhow::Error::from)?;
     Ok(SweepPreview {
-        n_configs: configs.len() as u64,
-        n_trials: n_trials(&draws) as u64,
-        samples: draws
+        space_size: size(&space),
+        n_configs: plan.n_configs,
+        n_trials: plan.n_trials,
+        samples: plan
+            .draws
             .into_iter()
             .take(N_SAMPLES)
             .map(|draw| draw.overlay)
@@ -92,12 +131,29 @@ pub async fn preview(state: &AppState, spec: SweepSpec) -> Result<SweepPreview, 
     })
 }
 
+/// What a sweep will train.
+struct Plan {
+    /// All of it; of a search the first few, as they would be if nothing were learnt.
+    draws: Vec<Draw>,
+    /// Its configurations depend on results.
+    is_search: bool,
+    n_configs: u64,
+    n_trials: u64,
+}
+
+impl Plan {
+    fn dataset(&self) -> String {
+        let first = self.draws.first();
+        first.map_or_else(String::new, |draw| draw.spec.data.dataset.clone())
+    }
+}
+
 /// Draws, checks and resolves every configuration; two that come to the same are one.
-async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Vec<Draw>, ApiError> {
+async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Plan, ApiError> {
     lifecycle::check_deadline(&sweep.queueing, "/queueing")?;
     let sweep_copy = sweep.clone();
     let drawn = tokio::task::spawn_blocking(move || draw(&sweep_copy)).await;
-    let mut draws = drawn.map_err(|e| ApiError::Internal(e.into()))??;
+    let (mut draws, is_search) = drawn.map_err(|e| ApiError::Internal(e.into()))??;
 
     let mut resolver = Resolver::new(state);
     let mut found = Findings::default();
@@ -112,11 +168,20 @@ async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Vec<Draw>, ApiError
         draw.seeds.retain(|seed| seen.insert((config, *seed)));
     }
     draws.retain(|draw| !draw.seeds.is_empty());
-    Ok(draws)
-}
-
-fn n_trials(draws: &[Draw]) -> usize {
-    draws.iter().map(|draw| draw.seeds.len()).sum()
+    let (n_configs, n_trials) = match (is_search, sweep.budget.configs) {
+        (true, Some(n)) => (n.into(), u64::from(n) * sweep.seeds.len() as u64),
+        _ => {
+            let configs: HashSet<_> = draws.iter().map(|draw| config_id(&draw.spec)).collect();
+            let n_trials: usize = draws.iter().map(|draw| draw.seeds.len()).sum();
+            (configs.len() as u64, n_trials as u64)
+        }
+    };
+    Ok(Plan {
+        draws,
+        is_search,
+        n_configs,
+        n_trials,
+    })
 }
 
 /// Takes `fit.seed` out of an overlay: a configuration has the sweep's seeds unless the space gave it
@@ -132,7 +197,8 @@ fn take_seed(overlay: &mut Value) -> bool {
     has_seed
 }
 
-fn draw(sweep: &SweepSpec) -> Result<Vec<Draw>, Violations> {
+/// All configurations, checked; of a search the first few, and that it is one.
+fn draw(sweep: &SweepSpec) -> Result<(Vec<Draw>, bool), Violations> {
     let mut seeds = HashSet::new();
     if let Some(idx) = sweep.seeds.iter().position(|seed| !seeds.insert(seed)) {
         return Err(Violations(vec![Violation::new(
@@ -141,7 +207,11 @@ fn draw(sweep: &SweepSpec) -> Result<Vec<Draw>, Violations> {
             "a seed that is not in the list already",
         )]));
     }
-    let overlays = overlays(sweep)?;
+    let is_search = sampler::is_adaptive(sweep)?;
+    let overlays = match is_search {
+        true => sampler::preview(sweep, N_TRIED)?,
+        false => sampler::overlays(sweep)?,
+    };
     let n_trials = overlays.len() * sweep.seeds.len();
     if n_trials > MAX_TRIALS {
         return Err(Violations(vec![Violation::new(
@@ -156,24 +226,14 @@ fn draw(sweep: &SweepSpec) -> Result<Vec<Draw>, Violations> {
     }
     let mut draws = Vec::with_capacity(overlays.len());
     let mut found = Findings::default();
-    for mut overlay in overlays {
+    for overlay in overlays {
         match check::trial(&lay_over(&sweep.base, &overlay)) {
-            Ok(spec) => {
-                let seeds = match take_seed(&mut overlay) {
-                    true => vec![spec.fit.seed],
-                    false => sweep.seeds.clone(),
-                };
-                draws.push(Draw {
-                    overlay,
-                    spec,
-                    seeds,
-                });
-            }
+            Ok(spec) => draws.push(Draw::new(overlay, spec, &sweep.seeds)),
             Err(violations) => found.add(violations.0, &overlay),
         }
     }
     found.into_result()?;
-    Ok(draws)
+    Ok((draws, is_search))
 }
 
 /// What is wrong with the trials of a sweep, each mistake once, with the first configuration that made it.

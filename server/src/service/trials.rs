@@ -78,6 +78,7 @@ pub fn row(
     Ok(NewRow {
         id: TrialId::new(),
         sweep,
+        proposal: None,
         config_id: config_id(&spec),
         label,
         version: version

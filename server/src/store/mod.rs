@@ -11,6 +11,7 @@ pub mod event;
 pub mod health;
 pub mod idempotency;
 pub mod prediction;
+pub mod proposal;
 pub mod queue;
 pub mod ranking;
 pub mod report;

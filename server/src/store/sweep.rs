@@ -133,7 +133,7 @@ pub async fn hungry(db: impl PgExecutor<'_>) -> Result<Vec<SweepId>> {
     sqlx::query(
         "-- sweep::hungry
          SELECT id FROM sweep
-         WHERE open AND paused_at IS NULL AND cancelled_at IS NULL AND coalesce(start_after <= now(), true)
+         WHERE (open OR searching) AND paused_at IS NULL AND cancelled_at IS NULL AND coalesce(start_after <= now(), true)
          ORDER BY id",
     )
     .try_map(|row: PgRow| Ok(SweepId(row.try_get("id")?)))
@@ -222,7 +222,7 @@ pub async fn set_queueing(conn: &mut PgConnection, id: SweepId, queueing: &Queue
 pub async fn cancel(conn: &mut PgConnection, id: SweepId) -> Result<bool> {
     let done = sqlx::query(
         "-- sweep::cancel
-         UPDATE sweep SET cancelled_at = coalesce(cancelled_at, now()), open = false WHERE id = $1",
+         UPDATE sweep SET cancelled_at = coalesce(cancelled_at, now()), open = false, searching = false WHERE id = $1",
     )
     .bind(id.0)
     .execute(conn)
@@ -247,6 +247,9 @@ fn view(row: &PgRow) -> Result<SweepView> {
             deadline: row.try_get("deadline")?,
         },
         n_trials: 0,
+        n_planned: 0,
+        searching: row.try_get("searching")?,
+        search_note: row.try_get("search_note")?,
         counts: row.json("counts")?,
         finished: false,
     };
@@ -254,6 +257,12 @@ fn view(row: &PgRow) -> Result<SweepView> {
     let settled = TrialState::ALL
         .into_iter()
         .filter(|state| state.is_terminal());
-    view.finished = view.n_trials == settled.map(|state| view.count(state)).sum::<u64>();
+    let n_settled = settled.map(|state| view.count(state)).sum::<u64>();
+    view.finished = !view.searching && view.n_trials == n_settled;
+    let n_planned: Option<i32> = row.try_get("n_planned")?;
+    view.n_planned = match (view.searching, n_planned) {
+        (true, Some(n)) => view.n_trials.max(n as u64),
+        _ => view.n_trials,
+    };
     Ok(view)
 }

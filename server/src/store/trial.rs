@@ -16,6 +16,8 @@ use super::columns::Columns;
 pub struct NewRow {
     pub id: TrialId,
     pub sweep: Option<SweepId>,
+    /// The sampler's proposal it comes from.
+    pub proposal: Option<u32>,
     pub config_id: Sha256Digest,
     pub label: String,
     pub version: Sha256Digest,
@@ -51,10 +53,11 @@ pub async fn insert(conn: &mut PgConnection, rows: &[NewRow]) -> Result<()> {
     for rows in rows.chunks(CHUNK) {
         sqlx::query(
             "-- trial::insert
-             INSERT INTO trial (id, sweep_id, config_id, seed, label, dataset, dataset_version, spec, spec_version, state)
-             SELECT id, sweep_id, config_id, seed, label, dataset, version, spec, 1, 'queued'
-             FROM UNNEST($1::uuid[], $2::uuid[], $3::bytea[], $4::bigint[], $5::text[], $6::text[], $7::bytea[], $8::jsonb[])
-                  AS new (id, sweep_id, config_id, seed, label, dataset, version, spec)",
+             INSERT INTO trial (id, sweep_id, config_id, seed, label, dataset, dataset_version, spec, spec_version, state, proposal)
+             SELECT id, sweep_id, config_id, seed, label, dataset, version, spec, 1, 'queued', proposal
+             FROM UNNEST($1::uuid[], $2::uuid[], $3::bytea[], $4::bigint[], $5::text[], $6::text[], $7::bytea[], $8::jsonb[],
+                         $9::integer[])
+                  AS new (id, sweep_id, config_id, seed, label, dataset, version, spec, proposal)",
         )
         .bind(rows.iter().map(|row| row.id.0).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.sweep.map(|id| id.0)).collect::<Vec<_>>())
@@ -64,6 +67,7 @@ pub async fn insert(conn: &mut PgConnection, rows: &[NewRow]) -> Result<()> {
         .bind(rows.iter().map(|row| row.spec.data.dataset.clone()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.version.0.to_vec()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| Json(&row.spec)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.proposal.map(|n| n as i32)).collect::<Vec<_>>())
         .execute(&mut *conn)
         .await?;
     }

@@ -15,5 +15,6 @@ mod lifecycle;
 mod queueing;
 mod replays;
 mod retries;
+mod search;
 mod startup;
 mod sweeps;

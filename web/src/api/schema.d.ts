@@ -3015,8 +3015,19 @@ export interface components {
              */
             weight: number;
         };
-        /** @description How configurations are drawn. */
+        /**
+         * @description How configurations are drawn. Every proposal is a function of `seed`, its number and what had been
+         *      seen by then. All but `grid` need `budget.configs`, and `auto` does where the space is not small.
+         */
         Sampler: {
+            /** @constant */
+            kind: "auto";
+            /**
+             * Format: uint64
+             * @default 0
+             */
+            seed: number;
+        } | {
             /** @constant */
             kind: "grid";
         } | {
@@ -3027,6 +3038,98 @@ export interface components {
              * @default 0
              */
             seed: number;
+        } | {
+            /** @constant */
+            kind: "sobol";
+            /**
+             * Format: uint64
+             * @default 0
+             */
+            seed: number;
+        } | {
+            /**
+             * @description Divide what a configuration promises by the seconds it is expected to take.
+             * @default false
+             */
+            cost_aware: boolean;
+            /** @constant */
+            kind: "tpe";
+            /**
+             * Format: uint32
+             * @description Draws from the good density, of which the most promising is proposed.
+             * @default 24
+             */
+            n_candidates: number;
+            /**
+             * Format: uint32
+             * @description Results to wait for before the model is asked.
+             * @default 10
+             */
+            n_startup: number;
+            /**
+             * Format: uint64
+             * @default 0
+             */
+            seed: number;
+        } | {
+            /**
+             * @description Divide what a configuration promises by the seconds it is expected to take.
+             * @default false
+             */
+            cost_aware: boolean;
+            /** @constant */
+            kind: "gp";
+            /**
+             * Format: uint32
+             * @description Results to wait for before the model is asked.
+             * @default 10
+             */
+            n_startup: number;
+            /**
+             * Format: uint64
+             * @default 0
+             */
+            seed: number;
+        } | {
+            /** @constant */
+            kind: "cma_es";
+            /**
+             * Format: uint32
+             * @description Results per generation; by default 4 + 3 ln(parameters).
+             * @default null
+             */
+            population: number | null;
+            /**
+             * Format: uint64
+             * @default 0
+             */
+            seed: number;
+            /**
+             * Format: double
+             * @description First step, as a share of each parameter's range.
+             * @default 0.25
+             */
+            sigma: number;
+        } | {
+            /** @constant */
+            kind: "evolution";
+            /**
+             * Format: uint32
+             * @description How many of the youngest results may be parents.
+             * @default 20
+             */
+            population: number;
+            /**
+             * Format: uint64
+             * @default 0
+             */
+            seed: number;
+            /**
+             * Format: uint32
+             * @description How many of those compete to be the parent.
+             * @default 5
+             */
+            tournament: number;
         };
         /** @description The learning rate over the run, as a factor of the optimizer's `lr`; stepped every batch. */
         Schedule: {
@@ -3188,8 +3291,13 @@ export interface components {
              * @description Times the seeds.
              */
             n_trials: number;
-            /** @description The first few, as what they change in the base. */
+            /** @description The first few, as what they change in the base; of a sampler that learns, as if nothing were learnt. */
             samples: unknown[];
+            /**
+             * Format: uint64
+             * @description Points of the space; `null` where it holds a continuous distribution.
+             */
+            space_size?: number | null;
         };
         /** @description What `cultivar sweep submit` sends. */
         SweepSpec: {
@@ -3204,6 +3312,11 @@ export interface components {
              *     }
              */
             budget: components["schemas"]["Budget"];
+            /**
+             * @description Combinations that are never tried. Each is a space of its own, with the same nodes: a configuration
+             *      is forbidden where it lies inside every field that the entry names.
+             */
+            forbid?: unknown[];
             name: string;
             /**
              * @description How it shares the workers with other sweeps.
@@ -3218,7 +3331,8 @@ export interface components {
             queueing: components["schemas"]["Queueing"];
             /**
              * @default {
-             *       "kind": "grid"
+             *       "kind": "auto",
+             *       "seed": 0
              *     }
              */
             sampler: components["schemas"]["Sampler"];
@@ -3235,6 +3349,8 @@ export interface components {
              * @default {}
              */
             space: unknown;
+            /** @description Known good points of `space`, tried first in this order. Each gives a value to all that varies. */
+            warm_start?: unknown[];
         };
         /** @description `GET /api/v1/sweeps` */
         SweepView: {
@@ -3247,11 +3363,19 @@ export interface components {
             /** Format: date-time */
             created_at: string;
             dataset: string;
-            /** @description Every trial is settled. */
+            /** @description Every trial is settled, and no more will come. */
             finished: boolean;
             /** Format: uuid */
             id: string;
-            /** Format: uint64 */
+            /**
+             * Format: uint64
+             * @description Trials it will have in all: more than so far while its sampler still proposes.
+             */
+            n_planned: number;
+            /**
+             * Format: uint64
+             * @description Trials so far.
+             */
             n_trials: number;
             name: string;
             /**
@@ -3261,6 +3385,10 @@ export interface components {
             paused_at?: string | null;
             /** @description As it stands today; it may have been changed since the sweep was submitted. */
             queueing: components["schemas"]["Queueing"];
+            /** @description Why the search ended before its budget, if it did. */
+            search_note?: string | null;
+            /** @description Its sampler learns from results and will propose more. */
+            searching: boolean;
         };
         /** @description The kind of labels. */
         Task: {

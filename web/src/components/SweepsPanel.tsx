@@ -39,7 +39,7 @@ function SweepRow({ sweep }: { sweep: SweepView }) {
           {sweep.name}
         </span>
         <span className="num">
-          {count(settled)}/{count(sweep.n_trials)}
+          {count(settled)}/{count(sweep.n_planned)}
         </span>
       </div>
       <div
@@ -47,11 +47,11 @@ function SweepRow({ sweep }: { sweep: SweepView }) {
         role="progressbar"
         aria-label={`Sweep ${sweep.name}`}
         aria-valuemin={0}
-        aria-valuemax={sweep.n_trials}
+        aria-valuemax={sweep.n_planned}
         aria-valuenow={settled}
       >
         {parts.map((state) => (
-          <span key={state} className={`seg seg-${state}`} style={{ width: `${((sweep.counts[state] ?? 0) / Math.max(sweep.n_trials, 1)) * 100}%` }} />
+          <span key={state} className={`seg seg-${state}`} style={{ width: `${((sweep.counts[state] ?? 0) / Math.max(sweep.n_planned, 1)) * 100}%` }} />
         ))}
       </div>
       <p className="sweep-states muted">

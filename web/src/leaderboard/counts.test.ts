@@ -6,7 +6,7 @@ import { countTrials } from "./counts";
 
 function sweep(counts: Record<string, number>, dataset = "cars"): SweepView {
   const queueing = { priority: 0, weight: 1, parallel: null, start_after: null, deadline: null };
-  return { id: "s", name: "s", dataset, created_at: "", n_trials: 0, counts, finished: false, queueing };
+  return { id: "s", name: "s", dataset, created_at: "", n_trials: 0, n_planned: 0, searching: false, counts, finished: false, queueing };
 }
 
 test("sweeps of the dataset are summed, others are not", () => {

@@ -20,10 +20,17 @@ pub struct SweepView {
     pub paused_at: Option<DateTime<Utc>>,
     /// As it stands today; it may have been changed since the sweep was submitted.
     pub queueing: Queueing,
+    /// Trials so far.
     pub n_trials: u64,
+    /// Trials it will have in all: more than so far while its sampler still proposes.
+    pub n_planned: u64,
+    /// Its sampler learns from results and will propose more.
+    pub searching: bool,
+    /// Why the search ended before its budget, if it did.
+    pub search_note: Option<String>,
     /// Trials by state; states without trials are left out.
     pub counts: BTreeMap<String, u64>,
-    /// Every trial is settled.
+    /// Every trial is settled, and no more will come.
     pub finished: bool,
 }
 
@@ -52,10 +59,12 @@ pub struct SweepDetail {
 /// `POST /api/v1/sweeps/preview`
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SweepPreview {
+    /// Points of the space; `null` where it holds a continuous distribution.
+    pub space_size: Option<u64>,
     /// Configurations the sampler will draw.
     pub n_configs: u64,
     /// Times the seeds.
     pub n_trials: u64,
-    /// The first few, as what they change in the base.
+    /// The first few, as what they change in the base; of a sampler that learns, as if nothing were learnt.
     pub samples: Vec<Value>,
 }

@@ -1,0 +1,201 @@
+//! Search: keeps the queue of a sweep whose configurations depend on results a little ahead of its workers. The less
+//! it is ahead, the more its sampler has seen when it proposes.
+
+use cultivar_search::sampler::{Origin, Past, PastState, Study};
+use cultivar_search::space::lay_over;
+use cultivar_spec::trial::{Direction, Objective};
+use cultivar_spec::wire::Event;
+use cultivar_spec::{SweepId, SweepSpec, TrialSpec, Violations, check};
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use crate::error::ApiError;
+use crate::service::resolve::Resolver;
+use crate::service::sweeps::Draw;
+use crate::state::AppState;
+use crate::store;
+use crate::store::proposal::{Outcome, Searching};
+
+/// Proposals in a row that cannot be trained before the search gives up.
+const MAX_REFUSED: usize = 100;
+
+/// How an earlier proposal stood when a later one was made, as stored.
+const PENDING: u8 = 0;
+const SCORED: u8 = 1;
+const FAILED: u8 = 2;
+
+/// Proposes as many configurations as workers could begin now, and queues their trials outside the queue, for the
+/// feeder. One proposer at a time: the sweep's row is locked, and a replica that finds it locked leaves it alone.
+///
+/// # Errors
+/// The database is out of reach.
+pub async fn refill(
+    state: &AppState,
+    conn: &mut PgConnection,
+    sweep: SweepId,
+) -> Result<(), ApiError> {
+    let lease_s = state.config.lease_s;
+    let Some(searching) = store::proposal::lock_searching(conn, sweep, lease_s).await? else {
+        return Ok(());
+    };
+    let mut n_wanted = n_configs_wanted(&searching);
+    if n_wanted == 0 {
+        return Ok(());
+    }
+    let spec = &searching.spec;
+    let outcomes = store::proposal::results(&mut *conn, sweep).await?;
+    let past = past(spec, &outcomes);
+    let mut seen: Vec<u8> = past.iter().map(|past| code(&past.state)).collect();
+    let mut study = Study::new(spec).map_err(anyhow::Error::from)?;
+    for past in &past {
+        study.tell(past);
+    }
+    let mut resolver = Resolver::new(state);
+    let mut n_refused = 0;
+    let mut number = searching.n_proposals;
+    while n_wanted > 0 {
+        let (asked, overlay) = ask(study, number).await?;
+        study = asked;
+        let Some(overlay) = overlay else {
+            return end(conn, sweep, None).await;
+        };
+        let made = draw(&mut resolver, spec, overlay.clone()).await?;
+        let error = made.as_ref().err().map(ToString::to_string);
+        store::proposal::insert(conn, sweep, number, &overlay, &seen, error.as_deref()).await?;
+        let state = match made {
+            Ok(draw) => {
+                let rows = draw.rows(sweep, Some(number))?;
+                store::trial::insert(conn, &rows).await?;
+                n_wanted -= 1;
+                n_refused = 0;
+                PastState::Pending {}
+            }
+            Err(_) => {
+                n_refused += 1;
+                PastState::Failed {}
+            }
+        };
+        seen.push(code(&state));
+        study.tell(&Past {
+            number,
+            overlay,
+            state,
+            origin: Origin::Own,
+        });
+        number += 1;
+        if n_refused == MAX_REFUSED {
+            let note = format!(
+                "{MAX_REFUSED} proposals in a row could not be trained, the last because: {}",
+                error.unwrap_or_default()
+            );
+            return end(conn, sweep, Some(&note)).await;
+        }
+    }
+    store::sweep::open(conn, sweep).await?;
+    store::event::append(conn, &[Event::Sweep { sweep }]).await?;
+    Ok(())
+}
+
+async fn end(conn: &mut PgConnection, sweep: SweepId, note: Option<&str>) -> Result<(), ApiError> {
+    store::proposal::end(conn, sweep, note).await?;
+    store::sweep::open(conn, sweep).await?;
+    store::event::append(conn, &[Event::Sweep { sweep }]).await?;
+    Ok(())
+}
+
+/// One trial waits for the next worker that ends its own, and one for each that is idle.
+fn n_configs_wanted(searching: &Searching) -> u64 {
+    let ahead = searching.n_idle_workers.max(1);
+    let mut room = ahead.saturating_sub(searching.n_waiting);
+    if let Some(parallel) = searching.spec.queueing.parallel {
+        let in_flight = searching.n_waiting + searching.n_running;
+        room = room.min(u64::from(parallel).saturating_sub(in_flight));
+    }
+    room.div_ceil(searching.spec.seeds.len() as u64)
+}
+
+/// Asks away from the threads that answer requests: a model takes its time.
+async fn ask(study: Study, number: u32) -> Result<(Study, Option<Value>), ApiError> {
+    let asked = tokio::task::spawn_blocking(move || {
+        let overlay = study.ask(number);
+        (study, overlay)
+    });
+    asked.await.map_err(|e| ApiError::Internal(e.into()))
+}
+
+/// What the sampler is told of earlier proposals. Trials that somebody cancelled count as failed: nobody wants
+/// their like again.
+pub fn past(spec: &SweepSpec, outcomes: &[Outcome]) -> Vec<Past> {
+    let sign = match objective(spec).direction {
+        Direction::Maximize => 1.0,
+        Direction::Minimize => -1.0,
+    };
+    let state = |outcome: &Outcome| match outcome.mean {
+        _ if outcome.refused => PastState::Failed {},
+        _ if outcome.n_open > 0 => PastState::Pending {},
+        Some(mean) => PastState::Scored {
+            values: vec![sign * mean],
+            n_seeds: outcome.n_scored,
+            cost_s: outcome.seconds.unwrap_or(0.0),
+        },
+        None => PastState::Failed {},
+    };
+    outcomes
+        .iter()
+        .map(|outcome| Past {
+            number: outcome.number,
+            overlay: outcome.overlay.clone(),
+            state: state(outcome),
+            origin: Origin::Own,
+        })
+        .collect()
+}
+
+/// The objective its base names; the space cannot change it.
+fn objective(spec: &SweepSpec) -> Objective {
+    let given = spec.base.get("objective").cloned();
+    given
+        .and_then(|given| serde_json::from_value(given).ok())
+        .unwrap_or_default()
+}
+
+/// The past as an earlier proposal had seen it.
+pub fn as_seen(past: &[Past], seen: &[u8]) -> Vec<Past> {
+    past.iter()
+        .zip(seen)
+        .map(|(past, seen)| Past {
+            state: match *seen {
+                PENDING => PastState::Pending {},
+                FAILED => PastState::Failed {},
+                _ => past.state.clone(),
+            },
+            ..past.clone()
+        })
+        .collect()
+}
+
+fn code(state: &PastState) -> u8 {
+    match state {
+        PastState::Pending {} => PENDING,
+        PastState::Scored { .. } => SCORED,
+        PastState::Failed {} => FAILED,
+    }
+}
+
+/// The configuration that an overlay makes of a sweep, checked and resolved.
+async fn draw(
+    resolver: &mut Resolver<'_>,
+    sweep: &SweepSpec,
+    overlay: Value,
+) -> Result<Result<Draw, Violations>, ApiError> {
+    let spec: Result<TrialSpec, _> = check::trial(&lay_over(&sweep.base, &overlay));
+    let mut spec = match spec {
+        Ok(spec) => spec,
+        Err(violations) => return Ok(Err(violations)),
+    };
+    let violations = resolver.resolve(&mut spec).await?;
+    if !violations.is_empty() {
+        return Ok(Err(Violations(violations)));
+    }
+    Ok(Ok(Draw::new(overlay, spec, &sweep.seeds)))
+}

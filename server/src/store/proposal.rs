@@ -1,0 +1,155 @@
+//! What samplers proposed, and what came of it.
+
+use cultivar_spec::{SweepId, SweepSpec};
+use serde_json::Value;
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgExecutor, Row};
+
+use super::Result;
+use super::columns::Columns;
+
+/// A sweep whose sampler will propose more. Its row stays locked, so nobody else proposes for it.
+pub struct Searching {
+    pub spec: SweepSpec,
+    pub n_proposals: u32,
+    /// Its trials that wait for a worker.
+    pub n_waiting: u64,
+    /// Its trials that run.
+    pub n_running: u64,
+    /// Workers heard of lately that hold no lease.
+    pub n_idle_workers: u64,
+}
+
+/// Locks a searching sweep that may go on; `None` if there is nothing to do, or if somebody else is at it.
+pub async fn lock_searching(
+    conn: &mut PgConnection,
+    id: SweepId,
+    lease_s: f64,
+) -> Result<Option<Searching>> {
+    sqlx::query(
+        "-- proposal::lock_searching
+         SELECT s.spec,
+                (SELECT count(*) FROM proposal p WHERE p.sweep_id = s.id) AS n_proposals,
+                (SELECT count(*) FROM trial t WHERE t.sweep_id = s.id AND t.state = 'queued') AS n_waiting,
+                (SELECT count(*) FROM trial t WHERE t.sweep_id = s.id AND t.state = 'running') AS n_running,
+                (SELECT count(*) FROM worker_heartbeat h JOIN worker w ON w.id = h.worker_id
+                 WHERE h.seen_at > now() - make_interval(secs => $2) AND w.quarantined_at IS NULL
+                   AND NOT EXISTS (SELECT FROM attempt a WHERE a.worker_id = w.id AND a.outcome IS NULL)
+                ) AS n_idle_workers
+         FROM sweep s
+         WHERE s.id = $1 AND s.searching AND s.paused_at IS NULL AND s.cancelled_at IS NULL
+           AND coalesce(s.start_after <= now(), true)
+         FOR UPDATE OF s SKIP LOCKED",
+    )
+    .bind(id.0)
+    .bind(lease_s)
+    .try_map(|row: PgRow| {
+        Ok(Searching {
+            spec: row.json("spec")?,
+            n_proposals: row.count("n_proposals")? as u32,
+            n_waiting: row.count("n_waiting")?,
+            n_running: row.count("n_running")?,
+            n_idle_workers: row.count("n_idle_workers")?,
+        })
+    })
+    .fetch_optional(conn)
+    .await
+}
+
+/// A proposal with what its trials came to.
+pub struct Outcome {
+    pub number: u32,
+    pub overlay: Value,
+    /// It could not be trained at all.
+    pub refused: bool,
+    /// Trials that are not settled.
+    pub n_open: u64,
+    /// Completed trials with a finite objective.
+    pub n_scored: u32,
+    /// Mean of the objective over those.
+    pub mean: Option<f64>,
+    /// Mean seconds of training over those.
+    pub seconds: Option<f64>,
+}
+
+/// Every proposal of a sweep, in order.
+pub async fn results(db: impl PgExecutor<'_>, id: SweepId) -> Result<Vec<Outcome>> {
+    sqlx::query(
+        "-- proposal::results
+         SELECT p.number, p.overlay, p.error IS NOT NULL AS refused,
+                count(t.id) FILTER (WHERE t.state IN ('queued', 'running', 'paused')) AS n_open,
+                count(t.objective) FILTER (WHERE t.state = 'completed') AS n_scored,
+                avg(t.objective) FILTER (WHERE t.state = 'completed') AS mean,
+                avg((t.cost->>'seconds')::double precision) FILTER (WHERE t.state = 'completed') AS seconds
+         FROM proposal p LEFT JOIN trial t ON t.sweep_id = p.sweep_id AND t.proposal = p.number
+         WHERE p.sweep_id = $1
+         GROUP BY p.sweep_id, p.number ORDER BY p.number",
+    )
+    .bind(id.0)
+    .try_map(|row: PgRow| {
+        let number: i32 = row.try_get("number")?;
+        Ok(Outcome {
+            number: number as u32,
+            overlay: row.json("overlay")?,
+            refused: row.try_get("refused")?,
+            n_open: row.count("n_open")?,
+            n_scored: row.count("n_scored")? as u32,
+            mean: row.try_get("mean")?,
+            seconds: row.try_get("seconds")?,
+        })
+    })
+    .fetch_all(db)
+    .await
+}
+
+/// Stores a proposal with what it had seen.
+pub async fn insert(
+    conn: &mut PgConnection,
+    id: SweepId,
+    number: u32,
+    overlay: &Value,
+    seen: &[u8],
+    error: Option<&str>,
+) -> Result<()> {
+    sqlx::query(
+        "-- proposal::insert
+         INSERT INTO proposal (sweep_id, number, overlay, seen, error) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(id.0)
+    .bind(number as i32)
+    .bind(Json(overlay))
+    .bind(seen)
+    .bind(error)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Makes a new sweep one whose configurations depend on results.
+pub async fn begin(conn: &mut PgConnection, id: SweepId, n_planned: u64) -> Result<()> {
+    sqlx::query(
+        "-- proposal::begin
+         UPDATE sweep SET searching = true, n_planned = $2 WHERE id = $1",
+    )
+    .bind(id.0)
+    .bind(n_planned as i32)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The sampler has nothing more to propose; `note` says why where the budget is not spent.
+pub async fn end(conn: &mut PgConnection, id: SweepId, note: Option<&str>) -> Result<()> {
+    sqlx::query(
+        "-- proposal::end
+         UPDATE sweep SET searching = false, search_note = $2,
+                          n_planned = (SELECT count(*) FROM trial WHERE sweep_id = $1)
+         WHERE id = $1",
+    )
+    .bind(id.0)
+    .bind(note)
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! Sweeps whose configurations depend on results: proposed a little ahead of the workers, replayable, whatever the
+//! number of replicas.
+
+use cultivar_search::sampler;
+use cultivar_server::service::search::{as_seen, past};
+use cultivar_server::store;
+use cultivar_spec::wire::{Job, Lease};
+use cultivar_spec::{SweepId, SweepSpec};
+use serde_json::{Value, json};
+use sqlx::Row;
+
+use crate::fixtures::{Worker, complete, tell, trial_spec};
+use crate::harness::{App, Database, run_async, with_app};
+
+fn sweep(sampler: Value, configs: u32) -> Value {
+    json!({
+        "name": "search", "base": trial_spec(0), "sampler": sampler, "budget": {"configs": configs},
+        "space": {"optimizer": {"choice": [
+            {"kind": "sgd", "lr": {"log_uniform": [0.001, 1.0]}},
+            {"kind": "adamw", "lr": {"log_uniform": [0.0001, 0.1]}},
+        ]}},
+    })
+}
+
+/// Correct images of ten: adamw is better, and lr 0.01 best of all.
+fn accuracy(lease: &Lease) -> usize {
+    let Job::Train { spec, .. } = &lease.job else {
+        panic!("a fresh trial is trained");
+    };
+    let distance = (spec.optimizer.lr().log10() + 2.0).abs();
+    let penalty = if spec.optimizer.kind() == "sgd" {
+        2.0
+    } else {
+        0.0
+    };
+    (9.0 - 2.0 * distance - penalty).max(0.0) as usize
+}
+
+/// The next trial of a search; `None` once it has ended.
+async fn next(app: &App, id: &str, worker: &Worker) -> Option<Lease> {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        if let Some(lease) = worker.claim(app, 1).await.pop() {
+            return Some(lease);
+        }
+        if is_finished(app, id).await {
+            return None;
+        }
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "no trial and no end"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+/// Trains a search to its end, one trial at a time.
+async fn train(app: &App, id: &str, worker: &Worker) {
+    while let Some(lease) = next(app, id, worker).await {
+        complete(app, &lease, accuracy(&lease)).await;
+    }
+}
+
+async fn is_finished(app: &App, id: &str) -> bool {
+    app.get(&format!("/api/v1/sweeps/{id}")).await["sweep"]["finished"] == true
+}
+
+/// Asks every proposal again with what it had seen.
+async fn check_replays(app: &App, id: &str) -> Vec<Value> {
+    let id: SweepId = serde_json::from_value(json!(id)).unwrap();
+    let pool = &app.state.pool;
+    let detail = store::sweep::detail(pool, id).await.unwrap().unwrap();
+    let spec: SweepSpec = detail.spec;
+    let past = past(&spec, &store::proposal::results(pool, id).await.unwrap());
+    let rows = sqlx::query(
+        "SELECT number, seen, overlay FROM proposal WHERE sweep_id = $1 ORDER BY number",
+    )
+    .bind(id.0)
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    let mut overlays = Vec::new();
+    for row in rows {
+        let (number, seen): (i32, Vec<u8>) = (row.get("number"), row.get("seen"));
+        let overlay: Value = row.get("overlay");
+        let again = sampler::ask(&spec, &as_seen(&past, &seen), number as u32);
+        assert_eq!(again.unwrap().as_ref(), Some(&overlay), "proposal {number}");
+        overlays.push(overlay);
+    }
+    overlays
+}
+
+#[test]
+fn a_search_learns_and_each_proposal_can_be_replayed() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let spec = sweep(json!({"kind": "tpe", "n_startup": 8}), 30);
+        let preview = app.post_ok("/api/v1/sweeps/preview", &spec).await;
+        assert_eq!(
+            (&preview["n_trials"], &preview["space_size"]),
+            (&json!(30), &json!(null))
+        );
+        assert_eq!(preview["samples"].as_array().unwrap().len(), 5);
+        let made = app.post_ok("/api/v1/sweeps", &spec).await;
+        assert_eq!(
+            (&made["n_planned"], &made["searching"], &made["finished"]),
+            (&json!(30), &json!(true), &json!(false))
+        );
+        let id = made["id"].as_str().unwrap();
+        train(&app, id, &Worker::new()).await;
+        let done = app.get(&format!("/api/v1/sweeps/{id}")).await;
+        assert_eq!(done["sweep"]["counts"], json!({"completed": 30}));
+        assert_eq!(done["sweep"]["searching"], false);
+
+        let overlays = check_replays(&app, id).await;
+        let n_adamw = |overlays: &[Value]| {
+            let is_adamw = |overlay: &&Value| overlay["optimizer"]["kind"] == "adamw";
+            overlays.iter().filter(is_adamw).count()
+        };
+        let learnt = n_adamw(&overlays[15..]);
+        assert!(
+            learnt >= 11,
+            "the better optimizer is tried more: {learnt} of 15"
+        );
+        // Each had seen all but the one that was under way.
+        let last: Vec<u8> = sqlx::query_scalar("SELECT seen FROM proposal WHERE number = 29")
+            .fetch_one(&app.state.pool)
+            .await
+            .unwrap();
+        assert!(
+            last.iter().filter(|state| **state == 1).count() >= 27,
+            "{last:?}"
+        );
+        app
+    });
+}
+
+#[test]
+fn what_fails_is_no_result_and_a_cancelled_search_proposes_no_more() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let made = app
+            .post_ok(
+                "/api/v1/sweeps",
+                &sweep(json!({"kind": "gp", "n_startup": 2}), 20),
+            )
+            .await;
+        let id = made["id"].as_str().unwrap();
+        let worker = Worker::new();
+        for n in 0..6 {
+            let lease = &next(&app, id, &worker).await.unwrap();
+            match n % 2 {
+                0 => {
+                    let body = json!({"outcome": "diverged", "error": "loss is NaN"});
+                    tell(&app, lease, "finish", body).await;
+                }
+                _ => complete(&app, lease, accuracy(lease)).await,
+            }
+        }
+        check_replays(&app, id).await;
+        app.post_ok(&format!("/api/v1/sweeps/{id}/cancel"), &json!({}))
+            .await;
+        let before = app.count("SELECT count(*) FROM proposal").await;
+        app.state.feeder.notify_one();
+        let other = app
+            .post_ok("/api/v1/sweeps", &sweep(json!({"kind": "tpe"}), 2))
+            .await;
+        train(&app, other["id"].as_str().unwrap(), &worker).await;
+        assert!(is_finished(&app, id).await);
+        assert_eq!(app.count("SELECT count(*) FROM proposal").await, before + 2);
+        app
+    });
+}
+
+#[test]
+fn four_replicas_propose_what_one_does() {
+    run_async(async {
+        let mut proposed = Vec::new();
+        for n_replicas in [1, 4] {
+            let database = Database::create().await;
+            let app = App::start(database.clone(), 30.0).await;
+            let mut others = Vec::new();
+            for _ in 1..n_replicas {
+                others.push(App::start(database.clone(), 30.0).await);
+            }
+            app.register().await;
+            let made = app
+                .post_ok("/api/v1/sweeps", &sweep(json!({"kind": "random"}), 3))
+                .await;
+            train(&app, made["id"].as_str().unwrap(), &Worker::new()).await;
+            let made = app
+                .post_ok(
+                    "/api/v1/sweeps",
+                    &sweep(json!({"kind": "tpe", "n_startup": 4}), 12),
+                )
+                .await;
+            let id = made["id"].as_str().unwrap();
+            train(&app, id, &Worker::new()).await;
+            assert_eq!(app.count("SELECT count(*) FROM proposal").await, 12);
+            proposed.push(check_replays(&app, id).await);
+            for app in others {
+                app.stop().await;
+            }
+            app.stop().await;
+            database.drop().await;
+        }
+        // What was asked before the first result depends on nothing else.
+        assert_eq!(proposed[0][..1], proposed[1][..1]);
+    });
+}
+
+#[test]
+fn a_search_that_cannot_be_is_refused() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let refused = async |spec: Value| {
+            let (status, body) = app.post("/api/v1/sweeps", &spec).await;
+            assert_eq!(status.as_u16(), 422, "{body:#}");
+            body["violations"][0]["pointer"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        let mut no_budget = sweep(json!({"kind": "tpe"}), 1);
+        no_budget["budget"] = json!({});
+        assert_eq!(refused(no_budget).await, "/budget/configs");
+        let mut reversed = sweep(json!({"kind": "tpe"}), 5);
+        reversed["space"] = json!({"optimizer": {"lr": {"log_uniform": [1.0, 0.1]}}});
+        assert!(refused(reversed).await.starts_with("/space/optimizer/lr"));
+        let mut wrong = sweep(json!({"kind": "auto"}), 5);
+        wrong["space"] = json!({"fit": {"batch_size": {"int": [-4, -1]}}});
+        assert_eq!(refused(wrong).await, "/base/fit/batch_size");
+        assert_eq!(app.count("SELECT count(*) FROM sweep").await, 0);
+        app
+    });
+}
