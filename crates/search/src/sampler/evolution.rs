@@ -77,9 +77,12 @@ fn moved(param: &Param, x: f64, step: f64, rng: &mut ChaCha8Rng) -> f64 {
         Domain::Levels { n } => {
             let last = (n - 1) as f64;
             let change = step * n as f64 * normal();
-            // At least to the next level.
-            let change = change.signum() * change.abs().max(1.0).round();
-            reflect(x + change, last).round()
+            let to = reflect((x + change).round(), last);
+            // Too short a step, or one that the range's end threw back, goes to a neighbour.
+            match to == x {
+                true => reflect(x + change.signum(), last),
+                false => to,
+            }
         }
         Domain::Categories { n } => {
             let other = rng.random_range(0..n - 1);

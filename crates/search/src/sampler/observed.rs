@@ -76,7 +76,7 @@ fn one<'a>(source: Option<u32>, number: u32, entry: &'a Entry) -> Observed<'a> {
     let (n_seeds, cost_s) = match entry.state {
         PastState::Scored {
             n_seeds, cost_s, ..
-        } => (n_seeds.max(1), Some(cost_s)),
+        } if entry.state.values().is_some() => (n_seeds.max(1), Some(cost_s)),
         _ => (1, None),
     };
     Observed {

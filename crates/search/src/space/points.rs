@@ -134,13 +134,14 @@ impl Space {
         decode(&self.shape, point)
     }
 
-    /// The point of an overlay. Fields that do not vary may be left out.
+    /// The point of an overlay. Fields that do not vary may be left out, but for those of an alternative,
+    /// which tell it from the others.
     ///
     /// # Errors
     /// It lies outside the space; says where first.
     pub fn encode(&self, overlay: &Value) -> Result<Point, Outside> {
         let mut point = vec![None; self.params.len()];
-        encode(&self.shape, Some(overlay), "", &mut point)?;
+        encode(&self.shape, Some(overlay), false, "", &mut point)?;
         Ok(point)
     }
 }
@@ -244,6 +245,7 @@ fn number(node: &Node, x: f64) -> Value {
 fn encode(
     shape: &Shape,
     value: Option<&Value>,
+    is_alternative: bool,
     pointer: &str,
     point: &mut Point,
 ) -> Result<(), Outside> {
@@ -254,8 +256,9 @@ fn encode(
     };
     match shape {
         Shape::Fixed(fixed) => match value {
-            Some(value) if !same(fixed, value) => Err(outside(fixed.to_string())),
-            _ => Ok(()),
+            Some(value) if same(fixed, value) => Ok(()),
+            None if !is_alternative => Ok(()),
+            _ => Err(outside(fixed.to_string())),
         },
         Shape::Object(fields) => {
             let given = match value {
@@ -266,7 +269,13 @@ fn encode(
             for (key, field) in fields {
                 let escaped = key.replace('~', "~0").replace('/', "~1");
                 let value = given.and_then(|given| given.get(key));
-                encode(field, value, &format!("{pointer}/{escaped}"), point)?;
+                encode(
+                    field,
+                    value,
+                    is_alternative,
+                    &format!("{pointer}/{escaped}"),
+                    point,
+                )?;
             }
             let known = |key: &String| fields.iter().any(|(known, _)| known == key);
             match given.and_then(|given| given.keys().find(|key| !known(key))) {
@@ -274,10 +283,10 @@ fn encode(
                 None => Ok(()),
             }
         }
-        Shape::Choice(None, items) => encode(&items[0], value, pointer, point),
+        Shape::Choice(None, items) => encode(&items[0], value, is_alternative, pointer, point),
         Shape::Choice(Some(param), items) => {
             for (idx, item) in items.iter().enumerate() {
-                if encode(item, value, pointer, point).is_ok() {
+                if encode(item, value, true, pointer, point).is_ok() {
                     point[*param] = Some(idx as f64);
                     return Ok(());
                 }
@@ -317,7 +326,7 @@ fn share(node: &Node, x: f64) -> Option<f64> {
             .then(|| ((x.ln() - low.ln()) / (high.ln() - low.ln())).clamp(0.0, 1.0)),
         Node::Int { low, high } => {
             let inside = x.fract() == 0.0 && (*low as f64..=*high as f64).contains(&x);
-            inside.then_some(x - *low as f64)
+            inside.then(|| x - *low as f64)
         }
         Node::Quantized { low, high, step } => level_of(x, *low, *high, *step),
         Node::Fixed(_) | Node::Object(_) | Node::Choice(_) => None,
