@@ -1,6 +1,8 @@
 // Watches a running sweep fill the leaderboard in a real browser.
 //
-//   CULTIVAR_LOGIN_URL    the one-time URL that `cultivar up` prints; a sweep is queued or running there
+// Says "ready" once the page is open: a sweep submitted then cannot end before anybody looks.
+//
+//   CULTIVAR_LOGIN_URL    the one-time URL that `cultivar up` prints
 //   CULTIVAR_DATASET      the dataset to look at; left out: the one the page opens with
 //   CULTIVAR_CHROMIUM     default /usr/bin/chromium
 //   OUT_DIR               where during.png and after.png go; default: here
@@ -67,9 +69,10 @@ await checks.run("the event stream is live", async () => {
   await page.locator('[data-stream="live"]').waitFor({ timeout: 20_000 });
 });
 
-let nFirst = 0;
+const nFirst = (await rowIds()).length;
+console.log("ready");
+
 await checks.run("rows of running trials appear and move on", async () => {
-  nFirst = (await rowIds()).length;
   const progress = () => page.locator(".live-row").evaluateAll((rows) => rows.map((row) => `${row.dataset.trial} ${row.textContent}`));
   const before = await eventually("row of a running trial", 120, async () => {
     const rows = await progress();

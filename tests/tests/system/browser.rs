@@ -1,8 +1,10 @@
 //! A person's view: the page fills while a sweep runs, in a real browser.
 
+use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
-use cultivar_tests::process::repository;
+use cultivar_tests::process::{Process, repository};
 use cultivar_tests::stack::Stack;
 use serde_json::json;
 
@@ -25,23 +27,21 @@ async fn the_page_fills_while_a_sweep_runs() {
              "loss": {"kind": "cross_entropy", "smoothing": {"choice": [0.0, 0.1]}}},
         ]},
     });
-    let sweep = submit(&stack, &sweep).await;
-    let script = repository().join("tests/browser/watch-sweep.mjs");
     let pictures = std::env::var_os("CULTIVAR_PICTURES")
-        .map_or_else(|| stack.home.path().into(), std::path::PathBuf::from);
-    let output = Command::new("node")
-        .arg(script)
-        .env("CULTIVAR_LOGIN_URL", &stack.login_url)
-        .env("CULTIVAR_DATASET", "emoji-part")
-        .env("OUT_DIR", pictures)
-        .output()
-        .expect("node runs");
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
+        .map_or_else(|| stack.home.path().into(), PathBuf::from);
+    let mut browser = Process::start(
+        Command::new("node")
+            .arg(repository().join("tests/browser/watch-sweep.mjs"))
+            .env("CULTIVAR_LOGIN_URL", &stack.login_url)
+            .env("CULTIVAR_DATASET", "emoji-part")
+            .env("OUT_DIR", pictures),
+        &stack.home.path().join("browser.log"),
     );
-    assert!(output.status.success(), "{said}");
+    browser.line_with("ready", Duration::from_secs(60)).await;
+    let sweep = submit(&stack, &sweep).await;
+    let status = browser.end(Duration::from_secs(400)).await;
+    let said = browser.log();
+    assert!(status.success(), "{said}");
     assert!(said.contains(" passed, 0 failed"), "{said}");
     check_settled(&finished(&stack, &sweep).await, 8);
     stack.stop().await;

@@ -326,7 +326,7 @@ fn share(node: &Node, x: f64) -> Option<f64> {
             .then(|| ((x.ln() - low.ln()) / (high.ln() - low.ln())).clamp(0.0, 1.0)),
         Node::Int { low, high } => {
             let inside = x.fract() == 0.0 && (*low as f64..=*high as f64).contains(&x);
-            inside.then(|| x - *low as f64)
+            inside.then_some(x - *low as f64)
         }
         Node::Quantized { low, high, step } => level_of(x, *low, *high, *step),
         Node::Fixed(_) | Node::Object(_) | Node::Choice(_) => None,
