@@ -15,6 +15,7 @@ use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::service::manifests::Manifests;
 use crate::service::ranking::Rankings;
+use crate::service::scheduling::Schedules;
 use crate::service::sota;
 
 /// Claim transactions a replica runs at once; further claims wait their turn.
@@ -29,6 +30,8 @@ pub struct AppState {
     pub manifests: Manifests,
     /// Leaderboards and transfer reports computed before.
     pub rankings: Rankings,
+    /// What schedulers have seen.
+    pub schedules: Schedules,
     pub metrics: Arc<Metrics>,
     /// What open pages are told.
     pub live: Live,
@@ -58,6 +61,7 @@ impl AppState {
             pool,
             manifests: Manifests::new(blobs.clone()),
             rankings: Rankings::default(),
+            schedules: Schedules::default(),
             blobs,
             config: Arc::new(config),
             metrics: Arc::default(),

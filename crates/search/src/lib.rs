@@ -2,5 +2,6 @@
 
 pub mod pareto;
 pub mod sampler;
+pub mod scheduler;
 pub mod space;
 pub mod stats;

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod manifest;
 pub mod predictions;
 pub mod queueing;
+pub mod scheduler;
 pub mod space;
 pub mod state;
 pub mod sweep;

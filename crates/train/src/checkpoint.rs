@@ -69,7 +69,7 @@ pub(crate) fn write(
     let mut tensors: Vec<_> = named(MODEL, model.params.named()).collect();
     tensors.extend(named(OPTIM, optim.state()));
     let metadata = [
-        ("spec", digest(spec)),
+        ("spec", digest(spec).to_string()),
         ("step", position.step.to_string()),
         // Rust prints the shortest text that reads back as the same number.
         ("loss_sum", position.loss_sum.to_string()),
@@ -86,18 +86,18 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// Takes model and optimizer back to a checkpoint.
+/// Takes model and optimizer back to a checkpoint that was written under a spec with this digest.
 ///
 /// # Errors
 /// The file cannot be read, is damaged, or is of another spec. The model may be half loaded then.
 pub(crate) fn read(
     path: &Path,
-    spec: &TrialSpec,
+    of_spec: Sha256Digest,
     model: &mut Model,
     optim: &mut dyn Optim,
 ) -> Result<Position, CheckpointError> {
     let file = weights::read(path)?;
-    if file.metadata.get("spec") != Some(&digest(spec)) {
+    if file.metadata.get("spec") != Some(&of_spec.to_string()) {
         return Err(CheckpointError::OtherSpec);
     }
     let position = Position {
@@ -121,8 +121,9 @@ pub(crate) fn read(
     Ok(position)
 }
 
-fn digest(spec: &TrialSpec) -> String {
-    Sha256Digest::of(canonical_json(spec).as_bytes()).to_string()
+/// What a checkpoint is known by.
+pub(crate) fn digest(spec: &TrialSpec) -> Sha256Digest {
+    Sha256Digest::of(canonical_json(spec).as_bytes())
 }
 
 fn number<T: FromStr>(

@@ -115,6 +115,7 @@ async fn lease(state: &AppState, claimed: Claimed) -> Result<Lease, ApiError> {
             spec: Box::new(claimed.spec),
             dataset,
             resume: claimed.resume,
+            resume_spec: claimed.resume_spec,
         },
         JobKind::Evaluate => Job::Evaluate {
             spec: Box::new(claimed.spec),

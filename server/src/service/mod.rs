@@ -20,6 +20,7 @@ pub mod reaper;
 pub mod replay;
 pub mod reports;
 pub mod resolve;
+pub mod scheduling;
 pub mod scoring;
 pub mod search;
 pub mod series;

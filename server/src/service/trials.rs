@@ -242,7 +242,8 @@ pub async fn resume(state: &AppState, id: TrialId) -> Result<TrialView, ApiError
     }
 }
 
-/// Queues a trial again that failed, was cancelled or is paused. It goes on from its last checkpoint.
+/// Queues a trial again that failed, was cancelled or is paused. It goes on from its last checkpoint. One that its
+/// scheduler keeps waiting goes on when that says so.
 ///
 /// # Errors
 /// There is no such trial, or it is in another state.
@@ -259,6 +260,9 @@ pub async fn retry(state: &AppState, id: TrialId) -> Result<TrialView, ApiError>
                     "trial {id} is {}; only a failed, cancelled or paused trial can be retried",
                     trial.state.name()
                 )));
+            }
+            if store::trial::leave_to_scheduler(conn, id).await? {
+                return Ok(());
             }
             store::trial::reopen(conn, id).await?;
             store::queue::push(conn, id, JobKind::Train, None, 0.0).await?;

@@ -31,7 +31,9 @@ pub struct Held {
     pub last_epoch: u64,
     pub state: TrialState,
     pub cancel_requested: bool,
-    pub pause_requested: bool,
+    pub prune_requested: bool,
+    /// Somebody paused it, or its scheduler keeps it waiting.
+    pub is_to_pause: bool,
     pub worker: WorkerId,
 }
 
@@ -40,7 +42,8 @@ pub async fn lock(conn: &mut PgConnection, lease: LeaseId) -> Result<Option<Held
     sqlx::query(
         "-- attempt::lock
          SELECT a.lease_id, a.trial_id, t.sweep_id, t.dataset, a.job, a.split, a.epoch, a.outcome, a.finish,
-                a.resumed_from_step, a.checkpoint_step, t.last_epoch, t.state, t.cancel_requested, t.pause_requested, a.worker_id
+                a.resumed_from_step, a.checkpoint_step, t.last_epoch, t.state, t.cancel_requested, t.prune_requested,
+                t.pause_requested OR t.held AS is_to_pause, a.worker_id
          FROM attempt a JOIN trial t ON t.id = a.trial_id
          WHERE a.lease_id = $1
          FOR UPDATE OF t, a",
@@ -63,7 +66,8 @@ pub async fn lock(conn: &mut PgConnection, lease: LeaseId) -> Result<Option<Held
             last_epoch: row.count("last_epoch")?,
             state: row.word("state")?,
             cancel_requested: row.try_get("cancel_requested")?,
-            pause_requested: row.try_get("pause_requested")?,
+            prune_requested: row.try_get("prune_requested")?,
+            is_to_pause: row.try_get("is_to_pause")?,
             worker: WorkerId(row.try_get("worker_id")?),
         })
     })
@@ -217,7 +221,7 @@ pub async fn orders(
     sqlx::query(
         "-- attempt::orders
          SELECT a.lease_id, a.outcome IS NULL AS active, a.job = 'train' AND t.cancel_requested AS cancel,
-                a.job = 'train' AND t.pause_requested AS pause,
+                a.job = 'train' AND t.prune_requested AS prune, a.job = 'train' AND (t.pause_requested OR t.held) AS pause,
                 a.outcome = 'lost' AND a.epoch = t.last_epoch AS expired
          FROM attempt a JOIN trial t ON t.id = a.trial_id
          WHERE a.lease_id = ANY($1)",
@@ -227,7 +231,11 @@ pub async fn orders(
         let order = if !row.try_get::<bool, _>("active")? {
             Order::Unknown
         } else {
-            wanted(row.try_get("cancel")?, row.try_get("pause")?)
+            wanted(
+                row.try_get("cancel")?,
+                row.try_get("prune")?,
+                row.try_get("pause")?,
+            )
         };
         let expired: Option<bool> = row.try_get("expired")?;
         Ok((LeaseId(row.try_get("lease_id")?), order, expired.unwrap_or(false)))
@@ -237,11 +245,12 @@ pub async fn orders(
 }
 
 /// What is wanted of a running attempt.
-pub fn wanted(cancel: bool, pause: bool) -> Order {
-    match (cancel, pause) {
-        (true, _) => Order::Cancel,
-        (false, true) => Order::Yield,
-        (false, false) => Order::Continue,
+pub fn wanted(cancel: bool, prune: bool, pause: bool) -> Order {
+    match (cancel, prune, pause) {
+        (true, _, _) => Order::Cancel,
+        (false, true, _) => Order::Prune,
+        (false, false, true) => Order::Yield,
+        (false, false, false) => Order::Continue,
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Claimed {
     pub version: Sha256Digest,
     pub model: Option<Sha256Digest>,
     pub resume: Option<CheckpointRef>,
+    /// Of the spec under which that checkpoint was written, where it was another's.
+    pub resume_spec: Option<Sha256Digest>,
 }
 
 /// Takes up to `max` jobs off the queue and opens an attempt for each, in one statement.
@@ -83,7 +85,8 @@ pub async fn of_request(
     sqlx::query(
         "-- claim::of_request
          SELECT a.lease_id, a.trial_id, t.sweep_id, a.epoch, a.job, a.split, a.resumed_from_step, t.spec,
-                t.dataset_version, t.model_sha256, t.checkpoint_sha256, t.checkpoint_epoch, t.checkpoint_step
+                t.dataset_version, t.model_sha256, t.checkpoint_sha256, t.checkpoint_epoch, t.checkpoint_step,
+                t.checkpoint_spec
          FROM attempt a JOIN trial t ON t.id = a.trial_id
          WHERE a.worker_id = $1 AND a.claim_request = $2
          ORDER BY a.trial_id",
@@ -113,6 +116,7 @@ pub async fn of_request(
             version: row.digest("dataset_version")?,
             model: row.maybe_digest("model_sha256")?,
             resume,
+            resume_spec: row.maybe_digest("checkpoint_spec")?,
         })
     })
     .fetch_all(conn)

@@ -15,6 +15,7 @@ pub mod proposal;
 pub mod queue;
 pub mod ranking;
 pub mod report;
+pub mod schedule;
 pub mod series;
 pub mod sota;
 pub mod sweep;

@@ -1,5 +1,6 @@
 //! A database and a server for one test.
 
+use std::path::Path;
 use std::str::FromStr;
 
 use cultivar_server::{AppState, Config, serve};
@@ -105,7 +106,21 @@ pub fn run_async<F: Future>(test: F) -> F::Output {
 
 impl App {
     pub async fn start(database: Database, lease_s: f64) -> Self {
-        let home = tempfile::tempdir().unwrap();
+        Self::start_in(database, lease_s, tempfile::tempdir().unwrap()).await
+    }
+
+    /// A replica whose blobs are those that lie in `home` by now.
+    pub async fn start_at(database: Database, lease_s: f64, home: &Path) -> Self {
+        let own = tempfile::tempdir().unwrap();
+        let copied = std::process::Command::new("cp")
+            .arg("-r")
+            .args([home.join("blobs"), own.path().to_owned()])
+            .status();
+        assert!(copied.unwrap().success());
+        Self::start_in(database, lease_s, own).await
+    }
+
+    async fn start_in(database: Database, lease_s: f64, home: TempDir) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let config = Config {
             home: home.path().to_owned(),

@@ -15,6 +15,7 @@ mod lifecycle;
 mod queueing;
 mod replays;
 mod retries;
+mod scheduling;
 mod search;
 mod startup;
 mod sweeps;

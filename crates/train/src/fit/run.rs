@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use cultivar_spec::manifest::Split;
 use cultivar_spec::trainer::{EvaluateJob, JobResult, TrainJob};
 use cultivar_spec::trial::{Adaptation, Loss};
-use cultivar_spec::{Outcome, canonical_json};
+use cultivar_spec::{Outcome, Sha256Digest, canonical_json};
 use tch::{Device, Tensor};
 
 use super::epoch_loss::EpochLoss;
@@ -48,7 +48,7 @@ pub(super) fn train(
     let weights_file = job.weights.as_deref();
     let mut run = Run::new(session, weights_file, reporter)?;
     if let Some(path) = &job.resume
-        && let Err(error) = run.resume(path)
+        && let Err(error) = run.resume(path, job.resume_spec)
     {
         if let CheckpointError::File(error @ WeightsError::Read(..)) = error {
             return Err(error.into());
@@ -161,9 +161,14 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn resume(&mut self, path: &Path) -> Result<(), CheckpointError> {
-        let spec = self.session.spec;
-        let position = checkpoint::read(path, spec, &mut self.model, &mut *self.optim)?;
+    /// Goes on from a checkpoint of this spec, or of the one with the given digest.
+    fn resume(
+        &mut self,
+        path: &Path,
+        of_spec: Option<Sha256Digest>,
+    ) -> Result<(), CheckpointError> {
+        let of_spec = of_spec.unwrap_or_else(|| checkpoint::digest(self.session.spec));
+        let position = checkpoint::read(path, of_spec, &mut self.model, &mut *self.optim)?;
         self.step = position.step;
         self.loss = EpochLoss::resumed(position.loss_sum, position.n_losses);
         Ok(())
