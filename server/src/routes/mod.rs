@@ -3,6 +3,7 @@
 mod artifacts;
 mod datasets;
 mod events;
+mod external;
 mod health;
 mod leaderboard;
 mod leases;
@@ -27,6 +28,7 @@ pub fn api() -> ApiRouter<AppState> {
         .merge(artifacts::router())
         .merge(datasets::router())
         .merge(events::router())
+        .merge(external::router())
         .merge(health::router())
         .merge(leaderboard::router())
         .merge(leases::router())

@@ -9,6 +9,9 @@ const MAX_CHARS: usize = 120;
 
 /// Backbone and adaptation, for a trial on its own.
 pub fn of_spec(spec: &TrialSpec) -> String {
+    if spec.is_external() {
+        return "external".into();
+    }
     let mode = match spec.adaptation {
         Adaptation::HeadOnly {} => "head_only",
         Adaptation::Full { .. } => "full",

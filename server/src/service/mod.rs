@@ -4,6 +4,7 @@ pub mod artifacts;
 pub mod claim;
 pub mod datasets;
 pub mod evaluations;
+pub mod external;
 pub mod feeder;
 pub mod fence;
 pub mod finish;

@@ -29,6 +29,13 @@ pub async fn submit(
 ) -> Result<TrialView, ApiError> {
     let replay = Replay::new(principal, key, "POST /api/v1/trials", &new);
     let mut spec = check::trial(&new.spec).map_err(below_spec)?;
+    if spec.is_external() {
+        return Err(ApiError::violation(
+            "/spec/task/kind",
+            "external",
+            "single_label; external trials are asked for by their sweep",
+        ));
+    }
     let found = Resolver::new(state).resolve(&mut spec).await?;
     if !found.is_empty() {
         return Err(ApiError::Invalid(below_spec(Violations(found))));
@@ -75,14 +82,16 @@ pub fn row(
     spec: TrialSpec,
 ) -> Result<NewRow, ApiError> {
     let version = spec.data.version;
+    if version.is_none() && !spec.is_external() {
+        return Err(anyhow::anyhow!("a resolved spec has its dataset version pinned").into());
+    }
     Ok(NewRow {
         id: TrialId::new(),
         sweep,
         proposal: None,
         config_id: config_id(&spec),
         label,
-        version: version
-            .ok_or_else(|| anyhow::anyhow!("a resolved spec has its dataset version pinned"))?,
+        version,
         spec,
     })
 }

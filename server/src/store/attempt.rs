@@ -80,7 +80,8 @@ pub struct Job {
     pub job: JobKind,
     pub split: Option<Split>,
     pub spec: TrialSpec,
-    pub version: Sha256Digest,
+    /// None of an external trial.
+    pub version: Option<Sha256Digest>,
 }
 
 pub async fn job(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Job>> {
@@ -95,7 +96,7 @@ pub async fn job(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Job>>
             job: row.word("job")?,
             split: row.maybe_word("split")?,
             spec: row.json("spec")?,
-            version: row.digest("dataset_version")?,
+            version: row.maybe_digest("dataset_version")?,
         })
     })
     .fetch_optional(db)
@@ -186,8 +187,20 @@ pub async fn set_checkpoint(conn: &mut PgConnection, lease: LeaseId, step: u64) 
     Ok(())
 }
 
+/// An external trainer is there.
+pub async fn renew(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<()> {
+    sqlx::query(
+        "-- attempt::renew
+         UPDATE attempt SET renewed_at = now() WHERE lease_id = $1 AND outcome IS NULL",
+    )
+    .bind(lease.0)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Active attempts nobody has renewed for `lease_s` seconds, counted from the latest of: the claim, the last
-/// heartbeat that listed the lease, the database's start, and `healthy_since`, when this replica could
+/// heartbeat that listed the lease or report of an external trainer, the database's start, and `healthy_since`, when this replica could
 /// last begin to hear heartbeats.
 pub async fn overdue(
     db: impl PgExecutor<'_>,
@@ -201,7 +214,7 @@ pub async fn overdue(
          LEFT JOIN worker_heartbeat h
              ON h.worker_id = a.worker_id AND h.boot_id = a.boot_id AND a.lease_id = ANY(h.held)
          WHERE a.outcome IS NULL
-           AND greatest(a.claimed_at, h.seen_at, pg_postmaster_start_time(), $1)
+           AND greatest(a.claimed_at, h.seen_at, a.renewed_at, pg_postmaster_start_time(), $1)
                + make_interval(secs => $2) < now()
          LIMIT 1000",
     )

@@ -20,7 +20,8 @@ pub struct NewRow {
     pub proposal: Option<u32>,
     pub config_id: Sha256Digest,
     pub label: String,
-    pub version: Sha256Digest,
+    /// None of an external trial.
+    pub version: Option<Sha256Digest>,
     pub spec: TrialSpec,
 }
 
@@ -41,7 +42,8 @@ pub struct Locked {
     pub id: TrialId,
     pub sweep: Option<SweepId>,
     pub dataset: String,
-    pub version: Sha256Digest,
+    /// None of an external trial.
+    pub version: Option<Sha256Digest>,
     pub state: TrialState,
     pub model: Option<Sha256Digest>,
 }
@@ -66,7 +68,7 @@ pub async fn insert(conn: &mut PgConnection, rows: &[NewRow]) -> Result<()> {
         .bind(rows.iter().map(|row| row.spec.fit.seed as i64).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.label.clone()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.spec.data.dataset.clone()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.version.0.to_vec()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.version.map(|version| version.0.to_vec())).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| Json(&row.spec)).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.proposal.map(|n| n as i32)).collect::<Vec<_>>())
         .execute(&mut *conn)
@@ -237,7 +239,7 @@ pub(super) fn locked(row: &PgRow) -> Result<Locked> {
         id: TrialId(row.try_get("id")?),
         sweep: sweep.map(SweepId),
         dataset: row.try_get("dataset")?,
-        version: row.digest("dataset_version")?,
+        version: row.maybe_digest("dataset_version")?,
         state: row.word("state")?,
         model: row.maybe_digest("model_sha256")?,
     })
@@ -372,7 +374,8 @@ pub struct Accepted {
     /// Final values by name, finite ones only.
     pub metrics: BTreeMap<String, f64>,
     pub objective: Option<f64>,
-    pub model: Sha256Digest,
+    /// None of an external trial.
+    pub model: Option<Sha256Digest>,
     pub predictions: Option<Sha256Digest>,
     pub cost: serde_json::Value,
 }
@@ -387,7 +390,7 @@ pub async fn accept(conn: &mut PgConnection, id: TrialId, result: &Accepted) -> 
     .bind(id.0)
     .bind(Json(&result.metrics))
     .bind(result.objective)
-    .bind(&result.model.0[..])
+    .bind(result.model.as_ref().map(|digest| &digest.0[..]))
     .bind(result.predictions.as_ref().map(|digest| &digest.0[..]))
     .bind(&result.cost)
     .execute(conn)

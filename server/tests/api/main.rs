@@ -7,6 +7,7 @@ mod artifacts;
 mod bad_input;
 mod evaluations;
 mod events;
+mod external;
 mod fixtures;
 mod harness;
 mod invariants;

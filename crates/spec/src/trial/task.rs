@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{MAX_SEED, Sha256Digest};
 
@@ -11,6 +12,13 @@ use crate::{MAX_SEED, Sha256Digest};
 pub enum Task {
     /// Every image has exactly one class.
     SingleLabel {},
+    /// Somebody else's code trains it: see `docs/external.md`. Of the rest of the spec only `objective`, `fit.epochs`
+    /// and `fit.seed` mean anything.
+    External {
+        /// Handed to that code as they are.
+        #[serde(default)]
+        params: Map<String, Value>,
+    },
 }
 
 impl Default for Task {
@@ -42,6 +50,8 @@ pub enum ObjectiveMetric {
     ValTop1,
     ValMeanPerClass,
     ValLoss,
+    /// What an external trial reports.
+    Value,
 }
 
 impl ObjectiveMetric {
@@ -51,14 +61,16 @@ impl ObjectiveMetric {
             Self::ValTop1 => "val_top1",
             Self::ValMeanPerClass => "val_mean_per_class",
             Self::ValLoss => "val_loss",
+            Self::Value => "value",
         }
     }
 
-    /// Which way is better.
-    pub fn direction(self) -> Direction {
+    /// Which way is better; either may be for what somebody else measures.
+    pub fn direction(self) -> Option<Direction> {
         match self {
-            Self::ValTop1 | Self::ValMeanPerClass => Direction::Maximize,
-            Self::ValLoss => Direction::Minimize,
+            Self::ValTop1 | Self::ValMeanPerClass => Some(Direction::Maximize),
+            Self::ValLoss => Some(Direction::Minimize),
+            Self::Value => None,
         }
     }
 }
