@@ -1,5 +1,6 @@
 //! Search and statistics. Pure: history in, suggestion out; randomness and time are passed in.
 
+pub mod budget;
 pub mod pareto;
 pub mod sampler;
 pub mod scheduler;

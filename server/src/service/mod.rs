@@ -1,6 +1,7 @@
 //! What the server does, between the routes above and the SQL below.
 
 pub mod artifacts;
+pub mod budget;
 pub mod claim;
 pub mod datasets;
 pub mod evaluations;

@@ -135,16 +135,21 @@ pub async fn preview(state: &AppState, spec: SweepSpec) -> Result<SweepPreview, 
 }
 
 /// What a sweep will train.
-struct Plan {
+pub struct Plan {
     /// All of it; of a search the first few, as they would be if nothing were learnt.
     draws: Vec<Draw>,
     /// Its configurations depend on results.
     is_search: bool,
     n_configs: u64,
-    n_trials: u64,
+    pub n_trials: u64,
 }
 
 impl Plan {
+    /// The configurations that are known, each with how many seeds it has.
+    pub fn specs(&self) -> impl Iterator<Item = (&TrialSpec, usize)> {
+        self.draws.iter().map(|draw| (&draw.spec, draw.seeds.len()))
+    }
+
     fn dataset(&self) -> String {
         let first = self.draws.first();
         first.map_or_else(String::new, |draw| draw.spec.data.dataset.clone())
@@ -152,7 +157,10 @@ impl Plan {
 }
 
 /// Draws, checks and resolves every configuration; two that come to the same are one.
-async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Plan, ApiError> {
+///
+/// # Errors
+/// As for [`submit`].
+pub async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Plan, ApiError> {
     lifecycle::check_deadline(&sweep.queueing, "/queueing")?;
     let sweep_copy = sweep.clone();
     let drawn = tokio::task::spawn_blocking(move || draw(&sweep_copy)).await;

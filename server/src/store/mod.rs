@@ -3,6 +3,7 @@
 
 pub mod artifact;
 pub mod attempt;
+pub mod budget;
 pub mod claim;
 pub mod columns;
 pub mod dataset;

@@ -5,6 +5,7 @@
 mod access;
 mod artifacts;
 mod bad_input;
+mod budget;
 mod evaluations;
 mod events;
 mod external;

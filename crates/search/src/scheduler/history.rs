@@ -206,7 +206,7 @@ impl History {
                 curve.is_held = false;
                 curve.point = point.clone();
                 // What it had reported beyond is of a run that was given up.
-                curve.values.split_off(&(decision.epoch + 1));
+                curve.values.retain(|epoch, _| *epoch <= decision.epoch);
             }
         }
     }

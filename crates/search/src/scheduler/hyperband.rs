@@ -38,6 +38,14 @@ impl Hyperband {
     }
 }
 
+impl Hyperband {
+    /// Size and rungs of each cohort in turn, without end.
+    pub fn cohorts(&self) -> impl Iterator<Item = (u32, &[u32])> {
+        let brackets = self.brackets.iter().cycle();
+        brackets.map(|bracket| (bracket.n_trials, &*bracket.rungs))
+    }
+}
+
 impl Scheduler for Hyperband {
     fn decide(&self, history: &History) -> Vec<Decision> {
         let n_joined = history.curves().len() as u32;

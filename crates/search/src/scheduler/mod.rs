@@ -17,6 +17,7 @@ mod median_stop;
 mod none;
 mod pbt;
 mod rungs;
+mod share;
 mod successive_halving;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ use serde_json::{Value, json};
 
 pub use explore::point_of;
 pub use history::{Action, Curve, Decision, End, Event, History, Status};
+pub use share::share;
 
 /// What decides over the trials of a sweep.
 pub trait Scheduler: Send + Sync {
