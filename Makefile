@@ -23,6 +23,9 @@ check: ## Formatting, lints and documentation
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items
 
+parity: ## Compare every training method with PyTorch and timm, and print one table
+	@tools/parity.sh
+
 openapi: ## Regenerate openapi.json and the web's API types
 	@tools/setup.sh build
 	$${CARGO_TARGET_DIR:-target}/release/cultivar-server --print-openapi > openapi.json

@@ -5,11 +5,12 @@ mod models;
 mod optimizers;
 mod pointwise;
 mod schedules;
+mod table;
 
 pub use models::pretrained_file;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use tch::{Kind, Tensor};
@@ -19,9 +20,13 @@ struct Fixture<T> {
     cases: T,
 }
 
-/// The cases of `tests/fixtures/NAME.json`.
+/// The cases of `tests/fixtures/NAME.json`, or of a freshly made file of that name in `CULTIVAR_PARITY_FIXTURES`.
 fn fixture<T: DeserializeOwned>(name: &str) -> T {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.json"));
+    let folder = std::env::var_os("CULTIVAR_PARITY_FIXTURES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"),
+        PathBuf::from,
+    );
+    let path = folder.join(format!("{name}.json"));
     let text = fs::read_to_string(&path).expect("the fixture is in the repository");
     serde_json::from_str::<Fixture<T>>(&text)
         .expect("the fixture is as generate.py writes it")
@@ -35,11 +40,23 @@ fn values(tensor: &Tensor) -> Vec<f64> {
 }
 
 /// Asserts |ours - theirs| <= `absolute` + `relative` |theirs| for each pair.
+///
+/// `what` is "piece: detail", or the piece alone: `make parity` prints a row for each piece, with the worst of its
+/// details.
+#[track_caller]
 fn assert_close(what: &str, ours: &[f64], theirs: &[f64], absolute: f64, relative: f64) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
+    let mut row = table::Row::new(what, std::panic::Location::caller(), absolute, relative);
+    let mut worst = None;
     for (idx, (a, b)) in ours.iter().zip(theirs).enumerate() {
         // Written so that NaN fails.
-        let close = (a - b).abs() <= absolute + relative * b.abs();
-        assert!(close, "{what}, number {idx}: {a}, the reference has {b}");
+        let error = (a - b).abs();
+        let close = error <= absolute + relative * b.abs();
+        row.add(error, close);
+        if !close && worst.is_none() {
+            worst = Some(format!("{what}, number {idx}: {a}, the reference has {b}"));
+        }
     }
+    row.write();
+    assert!(worst.is_none(), "{}", worst.unwrap_or_default());
 }
