@@ -42,7 +42,7 @@ impl CacheKey {
     pub fn for_resolution(version: Sha256Digest, resolution: u32) -> Self {
         Self {
             version,
-            short_side: (f64::from(resolution) * SLACK).ceil() as u32,
+            short_side: short_side_for(resolution),
         }
     }
 
@@ -260,8 +260,13 @@ fn decode(chunk: &[Bytes], first_idx: usize, short_side: u32) -> Result<Vec<RgbI
         .collect()
 }
 
+/// The short side in pixels that crops of at most `resolution` pixels are resampled from.
+pub(crate) fn short_side_for(resolution: u32) -> u32 {
+    (f64::from(resolution) * SLACK).ceil() as u32
+}
+
 /// To the given short side, if it is longer.
-fn shrink(image: RgbImage, short_side: u32) -> RgbImage {
+pub(crate) fn shrink(image: RgbImage, short_side: u32) -> RgbImage {
     let short = image.width().min(image.height());
     if short <= short_side {
         return image;
