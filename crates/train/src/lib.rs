@@ -12,7 +12,7 @@
 //! | [`augment`], [`preprocess`] | crops, flips, resampling and mixing of whole batches |
 //!
 //! The worker needs [`device()`], [`train`] and [`evaluate`], which run one job each, and [`Control`],
-//! which stops one. Everything a job reads is a file that its caller has verified; everything it says
+//! which stops one; [`Predictor`] runs a trained model on images of no dataset. Everything a job reads is a file that its caller has verified; everything it says
 //! goes through a callback.
 
 pub mod activation;
@@ -29,6 +29,7 @@ pub mod models;
 pub mod optim;
 pub mod params;
 mod predict;
+mod predictor;
 pub mod preprocess;
 pub mod rng;
 pub mod schedule;
@@ -37,4 +38,5 @@ pub mod weights;
 pub use control::{Control, Stopped};
 pub use device::device;
 pub use fit::{evaluate, train};
+pub use predictor::{Predictor, PredictorError};
 pub use tch::Device;

@@ -3,6 +3,7 @@
 mod caches;
 mod learning;
 mod mini;
+mod predictor;
 mod resample;
 mod resume;
 mod trouble;
