@@ -19,9 +19,6 @@ use crate::table::{
     Column::{Number, Text},
 };
 
-/// Lines shown of one warning.
-const MAX_NOTE_LINES: usize = 4;
-
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Import a folder of images and register it
@@ -224,22 +221,9 @@ async fn import_into(import: Import, out: PathBuf) -> anyhow::Result<Imported> {
         imported.manifest.title = title;
     }
     for warning in &imported.warnings {
-        eprintln!("note: {}", shortened(&warning.to_string()));
+        eprintln!("note: {}", warning.brief());
     }
     Ok(imported)
-}
-
-/// The first lines of a warning that may list hundreds of files.
-fn shortened(warning: &str) -> String {
-    let lines: Vec<&str> = warning.lines().collect();
-    if lines.len() <= MAX_NOTE_LINES {
-        return warning.to_owned();
-    }
-    let n_left = lines.len() - MAX_NOTE_LINES;
-    format!(
-        "{}\n  and {n_left} more",
-        lines[..MAX_NOTE_LINES].join("\n")
-    )
 }
 
 async fn upload(session: &Session, imported: &Imported) -> anyhow::Result<()> {

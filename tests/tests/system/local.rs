@@ -65,7 +65,7 @@ async fn with_and_without_a_server_is_one_configuration() {
     let exported = stack.home.path().join("exported.safetensors");
     let exported = exported.to_str().expect("a UTF-8 path");
     let answer = stack.cli_json(&["export", &id, "--out", exported]);
-    assert_eq!(answer["n_classes"], 4);
+    assert_eq!(answer["n_classes"], 3);
     let snippet = answer["snippet"].as_str().expect("Python");
     assert!(snippet.contains("timm.create_model"), "{snippet}");
     let local = stack.home.path().join("run/model.safetensors");

@@ -63,7 +63,7 @@ fn import(dir: &Path, options: &Options, screen: &mut Screen) -> anyhow::Result<
         ));
     })?;
     for warning in &imported.warnings {
-        screen.say(&format!("note: {warning}"));
+        screen.say(&format!("note: {}", warning.brief()));
     }
     version::write_manifest(&options.out_dir, &imported)?;
     Ok(())
