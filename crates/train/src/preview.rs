@@ -11,7 +11,7 @@ use image::RgbImage;
 use tch::{Device, Kind, Tensor};
 
 use crate::augment::mix::mix;
-use crate::data::cache::{short_side_for, shrink};
+use crate::data::cache::{CacheKey, shrink};
 use crate::data::resident::PixelBatch;
 use crate::preprocess::Preprocess;
 use crate::rng::StepRng;
@@ -65,7 +65,7 @@ pub fn preview(
             let image =
                 decode_rgb(&bytes).map_err(|source| PreviewError::Decode { what, source })?;
             // As the cache of decoded images keeps it.
-            Ok(shrink(image, short_side_for(resolution)))
+            Ok(shrink(image, CacheKey::short_side_for(resolution)))
         })
         .collect::<Result<_, PreviewError>>()?;
     let batch = packed(&images);
