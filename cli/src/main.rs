@@ -1,5 +1,6 @@
 //! `cultivar`: the command line. See `--help`.
 
+mod augment;
 mod dataset;
 mod home;
 mod leaderboard;
@@ -54,6 +55,9 @@ enum Command {
     /// Pretrained weights of backbones
     #[command(subcommand)]
     Weights(weights::Command),
+    /// What a training image goes through
+    #[command(subcommand)]
+    Augment(augment::Command),
     /// Sets of trials drawn from a search space
     #[command(subcommand)]
     Sweep(sweep::Command),
@@ -108,6 +112,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Dataset(command) => dataset::run(command, &global).await.map(done),
         Command::Weights(command) => weights::run(command, &global.connect()?).await.map(done),
+        Command::Augment(command) => augment::run(command, global.json).await.map(done),
         Command::Sweep(command) => sweep::run(command, &global.connect()?).await,
         Command::Trial(command) => trial::run(command, &global.connect()?).await.map(done),
         Command::Leaderboard(args) => leaderboard::run(args, &global.connect()?).await.map(done),

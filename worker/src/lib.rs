@@ -7,5 +7,6 @@
 pub mod frame;
 mod home;
 pub mod options;
+pub mod preview;
 pub mod supervisor;
 pub mod trainer;

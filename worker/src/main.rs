@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cultivar_worker::options::{Cli, Command};
-use cultivar_worker::{supervisor, trainer};
+use cultivar_worker::{preview, supervisor, trainer};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         .init();
     let done = match cli.command {
         Some(Command::Trainer) => trainer::run(),
+        Some(Command::Preview(args)) => preview::run(&args),
         Some(Command::Run(options)) => supervisor::main(options),
         None => supervisor::main(cli.run),
     };

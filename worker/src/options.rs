@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
+use crate::preview::Preview;
+
 /// Trains the trials of a Cultivar server on this machine
 #[derive(Parser, Debug)]
 #[command(
@@ -25,6 +27,8 @@ pub struct Cli {
 pub enum Command {
     /// Claim trials and train them, until told to stop (the default)
     Run(RunOptions),
+    /// Write a contact sheet of what the network will see
+    Preview(Preview),
     /// The child process that trains; started by the daemon
     #[command(hide = true)]
     Trainer,
@@ -99,7 +103,7 @@ mod tests {
             let cli = Cli::parse_from([&["cultivar-worker"], args].concat());
             match cli.command {
                 Some(Command::Run(options)) => options.name,
-                Some(Command::Trainer) => None,
+                Some(Command::Trainer | Command::Preview(_)) => None,
                 None => cli.run.name,
             }
         };

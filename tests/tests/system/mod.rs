@@ -2,6 +2,7 @@
 
 mod browser;
 mod kills;
+mod preview;
 mod readme;
 mod sweep;
 mod transfer;
