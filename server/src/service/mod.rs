@@ -3,6 +3,7 @@
 pub mod artifacts;
 pub mod budget;
 pub mod claim;
+pub mod compare;
 pub mod datasets;
 pub mod evaluations;
 pub mod external;

@@ -11,7 +11,7 @@ fn an_estimate_comes_from_what_was_measured_and_says_what_was_not() {
         app.register().await;
         let sweep = json!({
             "name": "s", "base": trial_spec(0), "seeds": [0, 1],
-            "space": {"optimizer": {"lr": {"choice": [0.1, 0.2, 0.3]}}},
+            "space": {"optimizer": {"kind": "sgd", "lr": {"choice": [0.1, 0.2, 0.3]}}},
         });
         let none = app.post_ok("/api/v1/sweeps/estimate", &sweep).await;
         assert_eq!(

@@ -22,7 +22,7 @@ fn sweep(scheduler: Value, n: u32) -> Value {
     let lrs: Vec<f64> = (1..=n).map(|n| f64::from(n) / 100.0).collect();
     json!({
         "name": "scheduled", "base": base, "scheduler": scheduler,
-        "space": {"optimizer": {"lr": {"choice": lrs}}},
+        "space": {"optimizer": {"kind": "sgd", "lr": {"choice": lrs}}},
     })
 }
 
@@ -286,7 +286,7 @@ fn a_population_copies_its_best_at_changed_hyperparameters() {
         let scheduler =
             json!({"kind": "pbt", "interval": 3, "quantile": 0.25, "factor": 2.0, "resample": 0.0});
         let mut spec = sweep(scheduler, 2);
-        spec["space"] = json!({"optimizer": {"lr": {"log_uniform": [0.001, 1.0]}}});
+        spec["space"] = json!({"optimizer": {"kind": "sgd", "lr": {"log_uniform": [0.001, 1.0]}}});
         spec["sampler"] = json!({"kind": "random"});
         spec["budget"] = json!({"configs": 4});
         let id = submit(&app, &spec).await;

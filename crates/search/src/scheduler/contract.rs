@@ -183,7 +183,11 @@ fn what_is_not_a_number_goes_no_further() {
                     // In a population, those that are not the worst go on unless enough are better.
                     Action::Promote {} if spec["kind"] == "pbt" => {}
                     Action::Promote {} => assert!(!is_broken(decision.trial), "{spec}"),
-                    Action::Clone { source, .. } => assert!(!is_broken(*source), "{spec}"),
+                    Action::Clone { source, .. } => {
+                        let source = &run.history.curves()[*source as usize];
+                        let value = source.values[&decision.epoch];
+                        assert!(value.is_finite(), "{spec}");
+                    }
                     Action::Stop {} | Action::Pause {} => {}
                 }
             }

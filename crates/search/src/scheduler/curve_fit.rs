@@ -9,13 +9,16 @@
 
 use crate::stats::student::upper_tail;
 
-/// Shapes: powers of x, and decays by e every so many epochs.
+/// Shapes: powers of x, decays by e every so many epochs, and powers that set in after so many epochs.
 const POWERS: [f64; 4] = [0.3, 0.6, 1.0, 2.0];
 const DECAYS: [f64; 5] = [1.0, 2.5, 6.0, 15.0, 40.0];
-/// Prior on the standard deviations of `c` and `a`, in units of the curve's spread: wide.
-const PRIOR_SD: f64 = 5.0;
+const ONSETS: [f64; 4] = [1.0, 3.0, 10.0, 30.0];
+const LATE_POWERS: [f64; 2] = [0.5, 1.0];
+/// Prior on the standard deviations of `c` and `a`, in units of the curve's spread: wide,
+/// since a slow curve has most of its way ahead of it.
+const PRIOR_SD: f64 = 20.0;
 /// Prior on the noise: as if one epoch had been seen with this much, in units of the spread.
-const NOISE_SD: f64 = 0.1;
+const NOISE_SD: f64 = 0.2;
 
 /// A Student's t distribution about what one shape predicts.
 struct Member {
@@ -48,7 +51,11 @@ impl Forecast {
             .collect();
         let powers = POWERS.map(|power| fit(&scaled, at, |x| x.powf(-power)));
         let decays = DECAYS.map(|epochs| fit(&scaled, at, |x| (-x / epochs).exp()));
-        let mut members: Vec<Member> = powers.into_iter().chain(decays).collect();
+        let late = LATE_POWERS.into_iter().flat_map(|power| {
+            let scaled = &scaled;
+            ONSETS.map(|onset| fit(scaled, at, |x| (1.0 + x / onset).powf(-power)))
+        });
+        let mut members: Vec<Member> = powers.into_iter().chain(decays).chain(late).collect();
         let top = members
             .iter()
             .map(|m| m.weight)

@@ -94,6 +94,15 @@ impl Curve {
         }
     }
 
+    fn go_on(&mut self, epoch: u32) {
+        self.cleared = self.cleared.max(epoch);
+        self.is_held = false;
+        // Whatever is heard of it next, it no longer stands where it had given way.
+        if self.status == Status::Paused {
+            self.status = Status::Open;
+        }
+    }
+
     /// Something may still be decided about it.
     pub fn is_live(&self) -> bool {
         self.stopped.is_none() && !matches!(self.status, Status::Ended(_))
@@ -197,13 +206,9 @@ impl History {
         match &decision.action {
             Action::Stop {} => curve.stopped = Some(decision.epoch),
             Action::Pause {} => curve.is_held = true,
-            Action::Promote {} => {
-                curve.cleared = curve.cleared.max(decision.epoch);
-                curve.is_held = false;
-            }
+            Action::Promote {} => curve.go_on(decision.epoch),
             Action::Clone { point, .. } => {
-                curve.cleared = curve.cleared.max(decision.epoch);
-                curve.is_held = false;
+                curve.go_on(decision.epoch);
                 curve.point = point.clone();
                 // What it had reported beyond is of a run that was given up.
                 curve.values.retain(|epoch, _| *epoch <= decision.epoch);
