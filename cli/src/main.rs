@@ -1,5 +1,6 @@
 //! `cultivar`: the command line. See `--help`.
 
+mod backup;
 mod dataset;
 mod home;
 mod leaderboard;
@@ -72,6 +73,8 @@ enum Command {
     /// Worker daemons
     #[command(subcommand)]
     Worker(worker::Command),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     /// Print a completion script for a shell
     Completions {
         shell: Shell,
@@ -115,6 +118,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sota(command) => sota::run(command, &global.connect()?).await.map(done),
         Command::Token(command) => token::run(command, &global.connect()?).await.map(done),
         Command::Worker(command) => worker::run(command, &global.connect()?).await.map(done),
+        Command::Backup(args) => backup::backup(&args, &global.home()?).await.map(done),
+        Command::Restore(args) => backup::restore(&args, &global.home()?).await.map(done),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

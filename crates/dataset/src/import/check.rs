@@ -13,6 +13,9 @@ use crate::progress::{Progress, Stage};
 /// Images read at a time between two calls of the progress function.
 const CHUNK: usize = 128;
 
+/// No image is larger, and memory is not for the taking.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+
 /// An image that decodes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckedImage {
@@ -60,8 +63,14 @@ fn check(dir: &Path, listing: &Listing) -> Result<CheckedImage, BrokenImage> {
         path: listing.path.clone(),
         reason,
     };
-    let bytes =
-        std::fs::read(dir.join(&listing.path)).map_err(|error| broken(error.to_string()))?;
+    let path = dir.join(&listing.path);
+    let n_bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+    if n_bytes > MAX_FILE_BYTES {
+        return Err(broken(format!(
+            "the file has {n_bytes} bytes; at most {MAX_FILE_BYTES} are read"
+        )));
+    }
+    let bytes = std::fs::read(path).map_err(|error| broken(error.to_string()))?;
     decode_rgb(&bytes).map_err(|error| broken(error.to_string()))?;
     Ok(CheckedImage {
         listing: listing.clone(),

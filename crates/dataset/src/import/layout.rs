@@ -40,7 +40,11 @@ struct Placed {
 /// The folder holds no image, mixes layouts, or leaves the class of an image open.
 pub fn scan(dir: &Path, warnings: &mut Vec<Warning>) -> Result<Vec<Listing>, ImportError> {
     let mut files = Vec::new();
-    walk(dir, "", 0, &mut files)?;
+    let root = std::fs::canonicalize(dir).map_err(|source| ImportError::Io {
+        path: dir.to_owned(),
+        source,
+    })?;
+    walk(&root, dir, "", 0, &mut files)?;
     files.sort();
 
     let is_metadata = |path: &str| metadata::FILE_NAMES.contains(&file_name(path));
@@ -207,8 +211,10 @@ fn is_image(path: &str) -> bool {
     extension.is_some_and(|extension| IMAGE_EXTENSIONS.contains(&extension.as_str()))
 }
 
-/// Collects the files below `dir`, hidden ones left out, as paths relative to the first `dir`.
+/// Collects the files below `dir`, hidden ones left out, as paths relative to the first `dir`, which is `root`.
+/// Links are followed inside it only: a folder that came from elsewhere must not name this machine's files.
 fn walk(
+    root: &Path,
     dir: &Path,
     prefix: &str,
     depth: usize,
@@ -219,7 +225,8 @@ fn walk(
     }
     let io = |path: PathBuf| move |source| ImportError::Io { path, source };
     for entry in std::fs::read_dir(dir).map_err(io(dir.to_owned()))? {
-        let path = entry.map_err(io(dir.to_owned()))?.path();
+        let entry = entry.map_err(io(dir.to_owned()))?;
+        let path = entry.path();
         let name = path.file_name().and_then(|name| name.to_str());
         let Some(name) = name else {
             return Err(ImportError::NotUtf8(path));
@@ -228,10 +235,25 @@ fn walk(
             continue;
         }
         let relative = format!("{prefix}{name}");
-        if path.is_dir() {
-            walk(&path, &format!("{relative}/"), depth + 1, files)?;
-        } else {
+        let kind = entry.file_type().map_err(io(path.clone()))?;
+        if kind.is_symlink() {
+            match std::fs::canonicalize(&path) {
+                Ok(target) if target.starts_with(root) => {}
+                Ok(_) => return Err(ImportError::LinkOutside(path)),
+                // It leads nowhere, which is reported with the other broken images.
+                Err(_) => {
+                    files.push(relative);
+                    continue;
+                }
+            }
+        }
+        let metadata = std::fs::metadata(&path).map_err(io(path.clone()))?;
+        if metadata.is_dir() {
+            walk(root, &path, &format!("{relative}/"), depth + 1, files)?;
+        } else if metadata.is_file() {
             files.push(relative);
+        } else {
+            return Err(ImportError::NotAFile(path));
         }
     }
     Ok(())
@@ -273,6 +295,34 @@ mod tests {
             }
         }
         warnings
+    }
+
+    #[test]
+    fn links_stay_inside_and_devices_are_no_images() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let inside = dir.path().join("data");
+        std::fs::create_dir_all(inside.join("cat")).unwrap();
+        std::fs::write(inside.join("cat/a.png"), "").unwrap();
+        std::fs::write(dir.path().join("secret.png"), "").unwrap();
+        let scanned = || scan(&inside, &mut Vec::new());
+        symlink("a.png", inside.join("cat/b.png")).unwrap();
+        symlink("cat", inside.join("dog")).unwrap();
+        let paths: Vec<_> = scanned().unwrap().into_iter().map(|l| l.path).collect();
+        assert_eq!(paths, ["cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png"]);
+
+        let refused = |target: &str, part: &str| {
+            let link = inside.join("cat/c.png");
+            symlink(target, &link).unwrap();
+            let error = scanned().unwrap_err().to_string();
+            assert!(error.contains(part), "{target}: {error}");
+            std::fs::remove_file(link).unwrap();
+        };
+        refused("../../secret.png", "leads out of the folder");
+        refused("/dev/zero", "leads out of the folder");
+        let _socket = std::os::unix::net::UnixListener::bind(inside.join("cat/d.png")).unwrap();
+        let error = scanned().unwrap_err().to_string();
+        assert!(error.contains("neither a file nor a folder"), "{error}");
     }
 
     #[test]
