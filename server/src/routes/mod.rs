@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod audit;
+mod compare;
 mod datasets;
 mod events;
 mod health;
@@ -27,6 +28,7 @@ pub fn api() -> ApiRouter<AppState> {
     ApiRouter::new()
         .merge(artifacts::router())
         .merge(audit::router())
+        .merge(compare::router())
         .merge(datasets::router())
         .merge(events::router())
         .merge(health::router())

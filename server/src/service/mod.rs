@@ -4,6 +4,7 @@ pub mod artifacts;
 pub mod backup;
 pub mod claim;
 pub mod collect;
+pub mod compare;
 pub mod datasets;
 pub mod evaluations;
 pub mod feeder;

@@ -25,6 +25,7 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("put", "/api/v1/artifacts/{sha256}", BLOB_WRITER),
     ("get", "/api/v1/artifacts/{sha256}/upload", BLOB_WRITER),
     ("get", "/api/v1/audit", ADMIN),
+    ("post", "/api/v1/compare", READER),
     ("get", "/api/v1/datasets", READER),
     ("post", "/api/v1/datasets", SUBMITTER),
     ("get", "/api/v1/datasets/{name}", READER),

@@ -2,7 +2,9 @@
 
 mod caches;
 mod learning;
+mod methods;
 mod mini;
+mod predictor;
 mod resample;
 mod resume;
 mod trouble;
