@@ -1,5 +1,6 @@
 //! One HTTP call: how it is addressed, repeated, timed and read.
 
+use std::path::Path;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,18 @@ impl Client {
     /// # Errors
     /// The URL is none, or the token cannot be one.
     pub fn new(base_url: &str, token: impl Into<String>) -> Result<Self, Error> {
+        Self::with_ca(base_url, token, None)
+    }
+
+    /// A client that trusts the certificates of a PEM file, and no others.
+    ///
+    /// # Errors
+    /// The file holds no certificate, the URL is none, or the token cannot be one.
+    pub fn with_ca(
+        base_url: &str,
+        token: impl Into<String>,
+        ca: Option<&Path>,
+    ) -> Result<Self, Error> {
         // reqwest is built without a choice of its own.
         static CRYPTO: Once = Once::new();
         CRYPTO.call_once(|| {
@@ -97,6 +110,10 @@ impl Client {
         if base.scheme() == "http" {
             // Certificates would be read, and would have to exist, for nothing.
             builder = builder.tls_certs_only([]);
+        } else if let Some(ca) = ca {
+            let pem = std::fs::read(ca).map_err(|e| Error::file(ca, e))?;
+            let certs = reqwest::Certificate::from_pem_bundle(&pem).map_err(Error::Setup)?;
+            builder = builder.tls_certs_only(certs);
         }
         if is_loopback(&base) {
             builder = builder.no_proxy();
