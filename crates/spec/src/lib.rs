@@ -15,6 +15,7 @@ pub mod state;
 pub mod sweep;
 pub mod trainer;
 pub mod trial;
+pub mod weights_file;
 pub mod wire;
 
 pub use canonical::{canonical_json, config_id};

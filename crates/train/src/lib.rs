@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`models`] | networks under timm's parameter names |
 //! | [`params`] | their named tensors, and the flat buffers they train in |
-//! | [`optim`], [`schedule`] | how the weights move |
+//! | [`optim`], [`schedule`], [`phases`] | how the weights move, and which of them when |
 //! | [`loss`] | what they descend |
 //! | [`rng`] | every random draw, from (seed, step, stream) |
 //! | [`weights`] | safetensors in and out |
@@ -28,6 +28,7 @@ pub mod loss;
 pub mod models;
 pub mod optim;
 pub mod params;
+pub mod phases;
 mod predict;
 pub mod preprocess;
 pub mod rng;
