@@ -172,6 +172,12 @@ impl Model {
         self.head.forward(features, mode)
     }
 
+    /// Makes the logits `scale` times the cosines between features and the classifier's weights, as ArcFace
+    /// has them.
+    pub fn use_cosine_head(&mut self, scale: f64) {
+        self.head.use_cosines(scale);
+    }
+
     /// Trains a part of the network from here on, and freezes the rest: its parameters, and BatchNorm's
     /// statistics, which are then the running ones. Where nothing of the backbone but its last norm is
     /// trained, nothing of it is dropped either. `freeze_bn` freezes every BatchNorm: statistics, scale and

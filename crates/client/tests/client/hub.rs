@@ -8,7 +8,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use cultivar_client::{Hub, HubError};
 use cultivar_spec::Sha256Digest;
-use futures::stream;
+use futures::{StreamExt, stream};
 
 use crate::server::{Seen, Server};
 
@@ -139,8 +139,12 @@ async fn a_cut_download_goes_on_where_it_ended() {
             return bytes_of(seen, &content());
         }
         let half = Bytes::from(content()[..150_000].to_vec());
-        let cut = Err(std::io::Error::other("cut"));
-        Body::from_stream(stream::iter([Ok(half), cut])).into_response()
+        // Late enough for what came before it to have left.
+        let cut = stream::once(async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            Err(std::io::Error::other("cut"))
+        });
+        Body::from_stream(stream::iter([Ok(half)]).chain(cut)).into_response()
     })
     .await;
     let folder = tempfile::tempdir().unwrap();

@@ -38,6 +38,8 @@ pub(super) struct Head {
     hidden: Option<(Linear, Nonlinearity)>,
     last: Linear,
     dropout: f64,
+    /// The factor of the cosines that are the logits, instead of a linear layer's products.
+    cosine_scale: Option<f64>,
 }
 
 impl Head {
@@ -61,23 +63,36 @@ impl Head {
             hidden,
             last: maker.linear(shape.name, n_in, n_classes, (shape.init)(n_in, n_classes)),
             dropout: backbone.dropout,
+            cosine_scale: None,
         }
+    }
+
+    /// Makes the logits `scale` times the cosines between the last layer's inputs and weights.
+    pub fn use_cosines(&mut self, scale: f64) {
+        self.cosine_scale = Some(scale);
     }
 
     /// `features`: `[N, n_features]`. Returns `[N, n_classes]`.
     pub fn forward(&self, features: &Tensor, mode: Mode<'_>) -> Tensor {
         match mode {
-            Mode::Eval => no_grad(|| self.last.forward(&self.hidden(features))),
-            Mode::Frozen => self.last.forward(&self.hidden(features)),
+            Mode::Eval => no_grad(|| self.last(&self.hidden(features))),
+            Mode::Frozen => self.last(&self.hidden(features)),
             Mode::Train { rng } => {
                 let hidden = self.hidden(features);
                 if self.dropout > 0.0 {
                     let kept = dropout_mask(self.dropout, &hidden, rng);
-                    self.last.forward(&(hidden * kept))
+                    self.last(&(hidden * kept))
                 } else {
-                    self.last.forward(&hidden)
+                    self.last(&hidden)
                 }
             }
+        }
+    }
+
+    fn last(&self, x: &Tensor) -> Tensor {
+        match self.cosine_scale {
+            Some(scale) => self.last.cosines(x) * scale,
+            None => self.last.forward(x),
         }
     }
 

@@ -4,6 +4,7 @@
 use tch::{Kind, Tensor};
 
 use super::pass::{Norm, Pass};
+use crate::loss::metric::unit;
 
 /// What a convolution sees beyond the border: zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +155,11 @@ pub(super) struct Linear {
 impl Linear {
     pub fn forward(&self, x: &Tensor) -> Tensor {
         x.linear(&self.weight, Some(&self.bias))
+    }
+
+    /// Cosines between the rows of `x: [N, n_in]` and those of the weight: `[N, n_out]`. The bias has no part.
+    pub fn cosines(&self, x: &Tensor) -> Tensor {
+        unit(x).mm(&unit(&self.weight).tr())
     }
 }
 

@@ -139,13 +139,19 @@ fn norm(values: impl Iterator<Item = f64>) -> f64 {
 fn calibrate(model: &Model, images: Tensor) {
     model.recalibrate_bn([images]);
     let order = state_dict_order(model);
-    let idx_of = |name: &str| order.iter().position(|(other, _)| other == name);
-    for buffer in model.params.buffers() {
-        let key = 500_000 + idx_of(&buffer.name).expect("it is in the state dict") as u64;
+    let buffers = model.params.buffers();
+    for (buffer_idx, buffer) in buffers.iter().enumerate() {
+        let idx = order.iter().position(|(name, _)| *name == buffer.name);
+        let key = 500_000 + idx.expect("it is in the state dict") as u64;
         let size = buffer.tensor.size();
         let mut statistic = buffer.tensor.shallow_clone();
         let _ = match buffer.name.ends_with("running_mean") {
-            true => statistic.g_add_(&formula::tensor(key, &size, -0.1, 0.1)),
+            true => {
+                // The variance comes next, and is still the batch's.
+                let spread = buffers[buffer_idx + 1].tensor.sqrt();
+                let shift = formula::tensor(key, &size, -0.1, 0.1) * spread;
+                statistic.g_add_(&shift)
+            }
             false => statistic.g_mul_(&formula::tensor(key, &size, 0.5, 1.5)),
         };
     }
