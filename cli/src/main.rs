@@ -121,7 +121,12 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Dataset(command) => dataset::run(command, &global).await.map(done),
-        Command::Weights(command) => weights::run(command, &global.connect()?).await.map(done),
+        Command::Weights(command) => {
+            let hub = global.home()?.hub();
+            weights::run(command, &global.connect()?, &hub)
+                .await
+                .map(done)
+        }
         Command::Augment(command) => augment::run(command, global.json).await.map(done),
         Command::Sweep(command) => sweep::run(command, &global.connect()?).await,
         Command::Trial(command) => trial::run(command, &global.connect()?).await.map(done),
