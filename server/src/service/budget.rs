@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use cultivar_search::budget::{Rate, Seconds};
 use cultivar_search::scheduler;
 use cultivar_spec::manifest::Split;
-use cultivar_spec::trial::Adaptation;
 use cultivar_spec::wire::{Interval, SweepBudget, SweepDetail, SweepEstimate};
 use cultivar_spec::{Sha256Digest, SweepSpec, TrialSpec};
 
@@ -29,10 +28,7 @@ impl Kind {
         Some(Self {
             version: spec.data.version?,
             backbone: spec.backbone.name.clone(),
-            mode: match spec.adaptation {
-                Adaptation::HeadOnly {} => "head_only",
-                Adaptation::Full { .. } => "full",
-            },
+            mode: spec.adaptation.mode(),
             resolution: spec.fit.resolution,
         })
     }

@@ -3,10 +3,12 @@
 
 pub mod artifact;
 pub mod attempt;
+pub mod audit;
 pub mod budget;
 pub mod claim;
 pub mod columns;
 pub mod dataset;
+pub mod dump;
 pub mod evaluation;
 pub mod event;
 pub mod health;

@@ -77,9 +77,17 @@ pub fn with_app<F>(lease_s: f64, test: impl FnOnce(App) -> F)
 where
     F: Future<Output = App> + Send + 'static,
 {
+    with_config(lease_s, |_| (), test);
+}
+
+/// The same, against a replica whose other settings the test chooses.
+pub fn with_config<F>(lease_s: f64, adjust: impl FnOnce(&mut Config), test: impl FnOnce(App) -> F)
+where
+    F: Future<Output = App> + Send + 'static,
+{
     run_async(async {
         let database = Database::create().await;
-        let app = App::start(database.clone(), lease_s).await;
+        let app = App::start_with(database.clone(), lease_s, adjust).await;
         let outcome = tokio::spawn(test(app)).await;
         match outcome {
             Ok(app) => app.stop().await,
@@ -106,7 +114,7 @@ pub fn run_async<F: Future>(test: F) -> F::Output {
 
 impl App {
     pub async fn start(database: Database, lease_s: f64) -> Self {
-        Self::start_in(database, lease_s, tempfile::tempdir().unwrap()).await
+        Self::start_with(database, lease_s, |_| ()).await
     }
 
     /// A replica whose blobs are those that lie in `home` by now.
@@ -117,18 +125,30 @@ impl App {
             .args([home.join("blobs"), own.path().to_owned()])
             .status();
         assert!(copied.unwrap().success());
-        Self::start_in(database, lease_s, own).await
+        Self::start_in(database, lease_s, own, |_| ()).await
     }
 
-    async fn start_in(database: Database, lease_s: f64, home: TempDir) -> Self {
+    /// A replica whose other settings the test chooses.
+    pub async fn start_with(
+        database: Database,
+        lease_s: f64,
+        adjust: impl FnOnce(&mut Config),
+    ) -> Self {
+        Self::start_in(database, lease_s, tempfile::tempdir().unwrap(), adjust).await
+    }
+
+    async fn start_in(
+        database: Database,
+        lease_s: f64,
+        home: TempDir,
+        adjust: impl FnOnce(&mut Config),
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let config = Config {
-            home: home.path().to_owned(),
-            database_url: database.url.clone(),
-            lease_s,
-            heartbeat_s: lease_s / 6.0,
-            local_addr: listener.local_addr().unwrap(),
-        };
+        let address = listener.local_addr().unwrap();
+        let mut config = Config::new(home.path().to_owned(), database.url.clone(), address);
+        config.lease_s = lease_s;
+        config.heartbeat_s = lease_s / 6.0;
+        adjust(&mut config);
         let shutdown = CancellationToken::new();
         let (sender, receiver) = oneshot::channel();
         let running = tokio::spawn(serve(

@@ -4,6 +4,8 @@
 
 mod access;
 mod artifacts;
+mod audit;
+mod backup;
 mod bad_input;
 mod budget;
 mod evaluations;
@@ -14,10 +16,14 @@ mod harness;
 mod invariants;
 mod leases;
 mod lifecycle;
+mod limits;
 mod queueing;
 mod replays;
 mod retries;
 mod scheduling;
+mod scopes;
 mod search;
 mod startup;
 mod sweeps;
+mod tls;
+mod tokens;

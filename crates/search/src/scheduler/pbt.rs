@@ -3,8 +3,8 @@
 //! hyperparameters a little changed (*explore*: perturb by a factor or draw anew).
 //!
 //! Where we differ: the population is synchronous. All give way at a generation's end and are compared once the last
-//! has arrived, so that the outcome depends on no worker's speed, and a population larger than the number of workers
-//! works as well. Of a small population at least one trial is replaced.
+//! has arrived, so that the outcome depends on no worker's speed while workers obey within an interval, and a population
+//! larger than the number of workers works as well. Of a small population at least one trial is replaced.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
