@@ -109,6 +109,16 @@ async fn work(app: &App, id: &str) -> u32 {
     n_epochs
 }
 
+/// Claims `n` trials, oldest first, one by one: a trial whose row somebody has locked at the moment is skipped by a claim.
+async fn claim_all(app: &App, worker: &Worker, n: usize) -> Vec<Lease> {
+    let mut leases = Vec::with_capacity(n);
+    while leases.len() < n {
+        leases.push(worker.claim_one(app).await);
+    }
+    leases.sort_by_key(|lease| lease.trial);
+    leases
+}
+
 async fn submit(app: &App, spec: &Value) -> String {
     let made = app.post_ok("/api/v1/sweeps", spec).await;
     made["id"].as_str().unwrap().to_owned()
@@ -237,7 +247,7 @@ fn a_running_trial_hears_that_it_is_pruned_from_any_answer() {
         let rule = json!({"kind": "median_stop", "min_epochs": 2, "min_trials": 2});
         let id = submit(&app, &sweep(rule, 4)).await;
         let worker = Worker::new();
-        let leases = worker.claim(&app, 4).await;
+        let leases = claim_all(&app, &worker, 4).await;
         for (lease, value) in leases.iter().zip([0.1, 0.5, 0.5, 0.5]) {
             for epoch in 1..=2 {
                 let order = report(&app, lease, epoch, value).await;
@@ -291,7 +301,7 @@ fn a_population_copies_its_best_at_changed_hyperparameters() {
         spec["budget"] = json!({"configs": 4});
         let id = submit(&app, &spec).await;
         let worker = Worker::new();
-        let leases = worker.claim(&app, 4).await;
+        let leases = claim_all(&app, &worker, 4).await;
         for (lease, value) in leases.iter().zip([0.4, 0.1, 0.3, 0.2]) {
             report(&app, lease, 2, value).await;
             assert_eq!(report(&app, lease, 3, value).await, "yield");
@@ -354,7 +364,7 @@ fn what_somebody_paused_and_what_its_scheduler_holds_are_two_things() {
         let scheduler = json!({"kind": "successive_halving", "eta": 2.0});
         let id = submit(&app, &sweep(scheduler, 3)).await;
         let worker = Worker::new();
-        let leases = worker.claim(&app, 3).await;
+        let leases = claim_all(&app, &worker, 3).await;
         assert_eq!(report(&app, &leases[0], 1, 0.1).await, "yield");
         give_way(&app, &leases[0], 1).await;
         // Lost on the way, a trial that is to wait waits.
@@ -398,7 +408,7 @@ fn four_replicas_decide_once_and_a_new_one_goes_on_where_they_stopped() {
         let spec = sweep(json!({"kind": "asha", "eta": 2.0}), 24);
         let id = submit(&apps[0], &spec).await;
         let worker = Worker::new();
-        let leases = worker.claim(&apps[0], 12).await;
+        let leases = claim_all(&apps[0], &worker, 12).await;
         let reports = leases.iter().enumerate().map(|(n, lease)| {
             let app = &apps[n % 4];
             async move {
@@ -456,7 +466,7 @@ fn a_loss_is_halved_by_the_lowest() {
         spec["base"]["objective"] = json!({"metric": "val_loss", "direction": "minimize"});
         let id = submit(&app, &spec).await;
         let worker = Worker::new();
-        let leases = worker.claim(&app, 2).await;
+        let leases = claim_all(&app, &worker, 2).await;
         let mut orders = Vec::new();
         for (lease, loss) in leases.iter().zip([0.2, 0.9]) {
             let point = json!({"metric": "val_loss", "step": 10, "epoch": 1, "value": loss});
