@@ -13,6 +13,7 @@ from pathlib import Path
 import timm
 import torch
 
+import metrics
 import models
 import optimizers
 import pointwise
@@ -32,7 +33,10 @@ def main():
         "random_weights": models.random_weights(),
         "parameter_names": models.parameter_names(),
         "optimizers": optimizers.trajectories(),
+        "average": optimizers.average(),
+        "loss_scales": optimizers.loss_scales(),
         "schedules": schedules.factors(),
+        "metrics": metrics.scores(),
         "losses": pointwise.losses(),
         "activations": pointwise.activations(),
     }

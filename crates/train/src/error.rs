@@ -11,6 +11,7 @@ use crate::data::DataError;
 use crate::models::BuildError;
 use crate::optim::OptimError;
 use crate::params::LoadError;
+use crate::precision::PrecisionError;
 use crate::weights::WeightsError;
 use cultivar_dataset::parquet::ParquetError;
 
@@ -38,6 +39,8 @@ pub(crate) enum TrainError {
     },
     #[error("the dataset has no {0} images")]
     EmptySplit(&'static str),
+    #[error(transparent)]
+    Precision(#[from] PrecisionError),
     #[error("the spec asks for {0} weights and the job names no file of them")]
     NoWeights(String),
     #[error(
@@ -90,6 +93,7 @@ impl TrainError {
             | Self::Load { .. }
             | Self::Manifest { .. }
             | Self::EmptySplit(_)
+            | Self::Precision(_)
             | Self::NoWeights(_)
             | Self::Weights(_) => Outcome::BadInput,
             Self::Diverged { .. } => Outcome::Diverged,

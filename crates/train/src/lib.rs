@@ -5,7 +5,10 @@
 //! | [`models`] | networks under timm's parameter names |
 //! | [`params`] | their named tensors, and the flat buffers they train in |
 //! | [`optim`], [`schedule`] | how the weights move |
+//! | [`ema`] | their moving average |
+//! | [`precision`] | the number formats of the passes |
 //! | [`loss`] | what they descend |
+//! | [`predict`] | what the logits amount to |
 //! | [`rng`] | every random draw, from (seed, step, stream) |
 //! | [`weights`] | safetensors in and out |
 //! | [`data`] | the decoded cache, its images on the device, their order |
@@ -21,6 +24,7 @@ mod checkpoint;
 mod control;
 pub mod data;
 mod device;
+pub mod ema;
 mod error;
 mod features;
 mod fit;
@@ -28,7 +32,8 @@ pub mod loss;
 pub mod models;
 pub mod optim;
 pub mod params;
-mod predict;
+pub mod precision;
+pub mod predict;
 pub mod preprocess;
 pub mod rng;
 pub mod schedule;

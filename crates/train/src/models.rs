@@ -25,6 +25,8 @@ pub enum Mode<'a> {
     Frozen,
     /// Batch statistics, which also move the running ones; dropout and drop path drawn from `rng`.
     Train { rng: &'a StepRng },
+    /// As `Train`, with the same draws, but the running statistics stay: a second look at the same images.
+    Again { rng: &'a StepRng },
 }
 
 /// No such network.
@@ -92,8 +94,12 @@ impl Model {
         let running = Pass::new(Norm::Running);
         match mode {
             Mode::Eval | Mode::Frozen => no_grad(|| self.trunk.features(images, &running)),
-            Mode::Train { rng } => {
-                let pass = Pass::new(Norm::Batch).with_drop_path(
+            Mode::Train { rng } | Mode::Again { rng } => {
+                let norm = match mode {
+                    Mode::Again { .. } => Norm::Cumulative { share: 0.0 },
+                    _ => Norm::Batch,
+                };
+                let pass = Pass::new(norm).with_drop_path(
                     self.trunk.drop_path_rates(),
                     images.size()[0],
                     images.device(),
@@ -110,11 +116,11 @@ impl Model {
         match mode {
             Mode::Eval => no_grad(|| self.classifier.forward(features)),
             Mode::Frozen => self.classifier.forward(features),
-            Mode::Train { rng } if self.dropout > 0.0 => {
+            Mode::Train { rng } | Mode::Again { rng } if self.dropout > 0.0 => {
                 let kept = pass::dropout_mask(self.dropout, features, rng);
                 self.classifier.forward(&(features * kept))
             }
-            Mode::Train { .. } => self.classifier.forward(features),
+            Mode::Train { .. } | Mode::Again { .. } => self.classifier.forward(features),
         }
     }
 

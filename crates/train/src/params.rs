@@ -85,7 +85,7 @@ impl ParamStore {
 
     /// Takes `values` in as a parameter and gives the handle its layer computes with.
     ///
-    /// `values`: f32, on any device; a 4-d weight is laid out channels-last.
+    /// `values`: of one floating kind for all, on any device; a 4-d weight is laid out channels-last.
     pub fn add_param(
         &mut self,
         name: String,
@@ -132,7 +132,7 @@ impl ParamStore {
         !self.frozen.contains(&param.group)
     }
 
-    /// Moves trainable parameters and their gradients into flat buffers. Once is enough; a second
+    /// Moves trainable parameters, their gradients and the buffers into flat tensors. Once is enough; a second
     /// call does nothing.
     pub fn flatten(&mut self) {
         if self.flat.is_none() {
@@ -142,7 +142,7 @@ impl ParamStore {
                 .iter_mut()
                 .filter(|param| !frozen.contains(&param.group))
                 .collect();
-            self.flat = Some(Flat::new(trainable, self.device));
+            self.flat = Some(Flat::new(trainable, &mut self.buffers, self.device));
         }
     }
 
@@ -169,7 +169,7 @@ impl ParamStore {
         self.params.iter().map(|param| param.tensor.numel()).sum()
     }
 
-    /// Copies of every parameter and buffer under timm's names: f32, row-major, on the CPU.
+    /// Copies of every parameter and buffer under timm's names: row-major, on the CPU.
     pub fn named(&self) -> Vec<(String, Tensor)> {
         let copy = |tensor: &Tensor| {
             let row_major = tensor.detach().to_device(Device::Cpu).contiguous();

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Violation, one_of};
-use crate::trial::{Adaptation, Crop, Mix};
+use crate::trial::{Adaptation, Crop, EvalWeights, Mix, Schedule, Select, TrainOn};
 use crate::{TrialSpec, backbones};
 
 /// Everything in a spec that its schema admits and its meaning does not.
@@ -13,6 +13,8 @@ pub(super) fn violations(spec: &TrialSpec) -> Vec<Violation> {
     names(spec, &mut rules);
     objective(spec, &mut rules);
     input(spec, &mut rules);
+    schedule(spec, &mut rules);
+    fit(spec, &mut rules);
     augment(spec, &mut rules);
     head_only(spec, &mut rules);
     rules.broken
@@ -76,6 +78,60 @@ fn input(spec: &TrialSpec, rules: &mut Rules) {
             "a number above 0",
         );
     }
+}
+
+fn schedule(spec: &TrialSpec, rules: &mut Rules) {
+    if let Schedule::MultiStep {
+        milestones,
+        warmup_fraction,
+        ..
+    } = &spec.schedule
+    {
+        rules.rule(
+            milestones.is_sorted_by(|a, b| a < b),
+            "/schedule/milestones",
+            milestones,
+            "milestones in rising order",
+        );
+        rules.rule(
+            milestones
+                .iter()
+                .all(|milestone| milestone > warmup_fraction),
+            "/schedule/milestones",
+            milestones,
+            format!("milestones after the warm-up, which ends at {warmup_fraction}"),
+        );
+    }
+}
+
+fn fit(spec: &TrialSpec, rules: &mut Rules) {
+    let fit = &spec.fit;
+    rules.rule(
+        fit.batch_size.is_multiple_of(fit.accumulation),
+        "/fit/accumulation",
+        &fit.accumulation,
+        format!("a divisor of batch_size ({})", fit.batch_size),
+    );
+    if let Adaptation::Full { .. } = spec.adaptation {
+        rules.rule(
+            fit.accumulation == 1 || fit.batch_size >= 2 * fit.accumulation,
+            "/fit/accumulation",
+            &fit.accumulation,
+            "at least 2 images a micro-batch, whose statistics BatchNorm takes",
+        );
+    }
+    rules.rule(
+        fit.eval_weights != Some(EvalWeights::Ema) || fit.ema.is_some(),
+        "/fit/eval_weights",
+        &fit.eval_weights,
+        "raw, or an ema to evaluate",
+    );
+    rules.rule(
+        fit.select == Select::Last || spec.data.train_on == TrainOn::Train,
+        "/fit/select",
+        &fit.select,
+        "last: a run on train and validation has nothing to select by",
+    );
 }
 
 fn augment(spec: &TrialSpec, rules: &mut Rules) {

@@ -8,6 +8,7 @@ mod fit;
 mod loss;
 mod model;
 mod optim;
+mod schedule;
 mod task;
 
 pub use augment::*;
@@ -15,6 +16,7 @@ pub use fit::*;
 pub use loss::*;
 pub use model::*;
 pub use optim::*;
+pub use schedule::*;
 pub use task::*;
 
 use schemars::JsonSchema;
@@ -59,5 +61,6 @@ impl TrialSpec {
     pub fn write_out_defaults(&mut self) {
         self.augment = Some(self.augment());
         self.fit.eval_resolution.get_or_insert(self.fit.resolution);
+        self.fit.eval_weights = Some(self.fit.eval_weights());
     }
 }

@@ -41,6 +41,7 @@ impl Default for Objective {
 pub enum ObjectiveMetric {
     ValTop1,
     ValMeanPerClass,
+    ValMacroF1,
     ValLoss,
 }
 
@@ -50,6 +51,7 @@ impl ObjectiveMetric {
         match self {
             Self::ValTop1 => "val_top1",
             Self::ValMeanPerClass => "val_mean_per_class",
+            Self::ValMacroF1 => "val_macro_f1",
             Self::ValLoss => "val_loss",
         }
     }
@@ -57,7 +59,7 @@ impl ObjectiveMetric {
     /// Which way is better.
     pub fn direction(self) -> Direction {
         match self {
-            Self::ValTop1 | Self::ValMeanPerClass => Direction::Maximize,
+            Self::ValTop1 | Self::ValMeanPerClass | Self::ValMacroF1 => Direction::Maximize,
             Self::ValLoss => Direction::Minimize,
         }
     }

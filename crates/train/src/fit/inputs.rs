@@ -40,6 +40,21 @@ pub(super) struct Batch {
     pub mixed: Option<MixedLabels>,
 }
 
+impl Batch {
+    /// Some images of this batch, one after another, as a view.
+    pub fn part(&self, start: i64, len: i64) -> Self {
+        let rows = |tensor: &Tensor| tensor.narrow(0, start, len);
+        Self {
+            x: rows(&self.x),
+            labels: rows(&self.labels),
+            mixed: self.mixed.as_ref().map(|mixed| MixedLabels {
+                labels: rows(&mixed.labels),
+                lambda: mixed.lambda,
+            }),
+        }
+    }
+}
+
 /// A fresh model of the spec's shape.
 ///
 /// # Errors
@@ -183,9 +198,8 @@ impl Inputs {
         Batch { x, labels, mixed }
     }
 
-    /// Logits of a training batch, with gradients.
-    pub fn logits(&self, model: &Model, x: &Tensor, step: &StepRng) -> Tensor {
-        let mode = Mode::Train { rng: step };
+    /// Logits of a training batch.
+    pub fn logits(&self, model: &Model, x: &Tensor, mode: Mode<'_>) -> Tensor {
         match self {
             Self::Images { .. } => model.forward(x, mode),
             Self::Features(_) => model.head(x, mode),

@@ -1,6 +1,8 @@
 //! The numbers against PyTorch's and timm's. `bench/parity/generate.py` makes the fixtures.
 
+mod averages;
 mod formula;
+mod metrics;
 mod models;
 mod optimizers;
 mod pointwise;

@@ -3,6 +3,7 @@
 mod caches;
 mod learning;
 mod mini;
+mod options;
 mod resample;
 mod resume;
 mod trouble;
