@@ -13,6 +13,8 @@ from pathlib import Path
 import timm
 import torch
 
+import augment
+import losses
 import metrics
 import models
 import optimizers
@@ -37,8 +39,11 @@ def main():
         "loss_scales": optimizers.loss_scales(),
         "schedules": schedules.factors(),
         "metrics": metrics.scores(),
-        "losses": pointwise.losses(),
+        "losses": losses.of_classes(),
+        "metric_losses": losses.of_embeddings(),
+        "neighbours": losses.neighbours(),
         "activations": pointwise.activations(),
+        "policies": augment.policies(),
     }
     options.out.mkdir(parents=True, exist_ok=True)
     versions = {"torch": torch.__version__, "timm": timm.__version__}
@@ -46,6 +51,7 @@ def main():
         path = options.out / f"{name}.json"
         path.write_text(json.dumps({"made_with": versions, "cases": fixture}, separators=(",", ":")) + "\n")
         print(f"{path.name}: {path.stat().st_size} bytes")
+    augment.operations(options.out / "augment.safetensors")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
 mod devices;
 mod lock;
 mod program;
-mod worker;
+pub mod worker;
 
 use std::env;
 use std::fs;
@@ -312,7 +312,7 @@ fn announce(
 }
 
 /// A program of this build: named by a variable, else beside this one, else on the `PATH`.
-fn find_program(name: &str, variable: &str) -> anyhow::Result<PathBuf> {
+pub fn find_program(name: &str, variable: &str) -> anyhow::Result<PathBuf> {
     if let Some(chosen) = env::var_os(variable) {
         return Ok(chosen.into());
     }

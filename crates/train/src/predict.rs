@@ -5,7 +5,6 @@ use std::path::Path;
 
 use cultivar_spec::manifest::{Manifest, Split};
 use cultivar_spec::predictions;
-use cultivar_spec::trial::ObjectiveMetric;
 use tch::{Kind, Tensor};
 
 use crate::loss::cross_entropy;
@@ -87,16 +86,6 @@ impl Scores {
             (name("loss"), self.loss),
             (name("ece"), self.ece),
         ])
-    }
-
-    /// The number a sweep optimises.
-    pub fn objective(&self, metric: ObjectiveMetric) -> f64 {
-        match metric {
-            ObjectiveMetric::ValTop1 => self.top1,
-            ObjectiveMetric::ValMeanPerClass => self.mean_per_class,
-            ObjectiveMetric::ValMacroF1 => self.macro_f1,
-            ObjectiveMetric::ValLoss => self.loss,
-        }
     }
 }
 

@@ -8,11 +8,10 @@ use tch::{Kind, Tensor};
 
 use super::inputs::{Batch, Inputs};
 use super::session::Session;
-use crate::loss::{Mixed, cross_entropy};
+use crate::loss::{self, Mixed, Outputs};
 use crate::models::{Mode, Model};
 use crate::precision::Format;
 use crate::rng::StepRng;
-use cultivar_spec::trial::Loss;
 
 /// How a batch is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,18 +69,19 @@ impl Pass<'_> {
             Look::First => Mode::Train { rng },
             Look::Second => Mode::Again { rng },
         };
-        let logits = self
-            .format
-            .autocast(self.session.device, || {
-                self.inputs.logits(self.model, &batch.x, mode)
-            })
-            .to_kind(Kind::Float);
-        let Loss::CrossEntropy { smoothing } = self.session.spec.loss;
+        let spec = &self.session.spec.loss;
+        let seen = self.format.autocast(self.session.device, || {
+            self.inputs.outputs(self.model, &batch.x, spec, mode)
+        });
+        let outputs = Outputs {
+            logits: seen.logits.to_kind(Kind::Float),
+            embedding: seen.embedding.to_kind(Kind::Float),
+        };
         let mixed = batch.mixed.as_ref().map(|mixed| Mixed {
             labels: &mixed.labels,
             lambda: mixed.lambda,
         });
-        cross_entropy(&logits, &batch.labels, mixed, smoothing)
+        loss::total(spec, &outputs, &batch.labels, mixed)
     }
 }
 

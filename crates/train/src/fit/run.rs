@@ -23,7 +23,7 @@ use super::session::Session;
 use super::validation::{Best, Validation};
 use crate::checkpoint::CheckpointError;
 use crate::control::Stopped;
-use crate::data::order::{epoch_order, n_batches};
+use crate::data::sampler::Sampler;
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::models::Model;
@@ -97,6 +97,7 @@ struct Run<'a> {
     model: Model,
     inputs: Inputs,
     optim: Optim,
+    sampler: Sampler,
     format: Format,
     /// Of f16 only.
     scaler: Option<Scaler>,
@@ -132,7 +133,13 @@ impl<'a> Run<'a> {
         };
         let optim = optim::build(&spec.optimizer, &model.params, head_lr_mult)?;
         let batch_size = spec.fit.batch_size as usize;
-        let steps_per_epoch = n_batches(session.train.len(), batch_size, inputs.min_batch()) as u64;
+        let sampler = Sampler::new(
+            &spec.data.sampler,
+            &session.labelled_train(),
+            batch_size,
+            inputs.min_batch(),
+        )?;
+        let steps_per_epoch = sampler.n_batches() as u64;
         let ema = spec.fit.ema.map(|ema| {
             let half_life_steps = ema.half_life_epochs * steps_per_epoch as f64;
             Ema::new(flat(&model), half_life_steps)
@@ -142,6 +149,7 @@ impl<'a> Run<'a> {
             model,
             inputs,
             optim,
+            sampler,
             format,
             scaler: (format == Format::F16).then(Scaler::default),
             ema,
@@ -167,11 +175,8 @@ impl<'a> Run<'a> {
         reporter.phase("training");
         let began = Instant::now();
         let mut n_images = 0;
-        let order = epoch_order(&self.session.train, fit.seed, epoch);
-        let batches = order
-            .chunks(fit.batch_size as usize)
-            .take(self.steps_per_epoch as usize);
-        for batch in batches.skip(first_batch) {
+        let batches = self.sampler.epoch(fit.seed, epoch);
+        for batch in &batches[first_batch..] {
             reporter.obey()?;
             self.train_on(batch);
             n_images += batch.len();
@@ -194,7 +199,7 @@ impl<'a> Run<'a> {
         }
         values.extend(self.validate(reporter)?);
         self.epochs_done += 1;
-        self.keep_the_best();
+        self.keep_the_best(&values);
         reporter.epoch_done(self.epochs_done, &values);
         if self.epochs_done < fit.epochs && self.checkpoint_is_due() {
             self.checkpoint(reporter)?;

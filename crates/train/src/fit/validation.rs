@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cultivar_spec::manifest::Split;
-use cultivar_spec::trial::{Direction, EvalWeights, ObjectiveMetric};
+use cultivar_spec::trial::{Direction, EvalWeights};
 use tch::{Device, Tensor};
 
 use super::snapshot::Snapshot;
@@ -15,6 +15,17 @@ use crate::predict::Scores;
 const LOGITS: &str = "logits";
 const OTHERS: &str = "others";
 const EPOCH: &str = "epoch";
+const SCORE: &str = "score";
+const NEIGHBOURS: &str = "neighbours";
+
+/// What the embeddings of the weights that count say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Neighbours {
+    /// `val_recall_at_1`.
+    pub recall_at_1: f64,
+    /// `val_knn_top1`.
+    pub knn_top1: f64,
+}
 
 /// Logits of the validation images, `[N, n_classes]` f32 on the CPU.
 pub(super) struct Validation {
@@ -22,6 +33,8 @@ pub(super) struct Validation {
     pub logits: Tensor,
     /// Under the others, where there is an average beside the weights being trained.
     pub others: Option<Tensor>,
+    /// Where a metric loss is on.
+    pub neighbours: Option<Neighbours>,
 }
 
 impl Clone for Validation {
@@ -30,6 +43,7 @@ impl Clone for Validation {
         Self {
             logits: self.logits.shallow_clone(),
             others: self.others.as_ref().map(Tensor::shallow_clone),
+            neighbours: self.neighbours,
         }
     }
 }
@@ -46,6 +60,10 @@ impl Validation {
         if let Some(others) = &self.others {
             named.extend(Scores::of(others, labels).named_with(Split::Val, suffix));
         }
+        if let Some(neighbours) = self.neighbours {
+            named.insert("val_recall_at_1".into(), neighbours.recall_at_1);
+            named.insert("val_knn_top1".into(), neighbours.knn_top1);
+        }
         named
     }
 }
@@ -54,18 +72,18 @@ impl Validation {
 pub(super) struct Best {
     /// Epochs done, from 1.
     pub epoch: u32,
+    /// Its objective.
+    pub score: f64,
     pub weights: Snapshot,
     pub validation: Validation,
 }
 
 impl Best {
-    /// Whether other logits have a better objective than this. A tie is not better: the earlier epoch stays.
-    pub fn is_beaten_by(&self, logits: &Tensor, labels: &Tensor, metric: ObjectiveMetric) -> bool {
-        let of = |logits: &Tensor| Scores::of(logits, labels).objective(metric);
-        let (ours, theirs) = (of(&self.validation.logits), of(logits));
-        match metric.direction() {
-            Direction::Maximize => theirs > ours,
-            Direction::Minimize => theirs < ours,
+    /// Whether another score is better than this. A tie is not: the earlier epoch stays.
+    pub fn is_beaten_by(&self, score: f64, direction: Direction) -> bool {
+        match direction {
+            Direction::Maximize => score > self.score,
+            Direction::Minimize => score < self.score,
         }
     }
 
@@ -73,7 +91,13 @@ impl Best {
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let mut state = self.weights.state();
         state.push((EPOCH.into(), Tensor::from_slice(&[i64::from(self.epoch)])));
+        state.push((SCORE.into(), Tensor::from_slice(&[self.score])));
         state.push(saved(LOGITS, &self.validation.logits));
+        let neighbours = self.validation.neighbours.iter();
+        state.extend(neighbours.map(|of| {
+            let values = Tensor::from_slice(&[of.recall_at_1, of.knn_top1]);
+            (NEIGHBOURS.to_owned(), values)
+        }));
         let others = self.validation.others.iter();
         state.extend(others.map(|others| saved(OTHERS, others)));
         state
@@ -98,12 +122,24 @@ impl Best {
             true => Some(logits(OTHERS)?),
             false => None,
         };
+        let neighbours = match state.contains_key(NEIGHBOURS) {
+            true => {
+                let values = find(state, NEIGHBOURS, &[2])?;
+                Some(Neighbours {
+                    recall_at_1: values.double_value(&[0]),
+                    knn_top1: values.double_value(&[1]),
+                })
+            }
+            false => None,
+        };
         Ok(Some(Self {
             epoch: find(state, EPOCH, &[1])?.int64_value(&[0]) as u32,
+            score: find(state, SCORE, &[1])?.double_value(&[0]),
             weights: Snapshot::read(state, flat)?,
             validation: Validation {
                 logits: logits(LOGITS)?,
                 others,
+                neighbours,
             },
         }))
     }
@@ -115,22 +151,21 @@ mod tests {
 
     #[test]
     fn a_tie_keeps_the_earlier_epoch() {
-        let labels = Tensor::from_slice(&[0_i64, 1]);
-        let logits = |rows: [f32; 4]| Tensor::from_slice(&rows).view([2, 2]);
         let empty = Tensor::zeros([0], (tch::Kind::Float, Device::Cpu));
         let best = Best {
             epoch: 1,
+            score: 0.5,
             weights: Snapshot::of(&empty, &empty),
             validation: Validation {
-                logits: logits([1.0, 0.0, 1.0, 0.0]),
+                logits: empty.shallow_clone(),
                 others: None,
+                neighbours: None,
             },
         };
-        let beats = |rows, metric| best.is_beaten_by(&logits(rows), &labels, metric);
-        let (top1, loss) = (ObjectiveMetric::ValTop1, ObjectiveMetric::ValLoss);
-        assert!(beats([1.0, 0.0, 0.0, 1.0], top1) && beats([1.0, 0.0, 0.0, 1.0], loss));
-        // Half right still, and surer of what is wrong.
-        assert!(!beats([2.0, 0.0, 4.0, 0.0], top1) && !beats([2.0, 0.0, 4.0, 0.0], loss));
-        assert!(!beats([1.0, 0.0, 1.0, 0.0], loss));
+        for (score, higher, lower) in [(0.4, false, true), (0.5, false, false), (0.6, true, false)]
+        {
+            assert_eq!(best.is_beaten_by(score, Direction::Maximize), higher);
+            assert_eq!(best.is_beaten_by(score, Direction::Minimize), lower);
+        }
     }
 }

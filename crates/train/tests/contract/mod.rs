@@ -1,10 +1,12 @@
 //! What every member of a family must do, whoever wrote it. The members are those the checker names, so that a new
 //! one is held to the contract from its first day.
 
+mod augment;
+mod loss;
 mod optimizers;
 mod schedules;
 
-use cultivar_spec::check;
+use cultivar_spec::{TrialSpec, check};
 use serde_json::{Value, json};
 
 /// The kinds of a tagged part of the spec.
@@ -46,4 +48,20 @@ fn with(kind: &str, fields: &Value) -> Value {
         object[field] = value.clone();
     }
     object
+}
+
+/// A small spec with `changes` laid over its top level.
+fn spec(changes: &Value) -> Result<TrialSpec, String> {
+    let mut raw = json!({
+        "data": {"dataset": "d"},
+        "fit": {"resolution": 32, "batch_size": 8},
+    });
+    for (key, change) in changes.as_object().expect("an object") {
+        raw[key] = change.clone();
+    }
+    check::trial(&raw).map_err(|violations| violations.to_string())
+}
+
+fn valid(changes: &Value) -> TrialSpec {
+    spec(changes).unwrap_or_else(|violations| panic!("{changes}: {violations}"))
 }

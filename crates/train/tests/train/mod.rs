@@ -2,8 +2,10 @@
 
 mod caches;
 mod learning;
+mod methods;
 mod mini;
 mod options;
+mod predictor;
 mod resample;
 mod resume;
 mod trouble;

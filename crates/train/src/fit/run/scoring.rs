@@ -1,18 +1,19 @@
 //! Which weights are scored, kept and shipped.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use cultivar_spec::manifest::Split;
 use cultivar_spec::trainer::JobResult;
-use cultivar_spec::trial::{EvalWeights, Select};
-use cultivar_spec::{Outcome, canonical_json};
+use cultivar_spec::trial::{EvalWeights, MetricLoss, Select};
+use cultivar_spec::{Outcome, model_file};
 
 use super::{Run, flat};
 use crate::error::TrainError;
 use crate::fit::evaluation::predictions_path;
 use crate::fit::report::Reporter;
 use crate::fit::snapshot::Snapshot;
-use crate::fit::validation::{Best, Validation};
+use crate::fit::validation::{Best, Neighbours, Validation};
+use crate::neighbours::{knn_top1, recall_at_1};
 use crate::{predict, weights};
 
 impl Run<'_> {
@@ -54,7 +55,12 @@ impl Run<'_> {
                 (EvalWeights::Ema, Some(_)) => Some(predict(EvalWeights::Raw)?),
                 (EvalWeights::Raw, Some(_)) => Some(predict(EvalWeights::Ema)?),
             };
-            self.validation = Some(Validation { logits, others });
+            let neighbours = self.neighbours(reporter)?;
+            self.validation = Some(Validation {
+                logits,
+                others,
+                neighbours,
+            });
         }
         let labels = session.val_labels();
         let metrics = match &self.validation {
@@ -65,18 +71,43 @@ impl Run<'_> {
         Ok(metrics)
     }
 
-    /// Takes the weights just validated for the best, if they are.
-    pub(super) fn keep_the_best(&mut self) {
+    /// What the embeddings of the weights that would be shipped say, where a metric loss is on.
+    fn neighbours(&self, reporter: &mut Reporter<'_>) -> Result<Option<Neighbours>, TrainError> {
+        let session = self.session;
+        if *session.spec.loss.metric() == (MetricLoss::None {}) {
+            return Ok(None);
+        }
+        let weights = self.weights(session.spec.fit.eval_weights());
+        let embedded = weights.lent_to(flat(&self.model), || {
+            let mut embed = |indices: &[i64]| {
+                let pulse = &mut |done, total| reporter.pulse(done, total);
+                self.inputs.embed(session, &self.model, indices, pulse)
+            };
+            embed(&session.val).and_then(|val| Ok((val, embed(&session.train)?)))
+        });
+        let (val, train) = embedded?;
+        let labels = session.labels(&session.val);
+        let train_labels = session.labels(&session.train);
+        let n_classes = session.manifest.classes.len() as i64;
+        Ok(Some(Neighbours {
+            recall_at_1: recall_at_1(&val, &labels),
+            knn_top1: knn_top1(&val, &labels, &train, &train_labels, n_classes),
+        }))
+    }
+
+    /// Takes the weights just validated, with these metrics, for the best, if they are.
+    pub(super) fn keep_the_best(&mut self, metrics: &BTreeMap<String, f64>) {
         let spec = self.session.spec;
         let (Select::Best, Some(validation)) = (spec.fit.select, &self.validation) else {
             return;
         };
-        let labels = self.session.val_labels();
         let metric = spec.objective.metric;
-        let beaten = |best: &Best| best.is_beaten_by(&validation.logits, &labels, metric);
+        let score = metrics[metric.name()];
+        let beaten = |best: &Best| best.is_beaten_by(score, metric.direction());
         if self.best.as_ref().is_none_or(beaten) {
             self.best = Some(Best {
                 epoch: self.epochs_done,
+                score,
                 weights: self.weights(spec.fit.eval_weights()).copy(),
                 validation: validation.clone(),
             });
@@ -108,15 +139,9 @@ impl Run<'_> {
         }
         result.metrics = metrics;
         let path = session.files.work_dir.join("model.safetensors");
-        let metadata = HashMap::from([
-            ("format".to_owned(), "pt".to_owned()),
-            ("spec".to_owned(), canonical_json(session.spec)),
-            (
-                "classes".to_owned(),
-                canonical_json(&session.manifest.classes),
-            ),
-        ]);
+        let metadata = model_file::metadata(session.spec, &session.manifest.classes);
         weights.put_into(flat(&self.model));
+        let metadata = metadata.into_iter().collect();
         weights::write(&path, &self.model.params.named(), &metadata)?;
         result.model = Some(path);
         result.cost = reporter.result(Outcome::Completed).cost;
