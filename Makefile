@@ -26,10 +26,11 @@ check: ## Formatting, lints and documentation
 parity: ## Compare every training method with PyTorch and timm, and print one table
 	@tools/parity.sh
 
-bench-train: ## Training steps beside PyTorch eager
+bench-train: ## Training steps beside PyTorch eager, optimizer steps beside timm's
 	@tools/setup.sh torch parity
-	cargo build --release -p cultivar-train --example step_time
+	cargo build --release -p cultivar-train --example step_time --example optim_step
 	@.cultivar/parity/bin/python bench/train/run.py $${CARGO_TARGET_DIR:-target}/release/examples/step_time
+	@.cultivar/parity/bin/python bench/train/optim_step.py $${CARGO_TARGET_DIR:-target}/release/examples/optim_step
 
 openapi: ## Regenerate openapi.json and the web's API types
 	@tools/setup.sh build

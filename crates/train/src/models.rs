@@ -33,6 +33,8 @@ pub enum Mode<'a> {
     /// What [`Model::train_only`] left in training (at first everything) uses batch statistics, which also
     /// move the running ones; dropout and drop path are drawn from `rng`.
     Train { rng: &'a StepRng },
+    /// As `Train`, with the same draws, but the running statistics stay: a second look at the same images.
+    Again { rng: &'a StepRng },
 }
 
 /// How much of a network is trained.
@@ -155,8 +157,12 @@ impl Model {
                 let pass = Pass::new(Norm::Running, Scope::ALL);
                 no_grad(|| self.trunk.features(images, &pass))
             }
-            Mode::Train { rng } => {
-                let mut pass = Pass::new(Norm::Batch, self.scope);
+            Mode::Train { rng } | Mode::Again { rng } => {
+                let norm = match mode {
+                    Mode::Again { .. } => Norm::Cumulative { share: 0.0 },
+                    _ => Norm::Batch,
+                };
+                let mut pass = Pass::new(norm, self.scope);
                 if self.drops_paths {
                     let rates = self.trunk.drop_path_rates();
                     pass = pass.with_drop_path(rates, images.size()[0], images.device(), rng);

@@ -41,6 +41,7 @@ impl Default for Objective {
 pub enum ObjectiveMetric {
     ValTop1,
     ValMeanPerClass,
+    ValMacroF1,
     ValLoss,
     /// Share of validation images whose nearest other one, by embedding, is of their class. Metric losses only.
     #[serde(rename = "val_recall_at_1")]
@@ -55,6 +56,7 @@ impl ObjectiveMetric {
         match self {
             Self::ValTop1 => "val_top1",
             Self::ValMeanPerClass => "val_mean_per_class",
+            Self::ValMacroF1 => "val_macro_f1",
             Self::ValLoss => "val_loss",
             Self::ValRecallAt1 => "val_recall_at_1",
             Self::ValKnnTop1 => "val_knn_top1",
@@ -69,9 +71,11 @@ impl ObjectiveMetric {
     /// Which way is better.
     pub fn direction(self) -> Direction {
         match self {
-            Self::ValTop1 | Self::ValMeanPerClass | Self::ValRecallAt1 | Self::ValKnnTop1 => {
-                Direction::Maximize
-            }
+            Self::ValTop1
+            | Self::ValMeanPerClass
+            | Self::ValMacroF1
+            | Self::ValRecallAt1
+            | Self::ValKnnTop1 => Direction::Maximize,
             Self::ValLoss => Direction::Minimize,
         }
     }

@@ -47,6 +47,21 @@ pub(super) struct Batch {
     pub mixed: Option<MixedLabels>,
 }
 
+impl Batch {
+    /// Some images of this batch, one after another, as a view.
+    pub fn part(&self, start: i64, len: i64) -> Self {
+        let rows = |tensor: &Tensor| tensor.narrow(0, start, len);
+        Self {
+            x: rows(&self.x),
+            labels: rows(&self.labels),
+            mixed: self.mixed.as_ref().map(|mixed| MixedLabels {
+                labels: rows(&mixed.labels),
+                lambda: mixed.lambda,
+            }),
+        }
+    }
+}
+
 /// A fresh model of the spec's shape.
 ///
 /// # Errors
@@ -209,9 +224,8 @@ impl Inputs {
         Batch { x, labels, mixed }
     }
 
-    /// What the network makes of a training batch, with gradients as the loss wants them.
-    pub fn outputs(&self, model: &Model, x: &Tensor, loss: &Loss, step: &StepRng) -> Outputs {
-        let mode = Mode::Train { rng: step };
+    /// What the network makes of a training batch, with gradients as the loss wants them. `mode`: one that trains.
+    pub fn outputs(&self, model: &Model, x: &Tensor, loss: &Loss, mode: Mode<'_>) -> Outputs {
         let embedding = match self {
             Self::Images { .. } => model.features(x, mode),
             Self::Features(_) => x.shallow_clone(),

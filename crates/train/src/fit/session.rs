@@ -109,6 +109,11 @@ impl<'a> Session<'a> {
     pub fn labels(&self, indices: &[i64]) -> Tensor {
         predict::labels_of(&self.manifest, indices).to_device(self.device)
     }
+
+    /// The classes of the validation images: `[N]` i64 on the CPU.
+    pub fn val_labels(&self) -> Tensor {
+        predict::labels_of(&self.manifest, &self.val)
+    }
 }
 
 /// The images of a split, ascending.
