@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use cultivar_client::TrialFilter;
 use cultivar_spec::queueing::Queueing;
-use cultivar_spec::wire::{PauseSweep, SweepPreview, SweepView, TrialView};
+use cultivar_spec::wire::{
+    Interval, PauseSweep, SweepDetail, SweepEstimate, SweepPreview, SweepView, TrialView,
+};
 use cultivar_spec::{SweepId, SweepSpec, TrialState, check};
 
-use crate::numbers::{ago, count, counted, percent_of};
+use crate::numbers::{ago, count, counted, percent_of, roughly};
 use crate::session::Session;
 use crate::table::{
     self,
@@ -36,6 +38,14 @@ pub enum Command {
     },
     /// Count what a sweep file would queue, and show a few samples
     Preview {
+        /// The sweep, as YAML; - reads standard input
+        file: PathBuf,
+        /// Change a field of its base, such as dataset=birds or fit.epochs=5
+        #[arg(long = "set", value_name = "FIELD=VALUE")]
+        changes: Vec<Change>,
+    },
+    /// Say how long a sweep file would take, from what trials like its own took
+    Estimate {
         /// The sweep, as YAML; - reads standard input
         file: PathBuf,
         /// Change a field of its base, such as dataset=birds or fit.epochs=5
@@ -138,6 +148,10 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<ExitCode
             let preview = client.preview_sweep(&read(&file, &changes)?).await?;
             session.print(&preview, sample)?;
         }
+        Command::Estimate { file, changes } => {
+            let estimate = client.estimate_sweep(&read(&file, &changes)?).await?;
+            session.print(&estimate, estimated)?;
+        }
         Command::Watch { id } => {
             let id = match id {
                 Some(id) => id,
@@ -155,7 +169,12 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<ExitCode
             if session.json {
                 session.print(&detail, |_| String::new())?;
             } else {
-                println!("{}\n\n{}", headline(&detail.sweep), trial_table(&trials));
+                println!(
+                    "{}\n{}\n\n{}",
+                    headline(&detail.sweep),
+                    so_far(&detail),
+                    trial_table(&trials)
+                );
             }
         }
         Command::Pause { id, drain } => {
@@ -276,6 +295,51 @@ fn headline(sweep: &SweepView) -> String {
         sweep.dataset,
         counted(sweep.n_trials, "trial"),
         states.join(", ")
+    )
+}
+
+/// What it has taken, and what is left.
+fn so_far(detail: &SweepDetail) -> String {
+    let budget = &detail.budget;
+    let mut said = format!("spent {} of training", roughly(budget.spent_s));
+    if let Some(left) = budget.left_s.filter(|left| left.expected > 0.0) {
+        said += &format!(", {} left", between(&left));
+    }
+    if let Some(finish) = budget.finish_s.filter(|finish| finish.expected > 0.0) {
+        said += &format!(", done in {} at this pace", between(&finish));
+    }
+    said
+}
+
+fn between(interval: &Interval) -> String {
+    format!(
+        "{} ({} to {})",
+        roughly(interval.expected),
+        roughly(interval.low),
+        roughly(interval.high)
+    )
+}
+
+fn estimated(estimate: &SweepEstimate) -> String {
+    let trials = counted(estimate.n_trials, "trial");
+    let Some(training) = &estimate.training_s else {
+        return format!(
+            "{trials}; how long they take is unknown: no completed trial tells of {}",
+            estimate.unmeasured.join(", ")
+        );
+    };
+    let measured = counted(estimate.n_measured, "completed trial");
+    let finish = match &estimate.finish_s {
+        Some(finish) => format!(
+            "done in {} on {}",
+            between(finish),
+            counted(estimate.n_workers, "worker")
+        ),
+        None => "no worker is there to train them".into(),
+    };
+    format!(
+        "{trials}: {} of training; {finish}\nfrom {measured} like them; 95% intervals",
+        between(training)
     )
 }
 

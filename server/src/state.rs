@@ -17,6 +17,7 @@ use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::service::manifests::Manifests;
 use crate::service::ranking::Rankings;
+use crate::service::scheduling::Schedules;
 use crate::service::sota;
 
 /// Claim transactions a replica runs at once; further claims wait their turn.
@@ -35,6 +36,8 @@ pub struct AppState {
     pub manifests: Manifests,
     /// Leaderboards and transfer reports computed before.
     pub rankings: Rankings,
+    /// What schedulers have seen.
+    pub schedules: Schedules,
     pub metrics: Arc<Metrics>,
     /// What callers may still ask for.
     pub buckets: Arc<Buckets>,
@@ -63,6 +66,7 @@ impl AppState {
             pool,
             manifests: Manifests::new(blobs.clone()),
             rankings: Rankings::default(),
+            schedules: Schedules::default(),
             blobs,
             buckets: Arc::new(Buckets::new(config.rate_scale)),
             config: Arc::new(config),

@@ -82,6 +82,7 @@ pub fn sweep(name: &str, base: &TrialSpec, specs: &[TrialSpec]) -> SweepSpec {
         warm_start: Vec::new(),
         // Every alternative: the choice is the plan.
         sampler: Sampler::Grid {},
+        scheduler: Default::default(),
         budget: Default::default(),
         seeds: vec![0],
         queueing: Default::default(),

@@ -1,7 +1,7 @@
 //! Sweeps.
 
 use cultivar_spec::queueing::Queueing;
-use cultivar_spec::wire::{PauseSweep, SweepDetail, SweepPreview, SweepView};
+use cultivar_spec::wire::{PauseSweep, SweepDetail, SweepEstimate, SweepPreview, SweepView};
 use cultivar_spec::{SweepId, SweepSpec};
 use reqwest::Method;
 use serde_json::json;
@@ -28,6 +28,12 @@ impl Client {
     /// What a sweep would draw; queues nothing.
     pub async fn preview_sweep(&self, spec: &SweepSpec) -> Result<SweepPreview, Error> {
         self.post(&["sweeps", "preview"], spec, Repeat::Harmless)
+            .await
+    }
+
+    /// What a sweep would take; queues nothing.
+    pub async fn estimate_sweep(&self, spec: &SweepSpec) -> Result<SweepEstimate, Error> {
+        self.post(&["sweeps", "estimate"], spec, Repeat::Harmless)
             .await
     }
 

@@ -1,6 +1,8 @@
 //! Search and statistics. Pure: history in, suggestion out; randomness and time are passed in.
 
+pub mod budget;
 pub mod pareto;
 pub mod sampler;
+pub mod scheduler;
 pub mod space;
 pub mod stats;

@@ -13,6 +13,7 @@ pub mod model_file;
 pub mod predictions;
 pub mod queueing;
 pub mod resolve;
+pub mod scheduler;
 pub mod secret;
 pub mod space;
 pub mod state;

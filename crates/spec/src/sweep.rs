@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::MAX_SEED;
 use crate::queueing::Queueing;
+use crate::scheduler::Scheduler;
 
 /// What `cultivar sweep submit` sends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +31,9 @@ pub struct SweepSpec {
     pub warm_start: Vec<Value>,
     #[serde(default)]
     pub sampler: Sampler,
+    /// Which trials stop before their end.
+    #[serde(default)]
+    pub scheduler: Scheduler,
     #[serde(default)]
     pub budget: Budget,
     /// Every configuration is trained once with each of these, unless the space gives it a `fit.seed`

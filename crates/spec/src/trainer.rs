@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::manifest::Split;
 use crate::wire::{DeviceInfo, MetricPoint, Progress};
-use crate::{Outcome, TrialSpec};
+use crate::{Outcome, Sha256Digest, TrialSpec};
 
 /// Supervisor to trainer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,6 +81,9 @@ pub struct TrainJob {
     pub weights: Option<PathBuf>,
     /// A checkpoint to go on from.
     pub resume: Option<PathBuf>,
+    /// SHA-256 of the canonical spec under which it was written, where that is not `spec`.
+    #[serde(default)]
+    pub resume_spec: Option<Sha256Digest>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

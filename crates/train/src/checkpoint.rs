@@ -74,7 +74,7 @@ pub(crate) fn write(
     position: Position,
 ) -> Result<(), WeightsError> {
     let metadata = [
-        ("spec", digest(spec)),
+        ("spec", digest(spec).to_string()),
         ("step", position.step.to_string()),
         ("epochs", position.epochs.to_string()),
         // Rust prints the shortest text that reads back as the same number.
@@ -92,13 +92,13 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// Reads a checkpoint.
+/// Reads a checkpoint that was written under a spec with this digest.
 ///
 /// # Errors
 /// The file cannot be read, is damaged, or is of another spec.
-pub(crate) fn read(path: &Path, spec: &TrialSpec) -> Result<Checkpoint, CheckpointError> {
+pub(crate) fn read(path: &Path, of_spec: Sha256Digest) -> Result<Checkpoint, CheckpointError> {
     let file = weights::read(path)?;
-    if file.metadata.get("spec") != Some(&digest(spec)) {
+    if file.metadata.get("spec") != Some(&of_spec.to_string()) {
         return Err(CheckpointError::OtherSpec);
     }
     let position = Position {
@@ -124,8 +124,9 @@ impl Checkpoint {
     }
 }
 
-fn digest(spec: &TrialSpec) -> String {
-    Sha256Digest::of(canonical_json(spec).as_bytes()).to_string()
+/// What a checkpoint is known by.
+pub(crate) fn digest(spec: &TrialSpec) -> Sha256Digest {
+    Sha256Digest::of(canonical_json(spec).as_bytes())
 }
 
 fn number<T: FromStr>(

@@ -5,6 +5,7 @@ mod audit;
 mod compare;
 mod datasets;
 mod events;
+mod external;
 mod health;
 mod leaderboard;
 mod leases;
@@ -31,6 +32,7 @@ pub fn api() -> ApiRouter<AppState> {
         .merge(compare::router())
         .merge(datasets::router())
         .merge(events::router())
+        .merge(external::router())
         .merge(health::router())
         .merge(leaderboard::router())
         .merge(leases::router())

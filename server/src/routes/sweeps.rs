@@ -5,7 +5,7 @@ use aide::axum::routing::{get_with, post_with, put_with};
 use axum::Json;
 use axum::extract::State;
 use cultivar_spec::queueing::Queueing;
-use cultivar_spec::wire::{PauseSweep, SweepDetail, SweepPreview, SweepView};
+use cultivar_spec::wire::{PauseSweep, SweepDetail, SweepEstimate, SweepPreview, SweepView};
 use cultivar_spec::{SweepId, SweepSpec, check};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -40,6 +40,13 @@ pub fn router() -> ApiRouter<AppState> {
             "/api/v1/sweeps/preview",
             post_with(preview, |op| {
                 op.summary("What a sweep would draw; queues nothing")
+                    .tag("sweeps")
+            }),
+        )
+        .api_route(
+            "/api/v1/sweeps/estimate",
+            post_with(estimate, |op| {
+                op.summary("What a sweep would take; queues nothing")
                     .tag("sweeps")
             }),
         )
@@ -108,15 +115,24 @@ async fn preview(
     service::sweeps::preview(&state, spec).await.map(Json)
 }
 
+async fn estimate(
+    _: Reader,
+    State(state): State<AppState>,
+    Raw(raw, _): Raw<SweepSpec>,
+) -> Result<Json<SweepEstimate>, ApiError> {
+    let spec = check::sweep(&raw)?;
+    service::budget::estimate(&state, spec).await.map(Json)
+}
+
 async fn show(
     _: Reader,
     State(state): State<AppState>,
     At(path): At<ById>,
 ) -> Result<Json<SweepDetail>, ApiError> {
     let detail = store::sweep::detail(&state.pool, path.id).await?;
-    detail
-        .map(Json)
-        .ok_or_else(|| ApiError::no_such("sweep", path.id))
+    let mut detail = detail.ok_or_else(|| ApiError::no_such("sweep", path.id))?;
+    detail.budget = service::budget::so_far(&state, &detail).await?;
+    Ok(Json(detail))
 }
 
 async fn cancel(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cultivar_spec::wire::{Claim, ClaimReply, Event, Job, JobKind, Lease};
-use cultivar_spec::{TrialState, manifest::Split};
+use cultivar_spec::{SweepId, TrialState, manifest::Split};
 use tokio::time::Instant;
 
 use crate::error::ApiError;
@@ -21,22 +21,7 @@ const MAX_TRIES: u32 = 3;
 /// # Errors
 /// The database is out of reach.
 pub async fn claim(state: &AppState, claim: Claim) -> Result<ClaimReply, ApiError> {
-    let deadline = Instant::now() + Duration::from_secs_f64(claim.wait_s);
-    let (claimed, quarantine) = loop {
-        let woken = state.queue.notified();
-        tokio::pin!(woken);
-        // Listen before looking, or work that arrives in between would wake nobody.
-        woken.as_mut().enable();
-        let (claimed, quarantine) = take(state, &claim).await?;
-        if !claimed.is_empty() || Instant::now() >= deadline {
-            break (claimed, quarantine);
-        }
-        tokio::select! {
-            () = woken => {}
-            () = tokio::time::sleep_until(deadline) => {}
-            () = state.shutdown.cancelled() => break (Vec::new(), quarantine),
-        }
-    };
+    let (claimed, quarantine) = wait(state, &claim, None).await?;
     let mut leases = Vec::with_capacity(claimed.len());
     for claimed in claimed {
         leases.push(lease(state, claimed).await?);
@@ -49,15 +34,42 @@ pub async fn claim(state: &AppState, claim: Claim) -> Result<ClaimReply, ApiErro
     })
 }
 
-/// What a claim gets, and why it gets nothing where its worker was put aside.
-type Taken = (Vec<Claimed>, Option<String>);
+/// Takes jobs for workers or, where a sweep is `asked` for, its external trials; waits as the claim says.
+///
+/// # Errors
+/// The database is out of reach.
+pub async fn wait(
+    state: &AppState,
+    claim: &Claim,
+    asked: Option<SweepId>,
+) -> Result<Taken, ApiError> {
+    let deadline = Instant::now() + Duration::from_secs_f64(claim.wait_s);
+    loop {
+        let woken = state.queue.notified();
+        tokio::pin!(woken);
+        // Listen before looking, or work that arrives in between would wake nobody.
+        woken.as_mut().enable();
+        let (claimed, quarantine) = take(state, claim, asked).await?;
+        if !claimed.is_empty() || Instant::now() >= deadline {
+            return Ok((claimed, quarantine));
+        }
+        tokio::select! {
+            () = woken => {}
+            () = tokio::time::sleep_until(deadline) => {}
+            () = state.shutdown.cancelled() => return Ok((Vec::new(), quarantine)),
+        }
+    }
+}
 
-async fn take(state: &AppState, claim: &Claim) -> Result<Taken, ApiError> {
+/// What a claim gets, and why it gets nothing where its worker was put aside.
+pub type Taken = (Vec<Claimed>, Option<String>);
+
+async fn take(state: &AppState, claim: &Claim, asked: Option<SweepId>) -> Result<Taken, ApiError> {
     let _permit = state.claims.acquire().await.map_err(anyhow::Error::from)?;
     let mut n_tries = 0;
     loop {
         n_tries += 1;
-        match try_take(state, claim.clone()).await {
+        match try_take(state, claim.clone(), asked).await {
             // Two replicas met on one trial, and the index on active attempts let one of them through.
             Err(ApiError::Conflict(_)) if n_tries < MAX_TRIES => {}
             Err(ApiError::Conflict(_)) => return Ok((Vec::new(), None)),
@@ -66,7 +78,11 @@ async fn take(state: &AppState, claim: &Claim) -> Result<Taken, ApiError> {
     }
 }
 
-async fn try_take(state: &AppState, claim: Claim) -> Result<Taken, ApiError> {
+async fn try_take(
+    state: &AppState,
+    claim: Claim,
+    asked: Option<SweepId>,
+) -> Result<Taken, ApiError> {
     let (taken, n_new) = run_tx("claim", &state.pool, move |conn| {
         Box::pin(async move {
             store::worker::upsert(conn, &claim.worker).await?;
@@ -79,7 +95,8 @@ async fn try_take(state: &AppState, claim: Claim) -> Result<Taken, ApiError> {
             if quarantine.is_some() {
                 return Ok(((Vec::new(), quarantine), 0));
             }
-            let n_new = store::claim::take(conn, &claim.worker, claim.request, claim.max).await?;
+            let n_new =
+                store::claim::take(conn, &claim.worker, claim.request, claim.max, asked).await?;
             if n_new == 0 {
                 return Ok(((Vec::new(), None), 0));
             }
@@ -107,7 +124,10 @@ fn begun(claimed: &Claimed) -> Event {
 }
 
 async fn lease(state: &AppState, claimed: Claimed) -> Result<Lease, ApiError> {
-    let known = state.manifests.get(&claimed.version).await?;
+    let version = claimed
+        .version
+        .ok_or_else(|| anyhow::anyhow!("trial {} is for no worker", claimed.trial))?;
+    let known = state.manifests.get(&version).await?;
     let dataset = known.files.clone();
     let job = match claimed.job {
         JobKind::Train => Job::Train {
@@ -115,6 +135,7 @@ async fn lease(state: &AppState, claimed: Claimed) -> Result<Lease, ApiError> {
             spec: Box::new(claimed.spec),
             dataset,
             resume: claimed.resume,
+            resume_spec: claimed.resume_spec,
         },
         JobKind::Evaluate => Job::Evaluate {
             spec: Box::new(claimed.spec),

@@ -46,7 +46,10 @@ pub async fn request(
                         locked.state.name()
                     )));
                 }
-                let known = manifests.get(&locked.version).await?;
+                let version = locked
+                    .version
+                    .ok_or_else(|| anyhow::anyhow!("trial {trial} has a model and no dataset"))?;
+                let known = manifests.get(&version).await?;
                 if known.manifest.n_images(new.split) == 0 {
                     return Err(ApiError::violation(
                         "/split",

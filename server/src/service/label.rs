@@ -8,6 +8,9 @@ const MAX_CHARS: usize = 120;
 
 /// Backbone and adaptation, for a trial on its own.
 pub fn of_spec(spec: &TrialSpec) -> String {
+    if spec.is_external() {
+        return "external".into();
+    }
     format!("{} {}", spec.backbone.name, spec.adaptation.mode())
 }
 

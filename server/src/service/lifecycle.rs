@@ -187,8 +187,10 @@ async fn tell(
 }
 
 fn queued_again(trials: &[Locked]) -> Vec<Event> {
-    trials
+    let queued = trials
         .iter()
+        .filter(|trial| trial.state == TrialState::Queued);
+    queued
         .map(|trial| Event::Trial {
             trial: trial.id,
             sweep: trial.sweep,

@@ -2,11 +2,13 @@
 
 pub mod artifacts;
 pub mod backup;
+pub mod budget;
 pub mod claim;
 pub mod collect;
 pub mod compare;
 pub mod datasets;
 pub mod evaluations;
+pub mod external;
 pub mod feeder;
 pub mod fence;
 pub mod finish;
@@ -23,6 +25,7 @@ pub mod reaper;
 pub mod replay;
 pub mod reports;
 pub mod resolve;
+pub mod scheduling;
 pub mod scoring;
 pub mod search;
 pub mod series;

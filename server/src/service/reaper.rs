@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::error::ApiError;
 use crate::metrics::OutcomeLabel;
-use crate::service::{feeder, lifecycle, settle};
+use crate::service::{feeder, lifecycle, scheduling, settle};
 use crate::state::AppState;
 use crate::store;
 use crate::tx::run_tx;
@@ -106,6 +106,7 @@ pub async fn watch_queue(state: AppState) {
 
 async fn feed(state: &AppState) -> Result<(), ApiError> {
     lifecycle::end_overdue(state).await?;
+    scheduling::step_all(state).await?;
     feeder::feed_all(state).await
 }
 

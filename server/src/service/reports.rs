@@ -8,11 +8,12 @@ use serde_json::Value;
 use crate::error::ApiError;
 use crate::service::artifacts;
 use crate::service::fence::{self, Standing};
+use crate::service::scheduling;
 use crate::state::AppState;
 use crate::store::{self, Step};
 use crate::tx::run_tx;
 
-/// Stores metric values and the attempt's latest word.
+/// Stores metric values and the attempt's latest word. What the trial's scheduler says to them is in the reply.
 ///
 /// # Errors
 /// The lease is unknown or superseded.
@@ -21,7 +22,7 @@ pub async fn metrics(
     lease: LeaseId,
     batch: MetricBatch,
 ) -> Result<LeaseReply, ApiError> {
-    report(
+    let (reply, heard_by) = report(
         state,
         lease,
         "metrics",
@@ -32,11 +33,17 @@ pub async fn metrics(
                 if let Some(progress) = batch.progress.as_ref().filter(|_| is_active) {
                     store::report::set_progress(conn, lease, progress).await?;
                 }
-                Ok(())
+                Ok(store::report::insert_epochs(conn, lease, &batch.points).await?)
             })
         },
     )
-    .await
+    .await?;
+    let Some(sweep) = heard_by.flatten() else {
+        return Ok(reply);
+    };
+    scheduling::step(state, sweep).await?;
+    let order = store::report::order(&state.pool, lease).await?;
+    Ok(order.map_or(reply, |order| LeaseReply { order }))
 }
 
 /// Stores log lines.
@@ -52,55 +59,58 @@ pub async fn logs(
     for line in &mut batch.lines {
         *line = line.replace('\0', "\u{fffd}");
     }
-    report(state, lease, "logs", batch, |conn, lease, batch, _| {
+    let (reply, _) = report(state, lease, "logs", batch, |conn, lease, batch, _| {
         Box::pin(async move {
             store::report::insert_lines(conn, lease, batch.first_line, &batch.lines).await?;
             Ok(())
         })
     })
-    .await
+    .await?;
+    Ok(reply)
 }
 
-/// Rows of a report belong to its lease, so an active one needs no lock; any other goes through the fence.
-async fn report<T, W>(
+/// Rows of a report belong to its lease, so an active one needs no lock; any other goes through the fence. Answers with
+/// what `write` came to, too, unless what it would have written was kept aside.
+async fn report<T, R, W>(
     state: &AppState,
     lease: LeaseId,
     kind: &'static str,
     batch: T,
     write: W,
-) -> Result<LeaseReply, ApiError>
+) -> Result<(LeaseReply, Option<R>), ApiError>
 where
     T: Serialize + Send + Sync + 'static,
-    W: for<'c> Fn(&'c mut sqlx::PgConnection, LeaseId, &'c T, bool) -> Step<'c, ()>
+    R: Send + 'static,
+    W: for<'c> Fn(&'c mut sqlx::PgConnection, LeaseId, &'c T, bool) -> Step<'c, R>
         + Send
         + Sync
         + 'static,
 {
     let counters = state.metrics.clone();
-    let order = run_tx(kind, &state.pool, move |conn| {
+    let (order, written) = run_tx(kind, &state.pool, move |conn| {
         Box::pin(async move {
             if let Some(order) = store::report::order(&mut *conn, lease).await? {
-                write(conn, lease, &batch, true).await?;
-                return Ok(Some(order));
+                let written = write(conn, lease, &batch, true).await?;
+                return Ok((Some(order), Some(written)));
             }
             match fence::enter(conn, lease, &counters).await? {
                 Standing::Active(_) => {
-                    write(conn, lease, &batch, true).await?;
-                    Ok(Some(Order::Continue))
+                    let written = write(conn, lease, &batch, true).await?;
+                    Ok((Some(Order::Continue), Some(written)))
                 }
                 Standing::Finished(_) => {
-                    write(conn, lease, &batch, false).await?;
-                    Ok(Some(Order::Unknown))
+                    let written = write(conn, lease, &batch, false).await?;
+                    Ok((Some(Order::Unknown), Some(written)))
                 }
                 Standing::Superseded(_) => {
                     set_aside(conn, lease, kind, &batch).await?;
-                    Ok(None)
+                    Ok((None, None))
                 }
             }
         })
     })
     .await?;
-    answer(state, lease, order)
+    Ok((answer(state, lease, order)?, written))
 }
 
 /// Names the checkpoint that the next attempt goes on from.
@@ -125,7 +135,8 @@ pub async fn checkpoint(
                     let is_training = held.job == JobKind::Train;
                     Ok(Some(store::attempt::wanted(
                         is_training && held.cancel_requested,
-                        is_training && held.pause_requested,
+                        is_training && held.prune_requested,
+                        is_training && held.is_to_pause,
                     )))
                 }
                 Standing::Finished(_) => Ok(Some(Order::Unknown)),

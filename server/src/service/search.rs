@@ -152,7 +152,7 @@ pub fn past(spec: &SweepSpec, outcomes: &[Outcome]) -> Vec<Past> {
 }
 
 /// The objective its base names; the space cannot change it.
-fn objective(spec: &SweepSpec) -> Objective {
+pub fn objective(spec: &SweepSpec) -> Objective {
     let given = spec.base.get("objective").cloned();
     given
         .and_then(|given| serde_json::from_value(given).ok())

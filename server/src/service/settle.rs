@@ -57,6 +57,9 @@ pub async fn settle(
         }
         _ => {
             store::trial::set_state(conn, held.trial, state, error).await?;
+            if state == TrialState::Pruned {
+                store::trial::keep_metrics(conn, &[held.trial]).await?;
+            }
             Event::Trial {
                 trial: held.trial,
                 sweep: held.sweep,
@@ -103,9 +106,13 @@ fn what_follows(held: &Held, outcome: Outcome, past: &[Past]) -> Next {
             JobKind::Train,
             Next::Requeue { .. } | Next::Pause | Next::Terminal(TrialState::Failed),
         ) if held.cancel_requested => Next::Terminal(TrialState::Cancelled),
-        (JobKind::Train, Next::Requeue { .. }) if held.pause_requested => Next::Pause,
+        // Its scheduler has stopped it: what it might still do is not wanted.
+        (JobKind::Train, Next::Requeue { .. } | Next::Pause) if held.prune_requested => {
+            Next::Terminal(TrialState::Pruned)
+        }
+        (JobKind::Train, Next::Requeue { .. }) if held.is_to_pause => Next::Pause,
         // It was resumed before it had given way.
-        (JobKind::Train, Next::Pause) if !held.pause_requested => Next::Requeue { delay_s: 0.0 },
+        (JobKind::Train, Next::Pause) if !held.is_to_pause => Next::Requeue { delay_s: 0.0 },
         (_, next) => next,
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use cultivar_search::sampler;
 use cultivar_search::space::{lay_over, size};
+use cultivar_search::{sampler, scheduler};
 use cultivar_spec::space::Node;
 use cultivar_spec::wire::{Event, SweepPreview, SweepView};
 use cultivar_spec::{SweepId, SweepSpec, TrialSpec, Violation, Violations, check, config_id};
@@ -93,6 +93,9 @@ pub async fn submit(
         Box::pin(once(conn, replay, move |conn| {
             Box::pin(async move {
                 store::sweep::insert(conn, id, &dataset, &spec).await?;
+                if !spec.scheduler.is_none() {
+                    store::schedule::begin(conn, id).await?;
+                }
                 if is_search {
                     store::proposal::begin(conn, id, n_planned).await?;
                 }
@@ -132,16 +135,21 @@ pub async fn preview(state: &AppState, spec: SweepSpec) -> Result<SweepPreview, 
 }
 
 /// What a sweep will train.
-struct Plan {
+pub struct Plan {
     /// All of it; of a search the first few, as they would be if nothing were learnt.
     draws: Vec<Draw>,
     /// Its configurations depend on results.
     is_search: bool,
     n_configs: u64,
-    n_trials: u64,
+    pub n_trials: u64,
 }
 
 impl Plan {
+    /// The configurations that are known, each with how many seeds it has.
+    pub fn specs(&self) -> impl Iterator<Item = (&TrialSpec, usize)> {
+        self.draws.iter().map(|draw| (&draw.spec, draw.seeds.len()))
+    }
+
     fn dataset(&self) -> String {
         let first = self.draws.first();
         first.map_or_else(String::new, |draw| draw.spec.data.dataset.clone())
@@ -149,7 +157,10 @@ impl Plan {
 }
 
 /// Draws, checks and resolves every configuration; two that come to the same are one.
-async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Plan, ApiError> {
+///
+/// # Errors
+/// As for [`submit`].
+pub async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Plan, ApiError> {
     lifecycle::check_deadline(&sweep.queueing, "/queueing")?;
     let sweep_copy = sweep.clone();
     let drawn = tokio::task::spawn_blocking(move || draw(&sweep_copy)).await;
@@ -162,6 +173,7 @@ async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Plan, ApiError> {
         found.add(violations, &draw.overlay);
     }
     found.into_result()?;
+    check_scheduler(sweep, &draws)?;
     let mut seen = HashSet::new();
     for draw in &mut draws {
         let config = config_id(&draw.spec);
@@ -182,6 +194,21 @@ async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Plan, ApiError> {
         n_configs,
         n_trials,
     })
+}
+
+/// A scheduler compares trials after as many epochs, so all must have as many to go.
+fn check_scheduler(sweep: &SweepSpec, draws: &[Draw]) -> Result<(), Violations> {
+    let lengths: HashSet<u32> = draws.iter().map(|draw| draw.spec.fit.epochs).collect();
+    if !sweep.scheduler.is_none() && lengths.len() > 1 {
+        return Err(Violations(vec![Violation::new(
+            "/scheduler/kind",
+            sweep.scheduler.kind(),
+            "none, or a space that gives all trials one number of epochs",
+        )]));
+    }
+    lengths
+        .into_iter()
+        .try_for_each(|n_epochs| scheduler::check(sweep, n_epochs))
 }
 
 /// Takes `fit.seed` out of an overlay: a configuration has the sweep's seeds unless the space gave it

@@ -29,6 +29,13 @@ pub async fn submit(
 ) -> Result<TrialView, ApiError> {
     let replay = Replay::new(principal, key, "POST /api/v1/trials", &new);
     let mut spec = check::trial(&new.spec).map_err(below_spec)?;
+    if spec.is_external() {
+        return Err(ApiError::violation(
+            "/spec/task/kind",
+            "external",
+            "single_label; external trials are asked for by their sweep",
+        ));
+    }
     let found = Resolver::new(state).resolve(&mut spec).await?;
     if !found.is_empty() {
         return Err(ApiError::Invalid(below_spec(Violations(found))));
@@ -75,14 +82,16 @@ pub fn row(
     spec: TrialSpec,
 ) -> Result<NewRow, ApiError> {
     let version = spec.data.version;
+    if version.is_none() && !spec.is_external() {
+        return Err(anyhow::anyhow!("a resolved spec has its dataset version pinned").into());
+    }
     Ok(NewRow {
         id: TrialId::new(),
         sweep,
         proposal: None,
         config_id: config_id(&spec),
         label,
-        version: version
-            .ok_or_else(|| anyhow::anyhow!("a resolved spec has its dataset version pinned"))?,
+        version,
         spec,
     })
 }
@@ -242,7 +251,8 @@ pub async fn resume(state: &AppState, id: TrialId) -> Result<TrialView, ApiError
     }
 }
 
-/// Queues a trial again that failed, was cancelled or is paused. It goes on from its last checkpoint.
+/// Queues a trial again that failed, was cancelled or is paused. It goes on from its last checkpoint. One that its
+/// scheduler keeps waiting goes on when that says so.
 ///
 /// # Errors
 /// There is no such trial, or it is in another state.
@@ -259,6 +269,9 @@ pub async fn retry(state: &AppState, id: TrialId) -> Result<TrialView, ApiError>
                     "trial {id} is {}; only a failed, cancelled or paused trial can be retried",
                     trial.state.name()
                 )));
+            }
+            if store::trial::leave_to_scheduler(conn, id).await? {
+                return Ok(());
             }
             store::trial::reopen(conn, id).await?;
             store::queue::push(conn, id, JobKind::Train, None, 0.0).await?;

@@ -31,7 +31,9 @@ pub struct Held {
     pub last_epoch: u64,
     pub state: TrialState,
     pub cancel_requested: bool,
-    pub pause_requested: bool,
+    pub prune_requested: bool,
+    /// Somebody paused it, or its scheduler keeps it waiting.
+    pub is_to_pause: bool,
     pub worker: WorkerId,
 }
 
@@ -40,7 +42,8 @@ pub async fn lock(conn: &mut PgConnection, lease: LeaseId) -> Result<Option<Held
     sqlx::query(
         "-- attempt::lock
          SELECT a.lease_id, a.trial_id, t.sweep_id, t.dataset, a.job, a.split, a.epoch, a.outcome, a.finish,
-                a.resumed_from_step, a.checkpoint_step, t.last_epoch, t.state, t.cancel_requested, t.pause_requested, a.worker_id
+                a.resumed_from_step, a.checkpoint_step, t.last_epoch, t.state, t.cancel_requested, t.prune_requested,
+                t.pause_requested OR t.held AS is_to_pause, a.worker_id
          FROM attempt a JOIN trial t ON t.id = a.trial_id
          WHERE a.lease_id = $1
          FOR UPDATE OF t, a",
@@ -63,7 +66,8 @@ pub async fn lock(conn: &mut PgConnection, lease: LeaseId) -> Result<Option<Held
             last_epoch: row.count("last_epoch")?,
             state: row.word("state")?,
             cancel_requested: row.try_get("cancel_requested")?,
-            pause_requested: row.try_get("pause_requested")?,
+            prune_requested: row.try_get("prune_requested")?,
+            is_to_pause: row.try_get("is_to_pause")?,
             worker: WorkerId(row.try_get("worker_id")?),
         })
     })
@@ -76,7 +80,8 @@ pub struct Job {
     pub job: JobKind,
     pub split: Option<Split>,
     pub spec: TrialSpec,
-    pub version: Sha256Digest,
+    /// None of an external trial.
+    pub version: Option<Sha256Digest>,
 }
 
 pub async fn job(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Job>> {
@@ -91,7 +96,7 @@ pub async fn job(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Job>>
             job: row.word("job")?,
             split: row.maybe_word("split")?,
             spec: row.json("spec")?,
-            version: row.digest("dataset_version")?,
+            version: row.maybe_digest("dataset_version")?,
         })
     })
     .fetch_optional(db)
@@ -182,8 +187,20 @@ pub async fn set_checkpoint(conn: &mut PgConnection, lease: LeaseId, step: u64) 
     Ok(())
 }
 
+/// An external trainer is there.
+pub async fn renew(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<()> {
+    sqlx::query(
+        "-- attempt::renew
+         UPDATE attempt SET renewed_at = now() WHERE lease_id = $1 AND outcome IS NULL",
+    )
+    .bind(lease.0)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Active attempts nobody has renewed for `lease_s` seconds, counted from the latest of: the claim, the last
-/// heartbeat that listed the lease, the database's start, and `healthy_since`, when this replica could
+/// heartbeat that listed the lease or report of an external trainer, the database's start, and `healthy_since`, when this replica could
 /// last begin to hear heartbeats.
 pub async fn overdue(
     db: impl PgExecutor<'_>,
@@ -197,7 +214,7 @@ pub async fn overdue(
          LEFT JOIN worker_heartbeat h
              ON h.worker_id = a.worker_id AND h.boot_id = a.boot_id AND a.lease_id = ANY(h.held)
          WHERE a.outcome IS NULL
-           AND greatest(a.claimed_at, h.seen_at, pg_postmaster_start_time(), $1)
+           AND greatest(a.claimed_at, h.seen_at, a.renewed_at, pg_postmaster_start_time(), $1)
                + make_interval(secs => $2) < now()
          LIMIT 1000",
     )
@@ -217,7 +234,7 @@ pub async fn orders(
     sqlx::query(
         "-- attempt::orders
          SELECT a.lease_id, a.outcome IS NULL AS active, a.job = 'train' AND t.cancel_requested AS cancel,
-                a.job = 'train' AND t.pause_requested AS pause,
+                a.job = 'train' AND t.prune_requested AS prune, a.job = 'train' AND (t.pause_requested OR t.held) AS pause,
                 a.outcome = 'lost' AND a.epoch = t.last_epoch AS expired
          FROM attempt a JOIN trial t ON t.id = a.trial_id
          WHERE a.lease_id = ANY($1)",
@@ -227,7 +244,11 @@ pub async fn orders(
         let order = if !row.try_get::<bool, _>("active")? {
             Order::Unknown
         } else {
-            wanted(row.try_get("cancel")?, row.try_get("pause")?)
+            wanted(
+                row.try_get("cancel")?,
+                row.try_get("prune")?,
+                row.try_get("pause")?,
+            )
         };
         let expired: Option<bool> = row.try_get("expired")?;
         Ok((LeaseId(row.try_get("lease_id")?), order, expired.unwrap_or(false)))
@@ -237,11 +258,12 @@ pub async fn orders(
 }
 
 /// What is wanted of a running attempt.
-pub fn wanted(cancel: bool, pause: bool) -> Order {
-    match (cancel, pause) {
-        (true, _) => Order::Cancel,
-        (false, true) => Order::Yield,
-        (false, false) => Order::Continue,
+pub fn wanted(cancel: bool, prune: bool, pause: bool) -> Order {
+    match (cancel, prune, pause) {
+        (true, _, _) => Order::Cancel,
+        (false, true, _) => Order::Prune,
+        (false, false, true) => Order::Yield,
+        (false, false, false) => Order::Continue,
     }
 }
 

@@ -19,12 +19,16 @@ pub struct Claimed {
     pub job: JobKind,
     pub split: Option<Split>,
     pub spec: TrialSpec,
-    pub version: Sha256Digest,
+    /// None of an external trial.
+    pub version: Option<Sha256Digest>,
     pub model: Option<Sha256Digest>,
     pub resume: Option<CheckpointRef>,
+    /// Of the spec under which that checkpoint was written, where it was another's.
+    pub resume_spec: Option<Sha256Digest>,
 }
 
-/// Takes up to `max` jobs off the queue and opens an attempt for each, in one statement.
+/// Takes up to `max` jobs off the queue and opens an attempt for each, in one statement: jobs for workers or, where a
+/// sweep is `asked` for, its external trials.
 ///
 /// The pick is MATERIALIZED so that `LIMIT` bounds what is locked. It locks trial rows as well as
 /// queue rows, and skips what somebody else has locked, so it waits for nobody and cannot deadlock with
@@ -34,13 +38,15 @@ pub async fn take(
     worker: &WorkerIdentity,
     request: Uuid,
     max: u32,
+    asked: Option<SweepId>,
 ) -> Result<u64> {
     let done = sqlx::query(
         "-- claim::take
          WITH picked AS MATERIALIZED (
              SELECT q.seq
              FROM trial_queue q JOIN trial t ON t.id = q.trial_id
-             WHERE q.available_at <= now()
+             WHERE q.external = ($5::uuid IS NOT NULL) AND ($5::uuid IS NULL OR t.sweep_id = $5)
+               AND q.available_at <= now()
                AND NOT EXISTS (SELECT FROM attempt a WHERE a.trial_id = q.trial_id AND a.outcome IS NULL)
                AND NOT EXISTS (SELECT FROM trial_queue o WHERE o.trial_id = q.trial_id AND o.seq < q.seq)
              ORDER BY q.priority DESC, q.fair_at, q.seq
@@ -69,6 +75,7 @@ pub async fn take(
     .bind(worker.id.0)
     .bind(worker.boot.0)
     .bind(request)
+    .bind(asked.map(|sweep| sweep.0))
     .execute(conn)
     .await?;
     Ok(done.rows_affected())
@@ -83,7 +90,8 @@ pub async fn of_request(
     sqlx::query(
         "-- claim::of_request
          SELECT a.lease_id, a.trial_id, t.sweep_id, a.epoch, a.job, a.split, a.resumed_from_step, t.spec,
-                t.dataset_version, t.model_sha256, t.checkpoint_sha256, t.checkpoint_epoch, t.checkpoint_step
+                t.dataset_version, t.model_sha256, t.checkpoint_sha256, t.checkpoint_epoch, t.checkpoint_step,
+                t.checkpoint_spec
          FROM attempt a JOIN trial t ON t.id = a.trial_id
          WHERE a.worker_id = $1 AND a.claim_request = $2
          ORDER BY a.trial_id",
@@ -110,9 +118,10 @@ pub async fn of_request(
             job: row.word("job")?,
             split: row.maybe_word("split")?,
             spec: row.json("spec")?,
-            version: row.digest("dataset_version")?,
+            version: row.maybe_digest("dataset_version")?,
             model: row.maybe_digest("model_sha256")?,
             resume,
+            resume_spec: row.maybe_digest("checkpoint_spec")?,
         })
     })
     .fetch_all(conn)

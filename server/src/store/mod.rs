@@ -4,6 +4,7 @@
 pub mod artifact;
 pub mod attempt;
 pub mod audit;
+pub mod budget;
 pub mod claim;
 pub mod columns;
 pub mod dataset;
@@ -17,6 +18,7 @@ pub mod proposal;
 pub mod queue;
 pub mod ranking;
 pub mod report;
+pub mod schedule;
 pub mod series;
 pub mod sota;
 pub mod sweep;

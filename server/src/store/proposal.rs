@@ -65,11 +65,12 @@ pub struct Outcome {
     pub refused: bool,
     /// Trials that are not settled.
     pub n_open: u64,
-    /// Completed trials with a finite objective.
+    /// Completed and pruned trials with a finite objective; what a pruned one had come to by then is better than
+    /// nothing.
     pub n_scored: u32,
     /// Mean of the objective over those.
     pub mean: Option<f64>,
-    /// Mean seconds of training over those.
+    /// Mean seconds of training over those that completed.
     pub seconds: Option<f64>,
 }
 
@@ -79,8 +80,8 @@ pub async fn results(db: impl PgExecutor<'_>, id: SweepId) -> Result<Vec<Outcome
         "-- proposal::results
          SELECT p.number, p.overlay, p.error IS NOT NULL AS refused,
                 count(t.id) FILTER (WHERE t.state IN ('queued', 'running', 'paused')) AS n_open,
-                count(t.objective) FILTER (WHERE t.state = 'completed') AS n_scored,
-                avg(t.objective) FILTER (WHERE t.state = 'completed') AS mean,
+                count(t.objective) FILTER (WHERE t.state IN ('completed', 'pruned')) AS n_scored,
+                avg(t.objective) FILTER (WHERE t.state IN ('completed', 'pruned')) AS mean,
                 avg((t.cost->>'seconds')::double precision) FILTER (WHERE t.state = 'completed') AS seconds
          FROM proposal p LEFT JOIN trial t ON t.sweep_id = p.sweep_id AND t.proposal = p.number
          WHERE p.sweep_id = $1

@@ -1,7 +1,7 @@
 //! What running attempts report: metric values, progress, log lines.
 
-use cultivar_spec::LeaseId;
 use cultivar_spec::wire::{MetricPoint, Order, Progress};
+use cultivar_spec::{LeaseId, SweepId};
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor, Row};
@@ -12,7 +12,8 @@ use super::{Result, attempt};
 pub async fn order(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Order>> {
     sqlx::query(
         "-- report::order
-         SELECT a.job = 'train' AND t.cancel_requested AS cancel, a.job = 'train' AND t.pause_requested AS pause
+         SELECT a.job = 'train' AND t.cancel_requested AS cancel, a.job = 'train' AND t.prune_requested AS prune,
+                a.job = 'train' AND (t.pause_requested OR t.held) AS pause
          FROM attempt a JOIN trial t ON t.id = a.trial_id
          WHERE a.lease_id = $1 AND a.outcome IS NULL",
     )
@@ -20,6 +21,7 @@ pub async fn order(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Ord
     .try_map(|row: PgRow| {
         Ok(attempt::wanted(
             row.try_get("cancel")?,
+            row.try_get("prune")?,
             row.try_get("pause")?,
         ))
     })
@@ -52,6 +54,46 @@ pub async fn insert_points(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Puts what the scheduler of the trial's sweep is to hear into its inbox: the objective after whole epochs. Says which
+/// sweep that is, if there is anything new. The first report of an epoch stands.
+pub async fn insert_epochs(
+    conn: &mut PgConnection,
+    lease: LeaseId,
+    points: &[MetricPoint],
+) -> Result<Option<SweepId>> {
+    let whole: Vec<_> = points
+        .iter()
+        .filter(|point| point.epoch >= 1.0 && point.epoch.fract() == 0.0)
+        .collect();
+    if whole.is_empty() {
+        return Ok(None);
+    }
+    sqlx::query(
+        "-- report::insert_epochs
+         INSERT INTO epoch_report (trial_id, epoch, sweep_id, value)
+         SELECT t.id, new.epoch::integer, s.id, new.value
+         FROM attempt a JOIN trial t ON t.id = a.trial_id JOIN sweep s ON s.id = t.sweep_id
+         JOIN UNNEST($2::text[], $3::float8[], $4::float8[]) AS new (metric, epoch, value)
+             ON new.metric = t.spec->'objective'->>'metric'
+         WHERE a.lease_id = $1 AND a.job = 'train' AND s.scheduled AND new.epoch < 2e9
+         ON CONFLICT DO NOTHING
+         RETURNING sweep_id",
+    )
+    .bind(lease.0)
+    .bind(
+        whole
+            .iter()
+            .map(|point| point.metric.clone())
+            .collect::<Vec<_>>(),
+    )
+    .bind(whole.iter().map(|point| point.epoch).collect::<Vec<_>>())
+    .bind(whole.iter().map(|point| point.value).collect::<Vec<_>>())
+    .try_map(|row: PgRow| Ok(SweepId(row.try_get("sweep_id")?)))
+    .fetch_all(conn)
+    .await
+    .map(|sweeps| sweeps.into_iter().next())
 }
 
 /// Replaces the trial's latest word, if the lease is active.

@@ -73,6 +73,7 @@ pub async fn detail(db: impl PgExecutor<'_>, id: SweepId) -> Result<Option<Sweep
         Ok(SweepDetail {
             sweep: view(&row)?,
             spec: row.json("spec")?,
+            budget: Default::default(),
         })
     })
     .fetch_optional(db)

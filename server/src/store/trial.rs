@@ -20,7 +20,8 @@ pub struct NewRow {
     pub proposal: Option<u32>,
     pub config_id: Sha256Digest,
     pub label: String,
-    pub version: Sha256Digest,
+    /// None of an external trial.
+    pub version: Option<Sha256Digest>,
     pub spec: TrialSpec,
 }
 
@@ -36,11 +37,13 @@ pub struct Filter {
 }
 
 /// What decides whether a trial may be cancelled, retried or evaluated. Its row stays locked.
+#[derive(Clone)]
 pub struct Locked {
     pub id: TrialId,
     pub sweep: Option<SweepId>,
     pub dataset: String,
-    pub version: Sha256Digest,
+    /// None of an external trial.
+    pub version: Option<Sha256Digest>,
     pub state: TrialState,
     pub model: Option<Sha256Digest>,
 }
@@ -70,7 +73,7 @@ pub async fn insert(conn: &mut PgConnection, rows: &[NewRow]) -> Result<()> {
         .bind(rows.iter().map(|row| row.spec.fit.seed as i64).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.label.clone()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.spec.data.dataset.clone()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.version.0.to_vec()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.version.map(|version| version.0.to_vec())).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| Json(&row.spec)).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.proposal.map(|n| n as i32)).collect::<Vec<_>>())
         .execute(&mut *conn)
@@ -270,13 +273,14 @@ pub async fn lock_unsettled(conn: &mut PgConnection, sweep: SweepId) -> Result<V
     .await
 }
 
-fn locked(row: &PgRow) -> Result<Locked> {
+/// Reads the columns of a [`Locked`].
+pub(super) fn locked(row: &PgRow) -> Result<Locked> {
     let sweep: Option<Uuid> = row.try_get("sweep_id")?;
     Ok(Locked {
         id: TrialId(row.try_get("id")?),
         sweep: sweep.map(SweepId),
         dataset: row.try_get("dataset")?,
-        version: row.digest("dataset_version")?,
+        version: row.maybe_digest("dataset_version")?,
         state: row.word("state")?,
         model: row.maybe_digest("model_sha256")?,
     })
@@ -331,6 +335,18 @@ pub async fn unpause(db: impl PgExecutor<'_>, id: TrialId) -> Result<()> {
     Ok(())
 }
 
+/// Takes back that somebody paused a trial which its scheduler keeps waiting. False where that is not so.
+pub async fn leave_to_scheduler(conn: &mut PgConnection, id: TrialId) -> Result<bool> {
+    let done = sqlx::query(
+        "-- trial::leave_to_scheduler
+         UPDATE trial SET pause_requested = false WHERE id = $1 AND held AND state = 'paused'",
+    )
+    .bind(id.0)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Asks every running trial of a sweep to give way.
 pub async fn pause_running(conn: &mut PgConnection, sweep: SweepId) -> Result<()> {
     sqlx::query(
@@ -344,7 +360,7 @@ pub async fn pause_running(conn: &mut PgConnection, sweep: SweepId) -> Result<()
 }
 
 /// Opens every trial of a sweep that somebody had paused, and takes back what was asked of those that still run.
-/// Returns those that wait again; their jobs are queued apart.
+/// Returns those it opened or left to their scheduler, which says when they go on; jobs are queued apart.
 pub async fn resume_paused(conn: &mut PgConnection, sweep: SweepId) -> Result<Vec<Locked>> {
     sqlx::query(
         "-- trial::resume_paused
@@ -355,7 +371,7 @@ pub async fn resume_paused(conn: &mut PgConnection, sweep: SweepId) -> Result<Ve
     .await?;
     sqlx::query(
         "-- trial::resume_paused
-         UPDATE trial SET state = 'queued', pause_requested = false
+         UPDATE trial SET state = CASE WHEN held THEN state ELSE 'queued' END, pause_requested = false
          WHERE sweep_id = $1 AND state = 'paused' AND pause_requested
          RETURNING id, sweep_id, dataset, dataset_version, state, model_sha256",
     )
@@ -369,8 +385,8 @@ pub async fn resume_paused(conn: &mut PgConnection, sweep: SweepId) -> Result<Ve
 pub async fn reopen_of_sweep(conn: &mut PgConnection, sweep: SweepId) -> Result<Vec<Locked>> {
     sqlx::query(
         "-- trial::reopen_of_sweep
-         UPDATE trial SET state = 'queued', cancel_requested = false, pause_requested = false, finished_at = NULL,
-                          error = NULL
+         UPDATE trial SET state = 'queued', cancel_requested = false, pause_requested = false, held = false,
+                          prune_requested = false, finished_at = NULL, error = NULL
          WHERE sweep_id = $1 AND state IN ('failed', 'cancelled')
          RETURNING id, sweep_id, dataset, dataset_version, state, model_sha256",
     )
@@ -384,7 +400,8 @@ pub async fn reopen_of_sweep(conn: &mut PgConnection, sweep: SweepId) -> Result<
 pub async fn reopen(conn: &mut PgConnection, id: TrialId) -> Result<()> {
     sqlx::query(
         "-- trial::reopen
-         UPDATE trial SET state = 'queued', cancel_requested = false, pause_requested = false, finished_at = NULL, error = NULL
+         UPDATE trial SET state = 'queued', cancel_requested = false, pause_requested = false, held = false,
+                          prune_requested = false, finished_at = NULL, error = NULL
          WHERE id = $1",
     )
     .bind(id.0)
@@ -398,7 +415,8 @@ pub struct Accepted {
     /// Final values by name, finite ones only.
     pub metrics: BTreeMap<String, f64>,
     pub objective: Option<f64>,
-    pub model: Sha256Digest,
+    /// None of an external trial.
+    pub model: Option<Sha256Digest>,
     pub predictions: Option<Sha256Digest>,
     pub cost: serde_json::Value,
 }
@@ -413,7 +431,7 @@ pub async fn accept(conn: &mut PgConnection, id: TrialId, result: &Accepted) -> 
     .bind(id.0)
     .bind(Json(&result.metrics))
     .bind(result.objective)
-    .bind(&result.model.0[..])
+    .bind(result.model.as_ref().map(|digest| &digest.0[..]))
     .bind(result.predictions.as_ref().map(|digest| &digest.0[..]))
     .bind(&result.cost)
     .execute(conn)
@@ -441,6 +459,33 @@ pub async fn set_state(
     Ok(())
 }
 
+/// Gives pruned trials what they last reported of each metric, and as objective the last one their scheduler heard.
+pub async fn keep_metrics(conn: &mut PgConnection, ids: &[TrialId]) -> Result<()> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    sqlx::query(
+        "-- trial::keep_metrics
+         UPDATE trial t SET
+             metrics = coalesce((
+                 SELECT jsonb_object_agg(metric, value) FROM (
+                     SELECT DISTINCT ON (p.metric) p.metric, p.value
+                     FROM attempt a JOIN metric_point p ON p.lease_id = a.lease_id
+                     WHERE a.trial_id = t.id AND a.job = 'train' AND p.value NOT IN ('NaN', 'Infinity', '-Infinity')
+                     ORDER BY p.metric, p.step DESC, a.epoch DESC
+                 ) AS last
+             ), '{}'),
+             objective = (
+                 SELECT r.value FROM epoch_report r
+                 WHERE r.trial_id = t.id AND r.value NOT IN ('NaN', 'Infinity', '-Infinity')
+                 ORDER BY r.epoch DESC LIMIT 1
+             )
+         WHERE t.id = ANY($1)",
+    )
+    .bind(ids)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Names the checkpoint the next attempt goes on from; never an older one.
 pub async fn set_checkpoint(
     conn: &mut PgConnection,
@@ -449,7 +494,7 @@ pub async fn set_checkpoint(
 ) -> Result<()> {
     sqlx::query(
         "-- trial::set_checkpoint
-         UPDATE trial SET checkpoint_sha256 = $2, checkpoint_epoch = $3, checkpoint_step = $4
+         UPDATE trial SET checkpoint_sha256 = $2, checkpoint_epoch = $3, checkpoint_step = $4, checkpoint_spec = NULL
          WHERE id = $1 AND coalesce(checkpoint_step, -1) <= $4",
     )
     .bind(id.0)

@@ -1,5 +1,6 @@
 //! A database and a server for one test.
 
+use std::path::Path;
 use std::str::FromStr;
 
 use cultivar_server::{AppState, Config, serve};
@@ -116,13 +117,32 @@ impl App {
         Self::start_with(database, lease_s, |_| ()).await
     }
 
+    /// A replica whose blobs are those that lie in `home` by now.
+    pub async fn start_at(database: Database, lease_s: f64, home: &Path) -> Self {
+        let own = tempfile::tempdir().unwrap();
+        let copied = std::process::Command::new("cp")
+            .arg("-r")
+            .args([home.join("blobs"), own.path().to_owned()])
+            .status();
+        assert!(copied.unwrap().success());
+        Self::start_in(database, lease_s, own, |_| ()).await
+    }
+
     /// A replica whose other settings the test chooses.
     pub async fn start_with(
         database: Database,
         lease_s: f64,
         adjust: impl FnOnce(&mut Config),
     ) -> Self {
-        let home = tempfile::tempdir().unwrap();
+        Self::start_in(database, lease_s, tempfile::tempdir().unwrap(), adjust).await
+    }
+
+    async fn start_in(
+        database: Database,
+        lease_s: f64,
+        home: TempDir,
+        adjust: impl FnOnce(&mut Config),
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut config = Config::new(home.path().to_owned(), database.url.clone(), address);

@@ -21,6 +21,7 @@ fn a_trial_is_claimed_reported_and_completed() {
             dataset,
             weights,
             resume,
+            ..
         } = &lease.job
         else {
             panic!("a fresh trial is trained");

@@ -81,6 +81,7 @@ pub fn main(options: &TrainOptions) -> anyhow::Result<ExitCode> {
         },
         weights: weights.map(|file| file.path),
         resume: folder.checkpoint()?,
+        resume_spec: None,
         spec,
     };
     screen.say(&format!(

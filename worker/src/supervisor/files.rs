@@ -38,6 +38,7 @@ pub async fn prepare(
             dataset,
             weights,
             resume,
+            resume_spec,
         } => {
             let (files, weights, resume) = tokio::try_join!(
                 fetch.dataset(dataset, cache_dir, work_dir),
@@ -63,6 +64,7 @@ pub async fn prepare(
                 files,
                 weights,
                 resume,
+                resume_spec: *resume_spec,
             };
             Ok(ToTrainer::Train { jobs: vec![job] })
         }

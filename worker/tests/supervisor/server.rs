@@ -180,6 +180,7 @@ impl Server {
                     epoch: 0,
                     step: 1,
                 }),
+                resume_spec: None,
             },
         };
         let id = lease.id;

@@ -5,16 +5,21 @@ use serde_json::Value;
 
 use super::{Violation, one_of};
 use crate::trial::{
-    Adaptation, Augment, Crop, EvalWeights, Loss, MetricLoss, Mix, PhaseTrains, PhaseViews, Policy,
-    RandConvention, Sampler, Schedule, Select, TrainOn, Tta, phase_epochs,
+    Adaptation, Augment, Crop, EvalWeights, Fit, Loss, MetricLoss, Mix, ObjectiveMetric,
+    PhaseTrains, PhaseViews, Policy, RandConvention, Sampler, Schedule, Select, TrainOn, Tta,
+    phase_epochs,
 };
 use crate::{TrialSpec, backbones};
 
 /// Everything in a spec that its schema admits and its meaning does not.
 pub(super) fn violations(spec: &TrialSpec) -> Vec<Violation> {
     let mut rules = Rules::default();
-    names(spec, &mut rules);
     objective(spec, &mut rules);
+    if spec.is_external() {
+        external(spec, &mut rules);
+        return rules.broken;
+    }
+    names(spec, &mut rules);
     input(spec, &mut rules);
     patches(spec, &mut rules);
     schedule(spec, &mut rules);
@@ -71,11 +76,64 @@ fn names(spec: &TrialSpec, rules: &mut Rules) {
 fn objective(spec: &TrialSpec, rules: &mut Rules) {
     let natural = spec.objective.metric.direction();
     rules.rule(
-        spec.objective.direction == natural,
+        natural.is_none_or(|natural| spec.objective.direction == natural),
         "/objective/direction",
         &spec.objective.direction,
         format!("{} for {}", json(&natural), spec.objective.metric.name()),
     );
+    let is_value = spec.objective.metric == ObjectiveMetric::Value;
+    rules.rule(
+        is_value == spec.is_external(),
+        "/objective/metric",
+        &spec.objective.metric,
+        "value for an external task, and for no other",
+    );
+}
+
+/// What does not apply is refused, not ignored.
+fn external(spec: &TrialSpec, rules: &mut Rules) {
+    let plain = TrialSpec::default();
+    let fit = Fit {
+        epochs: spec.fit.epochs,
+        seed: spec.fit.seed,
+        ..Fit::default()
+    };
+    let expected = "nothing: an external task takes its settings from /task/params";
+    rules.rule(spec.data == plain.data, "/data", &spec.data, expected);
+    rules.rule(
+        spec.backbone == plain.backbone,
+        "/backbone",
+        &spec.backbone,
+        expected,
+    );
+    rules.rule(spec.input == plain.input, "/input", &spec.input, expected);
+    rules.rule(
+        spec.adaptation == plain.adaptation,
+        "/adaptation",
+        &spec.adaptation,
+        expected,
+    );
+    rules.rule(
+        spec.optimizer == plain.optimizer,
+        "/optimizer",
+        &spec.optimizer,
+        expected,
+    );
+    rules.rule(
+        spec.schedule == plain.schedule,
+        "/schedule",
+        &spec.schedule,
+        expected,
+    );
+    rules.rule(
+        spec.augment == plain.augment,
+        "/augment",
+        &spec.augment,
+        expected,
+    );
+    rules.rule(spec.loss == plain.loss, "/loss", &spec.loss, expected);
+    let only = "epochs and seed alone: an external task takes its settings from /task/params";
+    rules.rule(spec.fit == fit, "/fit", &spec.fit, only);
 }
 
 fn input(spec: &TrialSpec, rules: &mut Rules) {

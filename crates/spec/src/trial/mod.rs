@@ -59,8 +59,16 @@ impl TrialSpec {
         }
     }
 
+    /// Somebody else's code trains it.
+    pub fn is_external(&self) -> bool {
+        matches!(self.task, Task::External { .. })
+    }
+
     /// Writes out every default that depends on another field.
     pub fn write_out_defaults(&mut self) {
+        if self.is_external() {
+            return;
+        }
         self.augment = Some(self.augment());
         self.fit.eval_resolution.get_or_insert(self.fit.resolution);
         self.fit.eval_weights = Some(self.fit.eval_weights());

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{MAX_SEED, Sha256Digest};
 
@@ -11,6 +12,13 @@ use crate::{MAX_SEED, Sha256Digest};
 pub enum Task {
     /// Every image has exactly one class.
     SingleLabel {},
+    /// Somebody else's code trains it: see `docs/external.md`. Of the rest of the spec only `objective`, `fit.epochs`
+    /// and `fit.seed` mean anything.
+    External {
+        /// Handed to that code as they are.
+        #[serde(default)]
+        params: Map<String, Value>,
+    },
 }
 
 impl Default for Task {
@@ -48,6 +56,8 @@ pub enum ObjectiveMetric {
     ValRecallAt1,
     /// Top-1 accuracy of the nearest training images' vote. Metric losses only.
     ValKnnTop1,
+    /// What an external trial reports.
+    Value,
 }
 
 impl ObjectiveMetric {
@@ -60,6 +70,7 @@ impl ObjectiveMetric {
             Self::ValLoss => "val_loss",
             Self::ValRecallAt1 => "val_recall_at_1",
             Self::ValKnnTop1 => "val_knn_top1",
+            Self::Value => "value",
         }
     }
 
@@ -68,15 +79,16 @@ impl ObjectiveMetric {
         matches!(self, Self::ValRecallAt1 | Self::ValKnnTop1)
     }
 
-    /// Which way is better.
-    pub fn direction(self) -> Direction {
+    /// Which way is better; either may be for what somebody else measures.
+    pub fn direction(self) -> Option<Direction> {
         match self {
             Self::ValTop1
             | Self::ValMeanPerClass
             | Self::ValMacroF1
             | Self::ValRecallAt1
-            | Self::ValKnnTop1 => Direction::Maximize,
-            Self::ValLoss => Direction::Minimize,
+            | Self::ValKnnTop1 => Some(Direction::Maximize),
+            Self::ValLoss => Some(Direction::Minimize),
+            Self::Value => None,
         }
     }
 }

@@ -80,6 +80,10 @@ pub enum Job {
         weights: Option<Sha256Digest>,
         /// Where an earlier attempt got to.
         resume: Option<CheckpointRef>,
+        /// SHA-256 of the canonical spec under which that checkpoint was written, where it is another's: population
+        /// based training goes on from copies.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resume_spec: Option<Sha256Digest>,
     },
     Evaluate {
         spec: Box<TrialSpec>,

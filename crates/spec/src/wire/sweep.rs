@@ -54,6 +54,45 @@ pub struct PauseSweep {
 pub struct SweepDetail {
     pub sweep: SweepView,
     pub spec: SweepSpec,
+    /// What it has taken, and what is left.
+    #[serde(default)]
+    pub budget: SweepBudget,
+}
+
+/// What a sweep has taken so far, and what is left by its own settled trials; in seconds of one worker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SweepBudget {
+    /// Of all attempts, those too that failed or were lost.
+    pub spent_s: f64,
+    /// `null` while no trial has ended well.
+    pub left_s: Option<Interval>,
+    /// Until the last trial is settled, with as many workers as train it now; `null` while none does.
+    pub finish_s: Option<Interval>,
+}
+
+/// Seconds that something takes, with a 95% interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Interval {
+    pub expected: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+/// `POST /api/v1/sweeps/estimate`: what a sweep would take, by completed trials with the same backbone, adaptation and
+/// resolution, on the same dataset version where there are any.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SweepEstimate {
+    pub n_trials: u64,
+    /// Workers that are there today.
+    pub n_workers: u64,
+    /// Seconds of training in all, by one worker; `null` where something was never measured.
+    pub training_s: Option<Interval>,
+    /// Until the last trial is settled, were these workers to do nothing else; `null` where there are none.
+    pub finish_s: Option<Interval>,
+    /// Completed trials it is estimated from.
+    pub n_measured: u64,
+    /// What no completed trial tells of.
+    pub unmeasured: Vec<String>,
 }
 
 /// `POST /api/v1/sweeps/preview`

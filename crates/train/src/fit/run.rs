@@ -49,7 +49,7 @@ pub(super) fn train(
     let weights_file = job.weights.as_deref();
     let mut run = Run::new(session, weights_file, reporter)?;
     if let Some(path) = &job.resume
-        && let Err(error) = run.resume(path)
+        && let Err(error) = run.resume(path, job.resume_spec)
     {
         if let CheckpointError::File(error @ WeightsError::Read(..)) = error {
             return Err(error.into());

@@ -105,6 +105,7 @@ impl Mini {
             files: self.files(tag),
             weights: None,
             resume: None,
+            resume_spec: None,
         }
     }
 

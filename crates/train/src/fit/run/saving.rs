@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use cultivar_spec::Sha256Digest;
 use tch::Kind;
 
 use super::{Run, flat};
@@ -26,12 +27,17 @@ const SCALER: &str = "scaler";
 const BEST: &str = "best";
 
 impl Run<'_> {
-    /// Takes everything back to a checkpoint.
+    /// Takes everything back to a checkpoint of this spec, or of the one with the given digest.
     ///
     /// # Errors
     /// The file cannot be read, is damaged, or is of another spec. The run may be half restored then.
-    pub(super) fn resume(&mut self, path: &Path) -> Result<(), CheckpointError> {
-        let from = checkpoint::read(path, self.session.spec)?;
+    pub(super) fn resume(
+        &mut self,
+        path: &Path,
+        of_spec: Option<Sha256Digest>,
+    ) -> Result<(), CheckpointError> {
+        let of_spec = of_spec.unwrap_or_else(|| checkpoint::digest(self.session.spec));
+        let from = checkpoint::read(path, of_spec)?;
         // Everything in it is of the stage of the last step done.
         let epoch = from.position.step.saturating_sub(1) / self.steps_per_epoch;
         self.enter(stage_at(self.session.spec, epoch as u32))?;

@@ -101,9 +101,8 @@ impl Run<'_> {
         let (Select::Best, Some(validation)) = (spec.fit.select, &self.validation) else {
             return;
         };
-        let metric = spec.objective.metric;
-        let score = metrics[metric.name()];
-        let beaten = |best: &Best| best.is_beaten_by(score, metric.direction());
+        let score = metrics[spec.objective.metric.name()];
+        let beaten = |best: &Best| best.is_beaten_by(score, spec.objective.direction);
         if self.best.as_ref().is_none_or(beaten) {
             self.best = Some(Best {
                 epoch: self.epochs_done,

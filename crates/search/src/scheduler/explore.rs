@@ -1,0 +1,241 @@
+//! Where a trial lies in its sweep's space, and a step away from there.
+
+use cultivar_spec::space::Node;
+use cultivar_spec::{Violation, Violations};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Map, Value};
+
+use crate::space::n_quanta;
+
+/// Parts of a spec that may change in mid-training: what the weights and the data order depend on may not.
+const CHANGEABLE: [&str; 4] = ["optimizer", "schedule", "augment", "loss"];
+
+/// What population based training cannot vary.
+pub(super) fn check(space: &Value, found: &mut Vec<Violation>) {
+    for (part, given) in space.as_object().into_iter().flatten() {
+        if !CHANGEABLE.contains(&part.as_str()) && !is_fixed(given) {
+            found.push(Violation::new(
+                format!("/space/{part}"),
+                given.clone(),
+                format!(
+                    "nothing but fixed values: pbt changes a trial in mid-training, and only its {} can change there",
+                    CHANGEABLE.join(", ")
+                ),
+            ));
+        }
+    }
+}
+
+fn is_fixed(raw: &Value) -> bool {
+    fn holds_one_value(node: &Node) -> bool {
+        match node {
+            Node::Fixed(_) => true,
+            Node::Object(fields) => fields.values().all(holds_one_value),
+            Node::Choice(items) => items.len() == 1 && items.iter().all(holds_one_value),
+            _ => false,
+        }
+    }
+    Node::parse(raw).is_ok_and(|node| holds_one_value(&node))
+}
+
+/// What a resolved spec is an instance of: the values it has where the space varies. `None` where it is none.
+///
+/// # Errors
+/// The space is malformed.
+pub fn point_of(space: &Value, spec: &Value) -> Result<Option<Value>, Violations> {
+    Ok(extract(&Node::parse(space)?, spec))
+}
+
+fn extract(node: &Node, spec: &Value) -> Option<Value> {
+    match node {
+        Node::Fixed(value) => holds(spec, value).then(|| value.clone()),
+        Node::Object(fields) => {
+            let field =
+                |(key, node): (&String, &Node)| Some((key.clone(), extract(node, spec.get(key)?)?));
+            let fields: Option<Map<String, Value>> = fields.iter().map(field).collect();
+            fields.map(Value::Object)
+        }
+        Node::Choice(items) => items.iter().find_map(|item| extract(item, spec)),
+        Node::Uniform { .. }
+        | Node::LogUniform { .. }
+        | Node::Int { .. }
+        | Node::Quantized { .. } => spec.is_number().then(|| spec.clone()),
+    }
+}
+
+/// Whether a spec says what a space fixes; it may say more, every default being written out.
+fn holds(spec: &Value, value: &Value) -> bool {
+    match (spec, value) {
+        (Value::Object(given), Value::Object(wanted)) => wanted
+            .iter()
+            .all(|(key, value)| given.get(key).is_some_and(|given| holds(given, value))),
+        (Value::Number(given), Value::Number(wanted)) => given.as_f64() == wanted.as_f64(),
+        _ => spec == value,
+    }
+}
+
+/// Steps in a space.
+pub(super) struct Explore {
+    pub space: Node,
+    /// What a number is multiplied or divided by.
+    pub factor: f64,
+    /// Probability of a fresh draw instead.
+    pub resample: f64,
+}
+
+impl Explore {
+    /// A point near `point`: every number multiplied or divided by the factor, every ordered value one place up or
+    /// down, or drawn anew. Alternatives stay what they are: a checkpoint belongs to its optimizer.
+    pub fn near(&self, point: &Value, rng: &mut ChaCha8Rng) -> Value {
+        self.walk(&self.space, point, rng)
+    }
+
+    fn walk(&self, node: &Node, point: &Value, rng: &mut ChaCha8Rng) -> Value {
+        // Drawn whether used or not, so that one parameter's fate does not shift another's.
+        let (fresh, up, u) = (
+            rng.random::<f64>() < self.resample,
+            rng.random::<bool>(),
+            rng.random::<f64>(),
+        );
+        let at = point.as_f64();
+        let factor = if up { self.factor } else { 1.0 / self.factor };
+        match (node, at) {
+            (Node::Object(fields), _) => {
+                let field = |(key, node): (&String, &Node)| {
+                    let below = point.get(key)?;
+                    Some((key.clone(), self.walk(node, below, rng)))
+                };
+                Value::Object(fields.iter().filter_map(field).collect())
+            }
+            (Node::Choice(items), _) => {
+                let place = items.iter().position(|item| extract(item, point).is_some());
+                let is_scalar =
+                    |item: &Node| matches!(item, Node::Fixed(value) if !value.is_object());
+                match place {
+                    Some(place) if items.iter().all(is_scalar) => {
+                        let last = items.len() - 1;
+                        let place = match (fresh, up) {
+                            (true, _) => ((u * items.len() as f64) as usize).min(last),
+                            (false, true) => (place + 1).min(last),
+                            (false, false) => place.saturating_sub(1),
+                        };
+                        match &items[place] {
+                            Node::Fixed(value) => value.clone(),
+                            _ => point.clone(),
+                        }
+                    }
+                    Some(place) => self.walk(&items[place], point, rng),
+                    None => point.clone(),
+                }
+            }
+            (Node::Uniform { low, high }, Some(at)) => {
+                let drawn = low + u * (high - low);
+                let value = if fresh { drawn } else { at * factor };
+                short(value).clamp(*low, *high).into()
+            }
+            (Node::LogUniform { low, high }, Some(at)) => {
+                let drawn = low * (u * (high / low).ln()).exp();
+                let value = if fresh { drawn } else { at * factor };
+                short(value).clamp(*low, *high).into()
+            }
+            (Node::Int { low, high }, Some(at)) => {
+                let drawn = *low as f64 + (u * (high - low + 1) as f64).floor();
+                let moved = match up {
+                    true => (at * factor).round().max(at + 1.0),
+                    false => (at * factor).round().min(at - 1.0),
+                };
+                let value = if fresh { drawn } else { moved } as i64;
+                value.clamp(*low, *high).into()
+            }
+            (Node::Quantized { low, high, step }, Some(at)) => {
+                let last = (n_quanta(*low, *high, *step) - 1) as f64;
+                let place = ((at - low) / step).round();
+                let moved = if up { place + 1.0 } else { place - 1.0 };
+                let drawn = (u * (last + 1.0)).floor();
+                let place = if fresh { drawn } else { moved }.clamp(0.0, last);
+                (low + place * step).into()
+            }
+            _ => point.clone(),
+        }
+    }
+}
+
+/// Six digits: nobody needs more of a random step, and a number this short reads back from any store as it was.
+fn short(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use serde_json::json;
+
+    fn space() -> Value {
+        json!({
+            "optimizer": {"choice": [
+                {"kind": "sgd", "lr": {"log_uniform": [0.01, 1.0]}, "momentum": {"choice": [0.0, 0.5, 0.9]}},
+                {"kind": "adamw", "lr": {"log_uniform": [1e-4, 1e-2]}},
+            ]},
+            "loss": {"smoothing": {"quantized": [0.0, 0.3, 0.1]}},
+        })
+    }
+
+    fn spec() -> Value {
+        json!({
+            "optimizer": {"kind": "sgd", "lr": 0.1, "momentum": 0.5, "nesterov": true, "weight_decay": 0.0},
+            "loss": {"kind": "cross_entropy", "smoothing": 0.1}, "fit": {"epochs": 3},
+        })
+    }
+
+    #[test]
+    fn a_point_is_what_the_space_says_of_a_spec() {
+        let point = point_of(&space(), &spec()).unwrap().unwrap();
+        let expect = json!({"optimizer": {"kind": "sgd", "lr": 0.1, "momentum": 0.5}, "loss": {"smoothing": 0.1}});
+        assert_eq!(point, expect);
+        let other = json!({"optimizer": {"kind": "ranger", "lr": 0.1}, "loss": {"smoothing": 0.1}});
+        assert_eq!(point_of(&space(), &other).unwrap(), None);
+    }
+
+    #[test]
+    fn a_step_stays_inside_and_moves_a_little() {
+        let node = Node::parse(&space()).unwrap();
+        let point = point_of(&space(), &spec()).unwrap().unwrap();
+        for seed in 0..200 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let explore = |resample: f64| Explore {
+                space: node.clone(),
+                factor: 1.2,
+                resample,
+            };
+            let near = explore(0.0).near(&point, &mut rng);
+            let lr = near["optimizer"]["lr"].as_f64().unwrap();
+            assert!(lr == 0.12 || lr == 0.0833333);
+            assert!([json!(0.0), json!(0.9)].contains(&near["optimizer"]["momentum"]));
+            let smoothing = near["loss"]["smoothing"].as_f64().unwrap();
+            assert!(smoothing == 0.0 || (smoothing - 0.2).abs() < 1e-12);
+            let anew = explore(1.0).near(&point, &mut rng);
+            assert_eq!(anew["optimizer"]["kind"], "sgd");
+            assert!((0.01..=1.0).contains(&anew["optimizer"]["lr"].as_f64().unwrap()));
+        }
+    }
+
+    #[test]
+    fn only_what_may_change_in_mid_training_is_admitted() {
+        let mut found = Vec::new();
+        check(&space(), &mut found);
+        check(&json!({"fit": {"epochs": 3}}), &mut found);
+        assert!(found.is_empty());
+        check(
+            &json!({"fit": {"batch_size": {"choice": [8, 16]}}}),
+            &mut found,
+        );
+        check(
+            &json!({"backbone": {"choice": [{"drop_path": 0.0}, {"drop_path": 0.1}]}}),
+            &mut found,
+        );
+        let pointers: Vec<&str> = found.iter().map(|v| v.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/space/fit", "/space/backbone"]);
+    }
+}

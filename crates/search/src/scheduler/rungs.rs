@@ -1,0 +1,49 @@
+//! Rungs: the epochs at which trials are compared.
+
+/// `shortest`, then `eta` times as far each, below `n_epochs`: at the end there is nothing to decide.
+pub(super) fn from_shortest(shortest: u32, eta: f64, n_epochs: u32) -> Vec<u32> {
+    geometric(|n| f64::from(shortest) * eta.powi(n), shortest, n_epochs)
+}
+
+/// The `n` rungs that lie `eta`, `eta`² ... `eta`ⁿ times short of `n_epochs`, the shortest first, none below `shortest`.
+pub(super) fn below(n: u32, eta: f64, shortest: u32, n_epochs: u32) -> Vec<u32> {
+    let first = f64::from(n_epochs) * eta.powi(-(n as i32));
+    geometric(|n| first * eta.powi(n), shortest, n_epochs)
+}
+
+/// Rounded to whole epochs, without repeats. The slack forgives the rounding of 27 / 3³.
+fn geometric(at: impl Fn(i32) -> f64, shortest: u32, n_epochs: u32) -> Vec<u32> {
+    let rounded = (0..).map(|n| (at(n) + 1e-9).round().max(f64::from(shortest)));
+    let mut rungs: Vec<u32> = rounded
+        .take_while(|rung| *rung < f64::from(n_epochs))
+        .map(|rung| rung as u32)
+        .collect();
+    rungs.dedup();
+    rungs
+}
+
+/// How many of `n` go on past a rung; at least one.
+pub(super) fn n_kept(n: usize, eta: f64) -> usize {
+    ((n as f64 / eta + 1e-9).floor() as usize).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rungs_are_eta_apart_and_end_below_the_end() {
+        assert_eq!(from_shortest(1, 3.0, 27), [1, 3, 9]);
+        assert_eq!(from_shortest(2, 2.0, 17), [2, 4, 8, 16]);
+        assert_eq!(from_shortest(1, 1.3, 6), [1, 2, 3, 4, 5]);
+        assert_eq!(below(3, 3.0, 1, 27), [1, 3, 9]);
+        assert_eq!(below(2, 3.0, 1, 20), [2, 7]);
+        assert!(below(0, 3.0, 1, 27).is_empty());
+    }
+
+    #[test]
+    fn somebody_always_goes_on() {
+        assert_eq!((n_kept(27, 3.0), n_kept(26, 3.0)), (9, 8));
+        assert_eq!((n_kept(2, 3.0), n_kept(1, 3.0)), (1, 1));
+    }
+}

@@ -1,0 +1,92 @@
+//! How much of its trials' epochs a sweep with a scheduler trains.
+
+use cultivar_spec::SweepSpec;
+use cultivar_spec::scheduler::Scheduler as Spec;
+
+use super::hyperband::Hyperband;
+use super::rungs;
+
+/// The least and the most that may be trained of all epochs of `n_trials` trials, as shares. Synchronous halving knows
+/// it ahead; what other rules stop depends on what they see.
+pub fn share(sweep: &SweepSpec, n_epochs: u32, n_trials: u64) -> (f64, f64) {
+    let of_halving = |n: u64, rungs: &[u32], eta: f64| halving(n, rungs, eta, n_epochs);
+    let full = |n: u64| n.max(1) as f64 * f64::from(n_epochs.max(1));
+    match sweep.scheduler {
+        Spec::None {} | Spec::Pbt { .. } => (1.0, 1.0),
+        Spec::MedianStop { min_epochs, .. } | Spec::CurveStop { min_epochs, .. } => {
+            let least = f64::from(min_epochs) / f64::from(n_epochs.max(1));
+            (least.min(1.0), 1.0)
+        }
+        Spec::SuccessiveHalving {
+            min_epochs,
+            eta,
+            cohort,
+        } => {
+            let n = cohort.map_or(n_trials, |cohort| n_trials.min(cohort.into()));
+            let rungs = rungs::from_shortest(min_epochs, eta, n_epochs);
+            let known = of_halving(n, &rungs, eta) / full(n);
+            (known, known)
+        }
+        Spec::Asha { min_epochs, eta } => {
+            let rungs = rungs::from_shortest(min_epochs, eta, n_epochs);
+            (of_halving(n_trials, &rungs, eta) / full(n_trials), 1.0)
+        }
+        Spec::Hyperband { min_epochs, eta } => {
+            let mut left = n_trials;
+            let mut epochs = 0.0;
+            for (n, rungs) in Hyperband::new(min_epochs, eta, n_epochs).cohorts() {
+                let n = left.min(n.into());
+                epochs += of_halving(n, rungs, eta);
+                left -= n;
+                if left == 0 {
+                    break;
+                }
+            }
+            let known = epochs / full(n_trials);
+            (known, known)
+        }
+    }
+}
+
+/// Epochs of a cohort of `n`.
+fn halving(n: u64, rungs: &[u32], eta: f64, n_epochs: u32) -> f64 {
+    if n == 0 {
+        return 0.0;
+    }
+    let (mut left, mut before, mut epochs) = (n as usize, 0, 0.0);
+    for &rung in rungs {
+        epochs += left as f64 * f64::from(rung - before);
+        left = rungs::n_kept(left, eta);
+        before = rung;
+    }
+    epochs + left as f64 * f64::from(n_epochs - before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn shares_are_those_of_the_rungs() {
+        let of = |scheduler: serde_json::Value, n_trials: u64| {
+            let sweep = json!({"name": "t", "scheduler": scheduler});
+            share(&serde_json::from_value(sweep).unwrap(), 27, n_trials)
+        };
+        let all = 81.0 * 27.0;
+        let halved = (81.0 + 27.0 * 2.0 + 9.0 * 6.0 + 3.0 * 18.0) / all;
+        assert_eq!(of(json!({"kind": "none"}), 81), (1.0, 1.0));
+        assert_eq!(
+            of(json!({"kind": "successive_halving"}), 81),
+            (halved, halved)
+        );
+        assert_eq!(of(json!({"kind": "asha"}), 81), (halved, 1.0));
+        assert_eq!(
+            of(json!({"kind": "median_stop", "min_epochs": 9}), 5),
+            (1.0 / 3.0, 1.0)
+        );
+        let (least, most) = of(json!({"kind": "hyperband"}), 49);
+        assert!(least == most && (0.1..0.5).contains(&least), "{least}");
+        assert_eq!(of(json!({"kind": "hyperband"}), 1).0, 1.0 / 27.0 * 27.0);
+    }
+}
