@@ -1,5 +1,6 @@
 //! One HTTP call: how it is addressed, repeated, timed and read.
 
+use std::path::Path;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -101,15 +102,30 @@ impl Client {
     /// # Errors
     /// The URL is none, or the token cannot be one.
     pub fn new(base_url: &str, token: impl Into<String>) -> Result<Self, Error> {
+        Self::with_ca(base_url, token, None)
+    }
+
+    /// A client that trusts the certificates of a PEM file, and no others.
+    ///
+    /// # Errors
+    /// The file holds no certificate, the URL is none, or the token cannot be one.
+    pub fn with_ca(
+        base_url: &str,
+        token: impl Into<String>,
+        ca: Option<&Path>,
+    ) -> Result<Self, Error> {
         let base = parse_base(base_url)?;
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.into()))
             .map_err(|_| Error::BadToken)?;
         authorization.set_sensitive(true);
-        let http = builder(&base)
-            .redirect(reqwest::redirect::Policy::none())
-            .build();
+        let mut builder = builder(&base).redirect(reqwest::redirect::Policy::none());
+        if let (Some(ca), "https") = (ca, base.scheme()) {
+            let pem = std::fs::read(ca).map_err(|e| Error::file(ca, e))?;
+            let certs = reqwest::Certificate::from_pem_bundle(&pem).map_err(Error::Setup)?;
+            builder = builder.tls_certs_only(certs);
+        }
         Ok(Self {
-            http: http.map_err(Error::Setup)?,
+            http: builder.build().map_err(Error::Setup)?,
             base,
             authorization,
             patience: PATIENCE,
