@@ -1,6 +1,7 @@
 //! `cultivar`: the command line. See `--help`.
 
 mod ablate;
+mod augment;
 mod backup;
 mod dataset;
 mod export;
@@ -59,6 +60,9 @@ enum Command {
     /// Pretrained weights of backbones
     #[command(subcommand)]
     Weights(weights::Command),
+    /// What a training image goes through
+    #[command(subcommand)]
+    Augment(augment::Command),
     /// Sets of trials drawn from a search space
     #[command(subcommand)]
     Sweep(sweep::Command),
@@ -117,7 +121,13 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Dataset(command) => dataset::run(command, &global).await.map(done),
-        Command::Weights(command) => weights::run(command, &global.connect()?).await.map(done),
+        Command::Weights(command) => {
+            let hub = global.home()?.hub();
+            weights::run(command, &global.connect()?, &hub)
+                .await
+                .map(done)
+        }
+        Command::Augment(command) => augment::run(command, global.json).await.map(done),
         Command::Sweep(command) => sweep::run(command, &global.connect()?).await,
         Command::Trial(command) => trial::run(command, &global.connect()?).await.map(done),
         Command::Leaderboard(args) => leaderboard::run(args, &global.connect()?).await.map(done),

@@ -12,6 +12,8 @@ use cultivar_spec::wire::Enrolment;
 
 use crate::home::Home;
 
+use crate::preview::Preview;
+
 /// Trains the trials of a Cultivar server on this machine
 #[derive(Parser, Debug)]
 #[command(
@@ -34,6 +36,8 @@ pub enum Command {
     Train(TrainOptions),
     /// Predict a folder of images with a trained model, without a server
     Predict(PredictOptions),
+    /// Write a contact sheet of what the network will see
+    Preview(Preview),
     /// The child process that trains; started by the daemon
     #[command(hide = true)]
     Trainer,

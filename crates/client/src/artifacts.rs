@@ -18,11 +18,11 @@ use tokio_util::io::ReaderStream;
 use crate::http::{Call, Failure, Repeat, broken};
 use crate::{Backoff, Client, Error};
 
-const CHUNK: usize = 256 << 10;
+pub(crate) const CHUNK: usize = 256 << 10;
 /// Files from this size on are sent so that a cut upload goes on where it was.
 const RESUMABLE: u64 = 8 << 20;
 /// A transfer that stands still for this long is broken.
-const IDLE: Duration = Duration::from_secs(60);
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
 /// The slowest upload that is not given up, in bytes per second.
 const MIN_UPLOAD_RATE: u64 = 64 << 10;
 
@@ -253,7 +253,7 @@ async fn chunks(
     }))
 }
 
-async fn hash_into(file: &mut File, hasher: &mut Sha256) -> std::io::Result<u64> {
+pub(crate) async fn hash_into(file: &mut File, hasher: &mut Sha256) -> std::io::Result<u64> {
     let mut n_bytes = 0;
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -289,7 +289,7 @@ async fn copy(
 }
 
 /// Whether the answer starts where the file ends.
-fn continues(response: &Response, n_here: u64) -> bool {
+pub(crate) fn continues(response: &Response, n_here: u64) -> bool {
     let range = response.headers().get(CONTENT_RANGE);
     let range = range.and_then(|range| range.to_str().ok());
     response.status() == StatusCode::PARTIAL_CONTENT

@@ -75,6 +75,27 @@ impl From<Error> for Failure {
     }
 }
 
+/// What every HTTP client of ours has in common, for a server at `base`.
+pub(crate) fn builder(base: &Url) -> reqwest::ClientBuilder {
+    // reqwest is built without a choice of its own.
+    static CRYPTO: Once = Once::new();
+    CRYPTO.call_once(|| {
+        // An error means that the program chose before us, which is as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(concat!("cultivar/", env!("CARGO_PKG_VERSION")));
+    if base.scheme() == "http" {
+        // Certificates would be read, and would have to exist, for nothing.
+        builder = builder.tls_certs_only([]);
+    }
+    if is_loopback(base) {
+        builder = builder.no_proxy();
+    }
+    builder
+}
+
 impl Client {
     /// A client of the server at `base_url`; nothing is sent yet.
     ///
@@ -93,30 +114,15 @@ impl Client {
         token: impl Into<String>,
         ca: Option<&Path>,
     ) -> Result<Self, Error> {
-        // reqwest is built without a choice of its own.
-        static CRYPTO: Once = Once::new();
-        CRYPTO.call_once(|| {
-            // An error means that the program chose before us, which is as well.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
         let base = parse_base(base_url)?;
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.into()))
             .map_err(|_| Error::BadToken)?;
         authorization.set_sensitive(true);
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("cultivar/", env!("CARGO_PKG_VERSION")));
-        if base.scheme() == "http" {
-            // Certificates would be read, and would have to exist, for nothing.
-            builder = builder.tls_certs_only([]);
-        } else if let Some(ca) = ca {
+        let mut builder = builder(&base).redirect(reqwest::redirect::Policy::none());
+        if let (Some(ca), "https") = (ca, base.scheme()) {
             let pem = std::fs::read(ca).map_err(|e| Error::file(ca, e))?;
             let certs = reqwest::Certificate::from_pem_bundle(&pem).map_err(Error::Setup)?;
             builder = builder.tls_certs_only(certs);
-        }
-        if is_loopback(&base) {
-            builder = builder.no_proxy();
         }
         Ok(Self {
             http: builder.build().map_err(Error::Setup)?,

@@ -19,6 +19,7 @@ pub mod state;
 pub mod sweep;
 pub mod trainer;
 pub mod trial;
+pub mod weights_file;
 pub mod wire;
 pub mod words;
 
