@@ -5,6 +5,8 @@
 #   tools/setup.sh build              Postgres, libtorch, web page, binaries
 #   tools/setup.sh demo-data          the open-emoji dataset and EfficientNet-Lite0's weights
 #   tools/setup.sh browser            Chromium, for the browser test
+#   tools/setup.sh parity             Python with PyTorch and timm, for comparisons
+#   tools/setup.sh torch, weights     single steps of the above
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -148,10 +150,29 @@ build_emoji() {
   mv "$state/data/open-emoji.part" "$state/data/open-emoji"
 }
 
-demo_data() {
+setup_weights() {
   if [ -e "$state/weights/efficientnet_lite0.safetensors" ]; then skip "EfficientNet-Lite0 weights"; else
     step "EfficientNet-Lite0 weights" "about 5 s" fetch_weights
   fi
+}
+
+# The references. PyTorch's own import wants all CUDA libraries, so this is a second, whole install of it.
+REFERENCES=(torch==$TORCH_VERSION torchvision==0.26.0 timm==1.0.31 pytorch-metric-learning==2.9.0 optuna==5.0.0
+  numpy scipy scikit-learn pandas pyarrow safetensors)
+install_references() {
+  rm -rf "$state/parity"
+  python3 -m venv "$state/parity"
+  "$state/parity/bin/python" -m pip install -q --no-cache-dir "${REFERENCES[@]}"
+}
+setup_parity() {
+  local wanted="${REFERENCES[*]}"
+  if [ "$(cat "$state/stamps/parity" 2>/dev/null)" = "$wanted" ]; then skip "references (PyTorch, timm, Optuna)"; return; fi
+  step "references (PyTorch, timm, Optuna)" "about 2 min, 6 GB" install_references
+  echo "$wanted" >"$state/stamps/parity"
+}
+
+demo_data() {
+  setup_weights
   if [ -e "$state/packages/node_modules/openmoji/package.json" ]; then skip "emoji packages"; else
     step "emoji packages" "about 15 s" fetch_emoji_packages
   fi
@@ -178,7 +199,10 @@ for goal in "$@"; do
   case $goal in
     build) setup_postgres; setup_torch; build_web; build_binaries ;;
     demo-data) demo_data ;;
+    torch) setup_torch ;;
+    weights) setup_weights ;;
+    parity) setup_parity ;;
     browser) setup_browser ;;
-    *) fail "unknown goal $goal: build, demo-data and browser are known" ;;
+    *) fail "unknown goal $goal: build, demo-data, browser, parity, torch and weights are known" ;;
   esac
 done

@@ -1,7 +1,7 @@
 """Write the fixtures of `crates/train/tests/parity`: what PyTorch and timm compute.
 
-    pip install torch==2.11.0 timm numpy safetensors
-    python bench/parity/generate.py --weights .cultivar/weights/efficientnet_lite0.safetensors
+    tools/setup.sh parity
+    .cultivar/parity/bin/python bench/parity/generate.py --weights .cultivar/weights/efficientnet_lite0.safetensors
 
 Every number the tests compare with comes from here; nothing is random.
 """
@@ -13,6 +13,8 @@ from pathlib import Path
 import timm
 import torch
 
+import augment
+import losses
 import models
 import optimizers
 import pointwise
@@ -24,23 +26,28 @@ FIXTURES = Path(__file__).resolve().parents[2] / "crates/train/tests/fixtures"
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--weights", required=True, help="EfficientNet-Lite0 as tools/convert_weights.py writes it")
+    arguments.add_argument("--out", type=Path, default=FIXTURES, help="folder to write into; default: the tests' own")
     options = arguments.parse_args()
     torch.use_deterministic_algorithms(True)
     fixtures = {
         "pretrained": models.pretrained(options.weights),
-        "random_weights": models.random_weights(),
+        "training_steps": models.training_steps(),
         "parameter_names": models.parameter_names(),
         "optimizers": optimizers.trajectories(),
         "schedules": schedules.factors(),
-        "losses": pointwise.losses(),
+        "losses": losses.of_classes(),
+        "metric_losses": losses.of_embeddings(),
+        "neighbours": losses.neighbours(),
         "activations": pointwise.activations(),
+        "policies": augment.policies(),
     }
-    FIXTURES.mkdir(parents=True, exist_ok=True)
+    options.out.mkdir(parents=True, exist_ok=True)
     versions = {"torch": torch.__version__, "timm": timm.__version__}
     for name, fixture in fixtures.items():
-        path = FIXTURES / f"{name}.json"
+        path = options.out / f"{name}.json"
         path.write_text(json.dumps({"made_with": versions, "cases": fixture}, separators=(",", ":")) + "\n")
         print(f"{path.name}: {path.stat().st_size} bytes")
+    augment.operations(options.out / "augment.safetensors")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,18 @@
 //! `cultivar`: the command line. See `--help`.
 
+mod ablate;
+mod augment;
+mod backup;
 mod dataset;
+mod export;
 mod home;
 mod leaderboard;
 mod numbers;
+mod predict;
 mod problem;
 mod session;
 mod sota;
+mod study;
 mod sweep;
 mod table;
 mod token;
@@ -54,6 +60,9 @@ enum Command {
     /// Pretrained weights of backbones
     #[command(subcommand)]
     Weights(weights::Command),
+    /// What a training image goes through
+    #[command(subcommand)]
+    Augment(augment::Command),
     /// Sets of trials drawn from a search space
     #[command(subcommand)]
     Sweep(sweep::Command),
@@ -63,6 +72,9 @@ enum Command {
     /// Configurations ranked, beside published results
     Leaderboard(leaderboard::Leaderboard),
     Transfer(transfer::Transfer),
+    Ablate(ablate::Ablate),
+    Export(export::Export),
+    Predict(predict::Predict),
     /// Published results
     #[command(subcommand)]
     Sota(sota::Command),
@@ -72,6 +84,8 @@ enum Command {
     /// Worker daemons
     #[command(subcommand)]
     Worker(worker::Command),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     /// Print a completion script for a shell
     Completions {
         shell: Shell,
@@ -107,14 +121,25 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Dataset(command) => dataset::run(command, &global).await.map(done),
-        Command::Weights(command) => weights::run(command, &global.connect()?).await.map(done),
+        Command::Weights(command) => {
+            let hub = global.home()?.hub();
+            weights::run(command, &global.connect()?, &hub)
+                .await
+                .map(done)
+        }
+        Command::Augment(command) => augment::run(command, global.json).await.map(done),
         Command::Sweep(command) => sweep::run(command, &global.connect()?).await,
         Command::Trial(command) => trial::run(command, &global.connect()?).await.map(done),
         Command::Leaderboard(args) => leaderboard::run(args, &global.connect()?).await.map(done),
         Command::Transfer(args) => transfer::run(args, &global.connect()?).await,
+        Command::Ablate(args) => ablate::run(args, &global.connect()?).await,
+        Command::Export(args) => export::run(args, &global.connect()?).await.map(done),
+        Command::Predict(args) => predict::run(args, &global).await,
         Command::Sota(command) => sota::run(command, &global.connect()?).await.map(done),
         Command::Token(command) => token::run(command, &global.connect()?).await.map(done),
         Command::Worker(command) => worker::run(command, &global.connect()?).await.map(done),
+        Command::Backup(args) => backup::backup(&args, &global.home()?).await.map(done),
+        Command::Restore(args) => backup::restore(&args, &global.home()?).await.map(done),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

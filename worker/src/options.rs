@@ -6,6 +6,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use cultivar_client::Client;
+use cultivar_spec::document::Change;
+use cultivar_spec::wire::Enrolment;
+
+use crate::home::Home;
+
+use crate::preview::Preview;
 
 /// Trains the trials of a Cultivar server on this machine
 #[derive(Parser, Debug)]
@@ -25,6 +32,12 @@ pub struct Cli {
 pub enum Command {
     /// Claim trials and train them, until told to stop (the default)
     Run(RunOptions),
+    /// Train one spec here, without a server
+    Train(TrainOptions),
+    /// Predict a folder of images with a trained model, without a server
+    Predict(PredictOptions),
+    /// Write a contact sheet of what the network will see
+    Preview(Preview),
     /// The child process that trains; started by the daemon
     #[command(hide = true)]
     Trainer,
@@ -41,6 +54,18 @@ pub struct RunOptions {
     /// A file that holds the token
     #[arg(long, env = "CULTIVAR_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// A token of `cultivar worker enroll-token`, exchanged once for one of this worker's own, which
+    /// is kept in its data folder
+    #[arg(
+        long,
+        env = "CULTIVAR_ENROLL_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    enroll_token: Option<String>,
+    /// Trust the certificates of this PEM file only
+    #[arg(long, env = "CULTIVAR_CA_CERT", value_name = "FILE")]
+    pub ca_cert: Option<PathBuf>,
     /// Data folder; this worker's part of it is HOME/worker [default: ~/.local/share/cultivar; for
     /// root /var/lib/cultivar]
     #[arg(long, env = "CULTIVAR_HOME", value_name = "FOLDER")]
@@ -62,22 +87,87 @@ pub struct RunOptions {
     pub trainer_command: Vec<PathBuf>,
 }
 
+/// Prints one line an epoch on standard error. Ctrl-C stores a checkpoint and ends; `--resume` goes on from it
+/// and ends with the weights of a run that was never interrupted.
+#[derive(Args, Clone, Debug)]
+pub struct TrainOptions {
+    /// The trial spec, as YAML; - reads standard input
+    pub spec: PathBuf,
+    /// The images: a folder as `cultivar dataset add` takes it, or an imported version
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Where model, predictions and metrics go [default: run-CONFIG-seedN]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The backbone's pretrained weights, as safetensors under timm's parameter names
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Go on from the folder's newest checkpoint
+    #[arg(long)]
+    pub resume: bool,
+    /// Change a field of the spec, such as fit.epochs=5
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub changes: Vec<Change>,
+    /// Data folder, for imported images and decoded pixels [default: ~/.local/share/cultivar; for
+    /// root /var/lib/cultivar]
+    #[arg(long, env = "CULTIVAR_HOME", value_name = "FOLDER")]
+    pub home: Option<PathBuf>,
+    /// Print the result as JSON, and nothing else
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Writes a CSV file: the image, then its likeliest classes and their probabilities.
+#[derive(Args, Clone, Debug)]
+pub struct PredictOptions {
+    /// A model that Cultivar trained: model.safetensors
+    pub model: PathBuf,
+    /// The images, in folders as deep as you like
+    pub folder: PathBuf,
+    /// The file to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Classes listed for each image
+    #[arg(long, default_value = "5", value_name = "N", value_parser = at_least_one)]
+    pub top: usize,
+}
+
 impl RunOptions {
-    /// The token, from wherever it was given.
+    /// A client of the server with the token from wherever it was given, or with the one that an
+    /// enrolment of this worker yields or has yielded.
     ///
     /// # Errors
-    /// It was not, or its file cannot be read.
-    pub fn token(&self) -> anyhow::Result<String> {
+    /// There is none, its file cannot be read, or the server refuses the enrolment.
+    pub async fn connect(&self, home: &Home) -> anyhow::Result<Client> {
+        let client = |token| Client::with_ca(&self.url, token, self.ca_cert.as_deref());
         if let Some(token) = &self.token {
-            return Ok(token.clone());
+            return Ok(client(token.clone())?);
         }
-        let file = self
-            .token_file
-            .as_ref()
-            .context("no token: give --token-file, --token or CULTIVAR_TOKEN")?;
-        let text = std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read the token file {}", file.display()))?;
-        Ok(text.trim().to_owned())
+        if let Some(file) = &self.token_file {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read the token file {}", file.display()))?;
+            return Ok(client(text.trim().to_owned())?);
+        }
+        if let Some(token) = home.token()? {
+            return Ok(client(token)?);
+        }
+        let enrol_token = self.enroll_token.clone().context(
+            "no token: give --token-file, --token, CULTIVAR_TOKEN or, once, --enroll-token",
+        )?;
+        let enrolment = Enrolment {
+            enrol_token,
+            worker: home.id,
+        };
+        let made = client(String::new())?.enroll(&enrolment).await?;
+        home.keep_token(&made.token)?;
+        Ok(client(made.token)?)
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err("want a number of 1 or more".into()),
     }
 }
 
@@ -99,7 +189,7 @@ mod tests {
             let cli = Cli::parse_from([&["cultivar-worker"], args].concat());
             match cli.command {
                 Some(Command::Run(options)) => options.name,
-                Some(Command::Trainer) => None,
+                Some(_) => None,
                 None => cli.run.name,
             }
         };

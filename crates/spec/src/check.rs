@@ -216,6 +216,240 @@ mod tests {
     }
 
     #[test]
+    fn head_only_names_each_field_that_would_be_ignored() {
+        check(
+            json!({
+                "adaptation": {"mode": "head_only"},
+                "input": {"tta": "flip"},
+                "augment": {
+                    "crop": {"kind": "center"},
+                    "flip": {"horizontal": 0.0},
+                    "rotation": {"degrees": 10.0},
+                    "policy": {"kind": "trivial_augment"},
+                    "color_jitter": {"hue": 0.1},
+                    "erasing": {"prob": 0.25},
+                    "cutout": {"prob": 0.5},
+                },
+            }),
+            &[
+                ("/input/tta", "none"),
+                ("/augment/rotation/degrees", "0"),
+                ("/augment/policy", "none"),
+                ("/augment/color_jitter/hue", "0"),
+                ("/augment/erasing/prob", "0"),
+                ("/augment/cutout/prob", "0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_policy_keeps_to_its_convention() {
+        let rand = |convention: &str, more: Value| {
+            let mut policy = json!({"kind": "rand_augment", "convention": convention});
+            for (key, value) in more.as_object().unwrap() {
+                policy[key] = value.clone();
+            }
+            json!({"augment": {"policy": policy}})
+        };
+        check(rand("timm", json!({"m": 9.5, "mstd": 0.5})), &[]);
+        check(rand("torchvision", json!({"m": 30.0})), &[]);
+        check(
+            rand("timm", json!({"m": 11.0})),
+            &[("/augment/policy/m", "at most 10")],
+        );
+        check(
+            rand(
+                "torchvision",
+                json!({"m": 9.5, "mstd": 0.5, "increasing": true}),
+            ),
+            &[
+                ("/augment/policy/m", "whole"),
+                ("/augment/policy/mstd", "0"),
+                ("/augment/policy/increasing", "false"),
+            ],
+        );
+        check(
+            json!({"augment": {"erasing": {"area": [0.5, 0.1], "ratio": [3.0, 0.3]}}}),
+            &[
+                ("/augment/erasing/area", "smaller"),
+                ("/augment/erasing/ratio", "smaller"),
+            ],
+        );
+        check(
+            json!({"augment": {"mix": {"kind": "mixup"}}, "fit": {"batch_size": 1}}),
+            &[("/fit/batch_size", "mixup")],
+        );
+    }
+
+    #[test]
+    fn a_metric_loss_needs_what_it_compares() {
+        let loss = |metric: Value| json!({"kind": "cross_entropy", "metric": metric});
+        let pk = json!({"dataset": "d", "sampler": {"kind": "pk", "p": 16, "k": 4}});
+        check(
+            json!({"loss": loss(json!({"kind": "triplet"}))}),
+            &[("/data/sampler", "pk")],
+        );
+        check(
+            json!({"loss": loss(json!({"kind": "triplet"})), "data": pk}),
+            &[],
+        );
+        check(
+            json!({"loss": {"kind": "probe", "metric": {"kind": "sup_con"}}, "data": pk}),
+            &[],
+        );
+        check(
+            json!({"loss": {"kind": "probe", "metric": {"kind": "arc_face"}}}),
+            &[("/loss/metric", "under probe")],
+        );
+        check(
+            json!({"loss": {"kind": "probe"}}),
+            &[("/loss/metric", "required")],
+        );
+        check(
+            json!({"data": pk, "fit": {"batch_size": 60}}),
+            &[("/fit/batch_size", "64")],
+        );
+        check(
+            json!({
+                "loss": loss(json!({"kind": "arc_face"})),
+                "augment": {"mix": {"kind": "cutmix"}},
+            }),
+            &[("/augment/mix", "one class")],
+        );
+        check(
+            json!({"objective": {"metric": "val_recall_at_1"}}),
+            &[("/objective/metric", "metric loss")],
+        );
+        check(
+            json!({
+                "objective": {"metric": "val_knn_top1"},
+                "loss": loss(json!({"kind": "arc_face"})),
+            }),
+            &[],
+        );
+    }
+
+    #[test]
+    fn a_frozen_embedding_is_not_compared() {
+        let pk = json!({"dataset": "d", "sampler": {"kind": "pk", "p": 16, "k": 4}});
+        check(
+            json!({
+                "adaptation": {"mode": "head_only"},
+                "data": pk,
+                "loss": {"kind": "cross_entropy", "metric": {"kind": "contrastive"}},
+            }),
+            &[("/loss/metric", "trains nothing")],
+        );
+        check(
+            json!({
+                "adaptation": {"mode": "head_only"},
+                "loss": {"kind": "cross_entropy", "metric": {"kind": "arc_face"}},
+            }),
+            &[],
+        );
+    }
+
+    #[test]
+    fn options_that_would_do_nothing_are_refused() {
+        check(
+            json!({"loss": {"kind": "bce", "smoothing": 0.1, "target_threshold": 0.2}}),
+            &[("/loss/smoothing", "threshold")],
+        );
+        check(
+            json!({"loss": {"kind": "bce", "metric": {"kind": "arc_face"}}}),
+            &[("/loss/metric", "other than arc_face")],
+        );
+    }
+
+    #[test]
+    fn patches_must_fit_the_image() {
+        let vit = json!({"name": "vit_small_patch14_dinov2"});
+        check(
+            json!({
+                "backbone": vit,
+                "fit": {"resolution": 224, "eval_resolution": 256, "phases": [{"resolution": 100}]},
+            }),
+            &[
+                ("/fit/eval_resolution", "a multiple of 14"),
+                ("/fit/phases/0/resolution", "such as 112"),
+            ],
+        );
+        check(json!({"backbone": vit, "fit": {"resolution": 98}}), &[]);
+        check(json!({"fit": {"resolution": 97}}), &[]);
+    }
+
+    #[test]
+    fn what_is_frozen_must_be_there() {
+        let frozen = json!({"mode": "full", "freeze_bn": true});
+        check(json!({"adaptation": frozen}), &[]);
+        check(
+            json!({"backbone": {"name": "convnext_tiny"}, "adaptation": frozen}),
+            &[("/adaptation/freeze_bn", "convnext_tiny has no BatchNorm")],
+        );
+    }
+
+    #[test]
+    fn gradual_unfreezing_goes_up_within_the_run() {
+        let gradual = |epochs: Value| {
+            json!({
+                "adaptation": {"mode": "gradual", "unfreeze_epochs": epochs},
+                "fit": {"epochs": 5},
+            })
+        };
+        check(gradual(json!([1, 2, 4])), &[]);
+        check(
+            gradual(json!([2, 1])),
+            &[("/adaptation/unfreeze_epochs", "ascending")],
+        );
+        check(
+            gradual(json!([1, 5])),
+            &[("/adaptation/unfreeze_epochs", "below fit.epochs, 5")],
+        );
+        check(
+            gradual(json!([])),
+            &[("/adaptation/unfreeze_epochs", "at least 1 items")],
+        );
+    }
+
+    #[test]
+    fn phases_share_the_epochs_and_agree_with_the_rest() {
+        let fixres = json!({"share": 0.1, "train": "head_and_last_norm", "views": "evaluation"});
+        let spec = |phases: Value, adaptation: Value| {
+            json!({
+                "adaptation": adaptation,
+                "fit": {"epochs": 10, "resolution": 96, "eval_resolution": 128, "phases": phases},
+            })
+        };
+        let full = json!({"mode": "full"});
+        let freeze = json!({"share": 0.1, "train": "head"});
+        check(
+            spec(json!([freeze, {"share": 0.8}, fixres]), full.clone()),
+            &[],
+        );
+        check(
+            spec(
+                json!([{"share": 0.01}, {"share": 1.0, "views": "evaluation", "resolution": 96}]),
+                full,
+            ),
+            &[
+                ("/fit/phases/0/share", "at least one of the 10 epochs"),
+                ("/fit/phases/1/resolution", "null or 128"),
+            ],
+        );
+        check(
+            spec(json!([fixres]), json!({"mode": "full", "freeze_bn": true})),
+            &[("/fit/phases/0/train", "freeze_bn")],
+        );
+        check(
+            spec(
+                json!([{}]),
+                json!({"mode": "gradual", "unfreeze_epochs": [1]}),
+            ),
+            &[("/fit/phases", "mode")],
+        );
+    }
+
+    #[test]
     fn names_must_be_known() {
         check(
             json!({"backbone": {"name": "resnet9000"}}),

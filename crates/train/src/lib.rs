@@ -4,15 +4,17 @@
 //! | --- | --- |
 //! | [`models`] | networks under timm's parameter names |
 //! | [`params`] | their named tensors, and the flat buffers they train in |
-//! | [`optim`], [`schedule`] | how the weights move |
+//! | [`optim`], [`schedule`], [`phases`] | how the weights move, and which of them when |
 //! | [`loss`] | what they descend |
 //! | [`rng`] | every random draw, from (seed, step, stream) |
 //! | [`weights`] | safetensors in and out |
 //! | [`data`] | the decoded cache, its images on the device, their order |
-//! | [`augment`], [`preprocess`] | crops, flips, resampling and mixing of whole batches |
+//! | [`augment`], [`preprocess`] | crops, policies, resampling and mixing of whole batches |
+//! | [`neighbours`] | scores of embeddings |
+//! | [`preview`] | a picture of what the network will see |
 //!
 //! The worker needs [`device()`], [`train`] and [`evaluate`], which run one job each, and [`Control`],
-//! which stops one. Everything a job reads is a file that its caller has verified; everything it says
+//! which stops one; [`Predictor`] runs a trained model on images of no dataset. Everything a job reads is a file that its caller has verified; everything it says
 //! goes through a callback.
 
 pub mod activation;
@@ -26,10 +28,14 @@ mod features;
 mod fit;
 pub mod loss;
 pub mod models;
+pub mod neighbours;
 pub mod optim;
 pub mod params;
+pub mod phases;
 mod predict;
+mod predictor;
 pub mod preprocess;
+pub mod preview;
 pub mod rng;
 pub mod schedule;
 pub mod weights;
@@ -37,4 +43,5 @@ pub mod weights;
 pub use control::{Control, Stopped};
 pub use device::device;
 pub use fit::{evaluate, train};
+pub use predictor::{Predictor, PredictorError};
 pub use tch::Device;

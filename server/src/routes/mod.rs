@@ -1,6 +1,8 @@
 //! The HTTP API, one file a resource. Handlers extract, call and respond; nothing else.
 
 mod artifacts;
+mod audit;
+mod compare;
 mod datasets;
 mod events;
 mod health;
@@ -25,6 +27,8 @@ use crate::state::AppState;
 pub fn api() -> ApiRouter<AppState> {
     ApiRouter::new()
         .merge(artifacts::router())
+        .merge(audit::router())
+        .merge(compare::router())
         .merge(datasets::router())
         .merge(events::router())
         .merge(health::router())

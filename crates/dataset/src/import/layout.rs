@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use cultivar_spec::manifest::Split;
 
 use super::error::{ImportError, Warning};
+use super::images::Place;
 use super::{card, metadata};
 
 /// Folders nested deeper than this are a loop of links.
@@ -21,6 +22,7 @@ const IMAGE_EXTENSIONS: [&str; 12] = [
 pub struct Listing {
     /// Relative to the folder, with `/` between the parts.
     pub path: String,
+    pub place: Place,
     pub class: String,
     pub split: Option<Split>,
     pub group: Option<String>,
@@ -39,10 +41,7 @@ struct Placed {
 /// # Errors
 /// The folder holds no image, mixes layouts, or leaves the class of an image open.
 pub fn scan(dir: &Path, warnings: &mut Vec<Warning>) -> Result<Vec<Listing>, ImportError> {
-    let mut files = Vec::new();
-    walk(dir, "", 0, &mut files)?;
-    files.sort();
-
+    let files = files_below(dir)?;
     let is_metadata = |path: &str| metadata::FILE_NAMES.contains(&file_name(path));
     let (images, others): (Vec<_>, Vec<_>) = files.iter().partition(|path| is_image(path));
     let tables: Vec<_> = others.iter().filter(|path| is_metadata(path)).collect();
@@ -76,6 +75,7 @@ fn from_folders(dir: &Path, placed: BTreeMap<&str, Placed>) -> Result<Vec<Listin
         .map(|(path, at)| match at.class {
             Some(class) => Ok(Listing {
                 path: path.to_owned(),
+                place: Place::File,
                 class,
                 split: at.split,
                 group: None,
@@ -118,6 +118,7 @@ fn from_tables(
             })?;
             let listing = Listing {
                 path: path.clone(),
+                place: Place::File,
                 class,
                 split: row.split.or(split),
                 group: row.group,
@@ -200,15 +201,31 @@ fn file_name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
-fn is_image(path: &str) -> bool {
+pub fn is_image(path: &str) -> bool {
     let extension = file_name(path)
         .rsplit_once('.')
         .map(|(_, extension)| extension.to_ascii_lowercase());
     extension.is_some_and(|extension| IMAGE_EXTENSIONS.contains(&extension.as_str()))
 }
 
-/// Collects the files below `dir`, hidden ones left out, as paths relative to the first `dir`.
+/// The files below `dir`, hidden ones left out, as sorted paths relative to it with `/` between the parts.
+///
+/// # Errors
+/// A folder cannot be read, is nested too deep, or holds a name that is not UTF-8.
+pub fn files_below(dir: &Path) -> Result<Vec<String>, ImportError> {
+    let mut files = Vec::new();
+    let root = std::fs::canonicalize(dir).map_err(|source| ImportError::Io {
+        path: dir.to_owned(),
+        source,
+    })?;
+    walk(&root, dir, "", 0, &mut files)?;
+    files.sort();
+    Ok(files)
+}
+
+/// Links are followed inside `root` only: a folder that came from elsewhere must not name this machine's files.
 fn walk(
+    root: &Path,
     dir: &Path,
     prefix: &str,
     depth: usize,
@@ -219,7 +236,8 @@ fn walk(
     }
     let io = |path: PathBuf| move |source| ImportError::Io { path, source };
     for entry in std::fs::read_dir(dir).map_err(io(dir.to_owned()))? {
-        let path = entry.map_err(io(dir.to_owned()))?.path();
+        let entry = entry.map_err(io(dir.to_owned()))?;
+        let path = entry.path();
         let name = path.file_name().and_then(|name| name.to_str());
         let Some(name) = name else {
             return Err(ImportError::NotUtf8(path));
@@ -228,10 +246,25 @@ fn walk(
             continue;
         }
         let relative = format!("{prefix}{name}");
-        if path.is_dir() {
-            walk(&path, &format!("{relative}/"), depth + 1, files)?;
-        } else {
+        let kind = entry.file_type().map_err(io(path.clone()))?;
+        if kind.is_symlink() {
+            match std::fs::canonicalize(&path) {
+                Ok(target) if target.starts_with(root) => {}
+                Ok(_) => return Err(ImportError::LinkOutside(path)),
+                // It leads nowhere, which is reported with the other broken images.
+                Err(_) => {
+                    files.push(relative);
+                    continue;
+                }
+            }
+        }
+        let metadata = std::fs::metadata(&path).map_err(io(path.clone()))?;
+        if metadata.is_dir() {
+            walk(root, &path, &format!("{relative}/"), depth + 1, files)?;
+        } else if metadata.is_file() {
             files.push(relative);
+        } else {
+            return Err(ImportError::NotAFile(path));
         }
     }
     Ok(())
@@ -273,6 +306,34 @@ mod tests {
             }
         }
         warnings
+    }
+
+    #[test]
+    fn links_stay_inside_and_devices_are_no_images() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let inside = dir.path().join("data");
+        std::fs::create_dir_all(inside.join("cat")).unwrap();
+        std::fs::write(inside.join("cat/a.png"), "").unwrap();
+        std::fs::write(dir.path().join("secret.png"), "").unwrap();
+        let scanned = || scan(&inside, &mut Vec::new());
+        symlink("a.png", inside.join("cat/b.png")).unwrap();
+        symlink("cat", inside.join("dog")).unwrap();
+        let paths: Vec<_> = scanned().unwrap().into_iter().map(|l| l.path).collect();
+        assert_eq!(paths, ["cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png"]);
+
+        let refused = |target: &str, part: &str| {
+            let link = inside.join("cat/c.png");
+            symlink(target, &link).unwrap();
+            let error = scanned().unwrap_err().to_string();
+            assert!(error.contains(part), "{target}: {error}");
+            std::fs::remove_file(link).unwrap();
+        };
+        refused("../../secret.png", "leads out of the folder");
+        refused("/dev/zero", "leads out of the folder");
+        let _socket = std::os::unix::net::UnixListener::bind(inside.join("cat/d.png")).unwrap();
+        let error = scanned().unwrap_err().to_string();
+        assert!(error.contains("neither a file nor a folder"), "{error}");
     }
 
     #[test]

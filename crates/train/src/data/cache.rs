@@ -42,8 +42,13 @@ impl CacheKey {
     pub fn for_resolution(version: Sha256Digest, resolution: u32) -> Self {
         Self {
             version,
-            short_side: (f64::from(resolution) * SLACK).ceil() as u32,
+            short_side: Self::short_side_for(resolution),
         }
+    }
+
+    /// The short side of images that are cached for crops of at most `resolution` pixels a side.
+    pub fn short_side_for(resolution: u32) -> u32 {
+        (f64::from(resolution) * SLACK).ceil() as u32
     }
 
     /// Where its file lies below the cache folder.
@@ -261,7 +266,7 @@ fn decode(chunk: &[Bytes], first_idx: usize, short_side: u32) -> Result<Vec<RgbI
 }
 
 /// To the given short side, if it is longer.
-fn shrink(image: RgbImage, short_side: u32) -> RgbImage {
+pub(crate) fn shrink(image: RgbImage, short_side: u32) -> RgbImage {
     let short = image.width().min(image.height());
     if short <= short_side {
         return image;

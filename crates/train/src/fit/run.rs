@@ -4,14 +4,14 @@
 //! of one that was never interrupted. Inside a step the host does not wait for the device: losses are
 //! summed there and read every few steps.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cultivar_spec::manifest::Split;
 use cultivar_spec::trainer::{EvaluateJob, JobResult, TrainJob};
-use cultivar_spec::trial::{Adaptation, Loss};
-use cultivar_spec::{Outcome, canonical_json};
+use cultivar_spec::trial::MetricLoss;
+use cultivar_spec::{Outcome, model_file};
 use tch::{Device, Tensor};
 
 use super::epoch_loss::EpochLoss;
@@ -20,12 +20,14 @@ use super::report::Reporter;
 use super::session::{self, Session};
 use crate::checkpoint::{self, CheckpointError, Position};
 use crate::control::Stopped;
-use crate::data::order::{epoch_order, n_batches};
+use crate::data::sampler::Sampler;
 use crate::error::TrainError;
-use crate::loss::{Mixed, cross_entropy};
+use crate::loss::{self, Mixed};
 use crate::models::Model;
-use crate::optim::{self, Optim};
+use crate::neighbours::{knn_top1, recall_at_1};
+use crate::optim::{self, Optim, OptimError};
 use crate::params::LoadPolicy;
+use crate::phases::{Stage, stage_at};
 use crate::predict::{self, Scores};
 use crate::rng::StepRng;
 use crate::schedule::{lr_factor, momentum};
@@ -120,14 +122,19 @@ struct Run<'a> {
     model: Model,
     inputs: Inputs,
     optim: Box<dyn Optim>,
+    sampler: Sampler,
     steps_per_epoch: u64,
     n_steps: u64,
+    /// How the current epoch is trained.
+    stage: Stage,
     /// Steps done.
     step: u64,
     /// Of the current epoch or, between two, of the last.
     loss: EpochLoss,
     /// The last validation, if no step came after it.
     validation: Option<(Tensor, Scores)>,
+    /// The same of the scores of embeddings.
+    neighbours: Option<BTreeMap<String, f64>>,
     last_checkpoint: Instant,
 }
 
@@ -140,29 +147,40 @@ impl<'a> Run<'a> {
         let spec = session.spec;
         let (mut model, inputs) = inputs::prepare(session, weights_file, reporter)?;
         model.params.flatten();
-        let head_lr_mult = match spec.adaptation {
-            Adaptation::Full { head_lr_mult } => head_lr_mult,
-            Adaptation::HeadOnly {} => 1.0,
-        };
+        let head_lr_mult = spec.adaptation.head_lr_mult();
         let optim = optim::build(&spec.optimizer, &model.params, head_lr_mult)?;
+        let stage = stage_at(spec, 0);
         let batch_size = spec.fit.batch_size as usize;
-        let steps_per_epoch = n_batches(session.train.len(), batch_size, inputs.min_batch()) as u64;
+        let sampler = Sampler::new(
+            &spec.data.sampler,
+            &session.labelled_train(),
+            batch_size,
+            inputs.min_batch(),
+        )?;
+        let steps_per_epoch = sampler.n_batches() as u64;
         Ok(Self {
             session,
             model,
             inputs,
             optim,
+            sampler,
             steps_per_epoch,
             n_steps: steps_per_epoch * u64::from(spec.fit.epochs),
+            stage,
             step: 0,
             loss: EpochLoss::default(),
             validation: None,
+            neighbours: None,
             last_checkpoint: Instant::now(),
         })
     }
 
     fn resume(&mut self, path: &Path) -> Result<(), CheckpointError> {
         let spec = self.session.spec;
+        // The optimizer's state is of the stage of the last step done.
+        let n_steps = checkpoint::position(path, spec)?.step;
+        let epoch = n_steps.saturating_sub(1) / self.steps_per_epoch;
+        self.enter(stage_at(spec, epoch as u32))?;
         let position = checkpoint::read(path, spec, &mut self.model, &mut *self.optim)?;
         self.step = position.step;
         self.loss = EpochLoss::resumed(position.loss_sum, position.n_losses);
@@ -181,14 +199,12 @@ impl<'a> Run<'a> {
         if first_batch == 0 {
             self.loss = EpochLoss::default();
         }
+        self.enter(stage_at(self.session.spec, epoch as u32))?;
         reporter.phase("training");
         let began = Instant::now();
         let mut n_images = 0;
-        let order = epoch_order(&self.session.train, fit.seed, epoch);
-        let batches = order
-            .chunks(fit.batch_size as usize)
-            .take(self.steps_per_epoch as usize);
-        for batch in batches.skip(first_batch) {
+        let batches = self.sampler.epoch(fit.seed, epoch);
+        for batch in &batches[first_batch..] {
             reporter.obey()?;
             self.train_on(batch);
             if self.looks_at_loss() {
@@ -208,11 +224,28 @@ impl<'a> Run<'a> {
         ]);
         if let Some(scores) = self.validate(reporter)? {
             values.extend(scores.named(Split::Val));
+            values.extend(self.neighbours(reporter)?);
         }
         reporter.epoch_done(self.epochs_done(), &values);
         if self.step < self.n_steps && self.checkpoint_is_due() {
             self.checkpoint(reporter)?;
         }
+        Ok(())
+    }
+
+    /// Trains by another stage from here on. Where another part of the network is trained, it starts
+    /// from the weights that would be evaluated, with a fresh optimizer.
+    fn enter(&mut self, stage: Stage) -> Result<(), OptimError> {
+        if stage.trained != self.stage.trained {
+            let spec = self.session.spec;
+            self.optim.swap_in_eval();
+            self.model
+                .train_only(stage.trained, spec.adaptation.freeze_bn());
+            self.model.params.flatten();
+            let head_lr_mult = spec.adaptation.head_lr_mult();
+            self.optim = optim::build(&spec.optimizer, &self.model.params, head_lr_mult)?;
+        }
+        self.stage = stage;
         Ok(())
     }
 
@@ -222,27 +255,36 @@ impl<'a> Run<'a> {
             seed: spec.fit.seed,
             step: self.step,
         };
-        let batch = self.inputs.batch(self.session, images, &rng);
-        let logits = self.inputs.logits(&self.model, &batch.x, &rng);
-        let Loss::CrossEntropy { smoothing } = spec.loss;
+        let batch = self.inputs.batch(self.session, &self.stage, images, &rng);
+        let outputs = self.inputs.outputs(&self.model, &batch.x, &spec.loss, &rng);
         let mixed = batch.mixed.as_ref().map(|mixed| Mixed {
             labels: &mixed.labels,
             lambda: mixed.lambda,
         });
-        let loss = cross_entropy(&logits, &batch.labels, mixed, smoothing);
+        let loss = loss::total(&spec.loss, &outputs, &batch.labels, mixed);
         self.model.params.zero_grad();
         loss.backward();
-        let momentum = momentum(&spec.schedule, self.step, self.n_steps);
+        let (step, n_steps) = self.scheduled(self.step);
+        let momentum = momentum(&spec.schedule, step, n_steps);
         self.optim.step(self.lr_at(self.step), momentum);
         self.loss.add(&loss);
         self.step += 1;
         self.validation = None;
+        self.neighbours = None;
     }
 
     /// The backbone's learning rate at a step.
     fn lr_at(&self, step: u64) -> f64 {
         let spec = self.session.spec;
-        spec.optimizer.lr() * lr_factor(&spec.schedule, step, self.n_steps)
+        let (step, n_steps) = self.scheduled(step);
+        spec.optimizer.lr() * self.stage.lr_mult * lr_factor(&spec.schedule, step, n_steps)
+    }
+
+    /// Where the schedule stands at a step of the current stage, and how long it is.
+    fn scheduled(&self, step: u64) -> (u64, u64) {
+        let at = |epoch: u32| u64::from(epoch) * self.steps_per_epoch;
+        let range = &self.stage.schedule;
+        (step - at(range.start), at(range.end) - at(range.start))
     }
 
     fn looks_at_loss(&self) -> bool {
@@ -292,6 +334,44 @@ impl<'a> Run<'a> {
         Ok(self.validation.as_ref().map(|(_, scores)| *scores))
     }
 
+    /// What the embeddings of the weights that would be shipped say, where a metric loss is on.
+    fn neighbours(
+        &mut self,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<BTreeMap<String, f64>, TrainError> {
+        let session = self.session;
+        if *session.spec.loss.metric() == (MetricLoss::None {}) {
+            return Ok(BTreeMap::new());
+        }
+        if let Some(known) = &self.neighbours {
+            return Ok(known.clone());
+        }
+        self.optim.swap_in_eval();
+        let mut embed = |indices: &[i64]| {
+            self.inputs
+                .embed(session, &self.model, indices, &mut |done, total| {
+                    reporter.pulse(done, total)
+                })
+        };
+        let embedded = embed(&session.val).and_then(|val| Ok((val, embed(&session.train)?)));
+        self.optim.swap_out_eval();
+        let (val, train) = embedded?;
+        let labels = session.labels(&session.val);
+        let knn = knn_top1(
+            &val,
+            &labels,
+            &train,
+            &session.labels(&session.train),
+            session.manifest.classes.len() as i64,
+        );
+        let scores = BTreeMap::from([
+            ("val_recall_at_1".to_owned(), recall_at_1(&val, &labels)),
+            ("val_knn_top1".to_owned(), knn),
+        ]);
+        self.neighbours = Some(scores.clone());
+        Ok(scores)
+    }
+
     fn checkpoint_is_due(&self) -> bool {
         match self.inputs {
             Inputs::Images { .. } => true,
@@ -318,25 +398,27 @@ impl<'a> Run<'a> {
     fn finish(mut self, reporter: &mut Reporter<'_>) -> Result<JobResult, TrainError> {
         let session = self.session;
         let scores = self.validate(reporter)?;
+        let neighbours = match scores {
+            Some(_) => self.neighbours(reporter)?,
+            None => BTreeMap::new(),
+        };
         let mut result = reporter.result(Outcome::Completed);
         result.metrics.insert("train_loss".into(), self.loss.mean());
         if let (Some(scores), Some((logits, _))) = (scores, &self.validation) {
             result.metrics.extend(scores.named(Split::Val));
+            result.metrics.extend(neighbours);
             let path = predictions_path(&session.files.work_dir, Split::Val);
             predict::write(&path, &session.manifest, Split::Val, &session.val, logits)?;
             result.predictions = Some(path);
         }
         let path = session.files.work_dir.join("model.safetensors");
-        let metadata = HashMap::from([
-            ("format".to_owned(), "pt".to_owned()),
-            ("spec".to_owned(), canonical_json(session.spec)),
-            (
-                "classes".to_owned(),
-                canonical_json(&session.manifest.classes),
-            ),
-        ]);
+        let metadata = model_file::metadata(session.spec, &session.manifest.classes);
         self.optim.swap_in_eval();
-        weights::write(&path, &self.model.params.named(), &metadata)?;
+        weights::write(
+            &path,
+            &self.model.params.named(),
+            &metadata.into_iter().collect(),
+        )?;
         result.model = Some(path);
         result.cost = reporter.result(Outcome::Completed).cost;
         Ok(result)

@@ -51,8 +51,10 @@ impl<'a> Session<'a> {
         fs::create_dir_all(&files.work_dir)
             .map_err(|source| TrainError::io(&files.work_dir, source))?;
         let preprocess = Preprocess::of(spec);
-        let pixel_key =
-            CacheKey::for_resolution(manifest.version(), preprocess.largest_resolution());
+        let phases = spec.fit.phases.iter();
+        let of_phases = phases.filter_map(|phase| phase.resolution).max();
+        let largest = preprocess.largest_resolution().max(of_phases.unwrap_or(0));
+        let pixel_key = CacheKey::for_resolution(manifest.version(), largest);
         let train = training_subset(&manifest, &spec.data);
         let val = match spec.data.train_on {
             TrainOn::Train => indices(&manifest, Split::Val),
@@ -95,6 +97,12 @@ impl<'a> Session<'a> {
     /// The evaluation view of some images: `[N, 3, R, R]` f32.
     pub fn evaluation(&self, pixels: &Pixels, indices: &[i64]) -> Tensor {
         self.preprocess.evaluation(&pixels.gather(indices))
+    }
+
+    /// The training images with the class of each.
+    pub fn labelled_train(&self) -> Vec<(i64, u32)> {
+        let label = |&idx: &i64| (idx, self.manifest.images[idx as usize].label);
+        self.train.iter().map(label).collect()
     }
 
     /// The classes of some images: `[N]` i64 on the device.

@@ -2,7 +2,10 @@
 
 mod caches;
 mod learning;
+mod methods;
 mod mini;
+mod phases;
+mod predictor;
 mod resample;
 mod resume;
 mod trouble;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cultivar_spec::trial::{Activation, Adaptation, Input, Loss, Mix, Weights};
+use cultivar_spec::trial::{Activation, Adaptation, Input, Weights};
 use cultivar_spec::{TrialSpec, canonical_json};
 
 use super::TransferTrial;
@@ -56,9 +56,9 @@ pub(super) fn sort(trials: &[TransferTrial]) -> Sorted<'_> {
     for family in families.into_values() {
         let matched = !family.pretrained.is_empty() && !family.random.is_empty();
         match family.spec.adaptation {
-            Adaptation::Full { .. } if matched => sorted.full.push(family),
             Adaptation::HeadOnly {} if matched => sorted.heads.push(family),
-            Adaptation::Full { .. } => {
+            _ if matched => sorted.full.push(family),
+            Adaptation::Full { .. } | Adaptation::Gradual { .. } => {
                 sorted.n_without_random += family.pretrained.len();
                 sorted.n_without_pretrained += family.random.len();
             }
@@ -110,12 +110,22 @@ impl Family<'_> {
         }
         words.push(spec.optimizer.kind().into());
         words.push(spec.schedule.kind().into());
-        if let Mix::Cutmix { .. } = spec.augment().mix {
-            words.push("cutmix".into());
-        }
-        let Loss::CrossEntropy { smoothing } = spec.loss;
-        if smoothing > 0.0 {
-            words.push(format!("smoothing {smoothing}"));
+        let augment = spec.augment();
+        let methods = [
+            augment.policy.kind(),
+            augment.mix.kind(),
+            spec.loss.kind(),
+            spec.loss.metric().kind(),
+        ];
+        let usual = ["none", "cross_entropy"];
+        words.extend(
+            methods
+                .into_iter()
+                .filter(|method| !usual.contains(method))
+                .map(str::to_owned),
+        );
+        if spec.loss.smoothing() > 0.0 {
+            words.push(format!("smoothing {}", spec.loss.smoothing()));
         }
         if spec.data.train_fraction < 1.0 {
             words.push(format!("{}% of train", spec.data.train_fraction * 100.0));
