@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup demo test check openapi parity bench-train clean
+.PHONY: help setup demo test check openapi parity bench-train bench-search bench-stats clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -36,6 +36,12 @@ openapi: ## Regenerate openapi.json and the web's API types
 	@tools/setup.sh build
 	$${CARGO_TARGET_DIR:-target}/release/cultivar-server --print-openapi > openapi.json
 	cd web && npm run --silent api
+
+bench-search: ## Samplers beside Optuna's on recorded tables (HPO_TABLES=folder)
+	@bench/search/run.sh
+
+bench-stats: ## Coverage of intervals, false claims and races on 10,000 simulated leaderboards
+	cargo run --release -p cultivar-search --example bench_stats
 
 clean: ## Remove what the build made; .cultivar (libtorch, packages, demo data) stays
 	rm -rf target web/dist web/node_modules
