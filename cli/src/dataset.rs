@@ -1,12 +1,13 @@
 //! `cultivar dataset`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use clap::{Subcommand, ValueEnum};
-use cultivar_dataset::import::{Imported, Options, image_folder};
+use clap::{Args, Subcommand, ValueEnum};
+use cultivar_dataset::import::{self, Imported, Options};
 use cultivar_dataset::openemoji;
 use cultivar_dataset::progress::Progress;
+use cultivar_dataset::version::{self, Version};
 use cultivar_spec::wire::DatasetView;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -18,36 +19,21 @@ use crate::table::{
     Column::{Number, Text},
 };
 
-/// Lines shown of one warning.
-const MAX_NOTE_LINES: usize = 4;
-
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Import a folder of images and register it
     ///
-    /// Layouts: CLASS/image, SPLIT/CLASS/image, or images listed in metadata.csv (file_name, label, group,
-    /// split). Splits that are missing are carved from train, stratified and without cutting a group.
-    Add {
-        /// The folder
-        path: PathBuf,
-        /// Name that specs refer to [default: the card's, else the folder's]
-        #[arg(long)]
-        name: Option<String>,
-        /// Title that people read [default: the card's]
-        #[arg(long)]
-        title: Option<String>,
-        /// Leave broken images out instead of refusing the folder
-        #[arg(long)]
-        skip_broken: bool,
-        /// How the folder is read
-        #[arg(long, value_enum, default_value_t)]
-        importer: Importer,
-        /// Carve a test split from train where the folder has none
-        #[arg(long)]
-        carve_test: bool,
-        /// Which carved split
-        #[arg(long, default_value_t)]
-        split_seed: u64,
+    /// Layouts: CLASS/image, SPLIT/CLASS/image, images listed in metadata.csv (file_name, label, group,
+    /// split), Parquet files in the Hugging Face convention, the devkit of Stanford Cars, or what `dataset import`
+    /// wrote. Splits that are missing are carved from train, stratified and without cutting a group.
+    Add(Import),
+    /// Import a folder of images into another folder, for runs without a server
+    Import {
+        #[command(flatten)]
+        import: Import,
+        /// The folder to make
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
     },
     /// List datasets
     Ls,
@@ -64,11 +50,49 @@ pub enum Command {
     },
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+/// What to import, and how.
+#[derive(Args, Debug)]
+pub struct Import {
+    /// The folder
+    path: PathBuf,
+    /// Name that specs refer to [default: the card's, else the folder's]
+    #[arg(long)]
+    name: Option<String>,
+    /// Title that people read [default: the card's]
+    #[arg(long)]
+    title: Option<String>,
+    /// Leave broken images out instead of refusing the folder
+    #[arg(long)]
+    skip_broken: bool,
+    /// How the folder is read [default: as it looks]
+    #[arg(long, value_enum)]
+    importer: Option<Importer>,
+    /// Carve a test split from train where the folder has none
+    #[arg(long)]
+    carve_test: bool,
+    /// Which carved split
+    #[arg(long, default_value_t)]
+    split_seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Importer {
     /// Class folders or a metadata table
-    #[default]
     ImageFolder,
+    /// Parquet files with an image and a label column
+    Parquet,
+    /// The devkit of Stanford Cars, old or new layout
+    StanfordCars,
+}
+
+impl From<Importer> for import::Importer {
+    fn from(importer: Importer) -> Self {
+        match importer {
+            Importer::ImageFolder => Self::ImageFolder,
+            Importer::Parquet => Self::Parquet,
+            Importer::StanfordCars => Self::StanfordCars,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -90,24 +114,25 @@ pub async fn run(command: Command, global: &Global) -> anyhow::Result<()> {
             let datasets = session.client.datasets().await?;
             session.print(&datasets, |datasets| list(datasets))
         }
-        Command::Add {
-            path,
-            name,
-            title,
-            skip_broken,
-            importer: Importer::ImageFolder,
-            carve_test,
-            split_seed,
-        } => {
-            let session = global.connect()?;
-            let options = Options {
-                name,
-                skip_broken,
-                carve_test,
-                split_seed,
-                ..Options::default()
-            };
-            add(&session, &path, options, title).await
+        Command::Add(import) => add(&global.connect()?, import).await,
+        Command::Import { import, out } => {
+            let imported = import_into(import, out.clone()).await?;
+            version::write_manifest(&out, &imported)?;
+            let version = imported.manifest.version();
+            if global.json {
+                println!(
+                    "{}",
+                    json!({"name": imported.manifest.name, "version": version})
+                );
+            } else {
+                println!(
+                    "{}: {} (version {})",
+                    out.display(),
+                    imported.manifest.name,
+                    &version.to_string()[..12]
+                );
+            }
+            Ok(())
         }
     }
 }
@@ -148,46 +173,57 @@ async fn build_open_emoji(packages: PathBuf, out: PathBuf, as_json: bool) -> any
     Ok(())
 }
 
-async fn add(
-    session: &Session,
-    path: &Path,
-    mut options: Options,
-    title: Option<String>,
-) -> anyhow::Result<()> {
-    if !path.is_dir() {
-        bail!("{} is not a folder", path.display());
+async fn add(session: &Session, import: Import) -> anyhow::Result<()> {
+    if version::is_version(&import.path) {
+        let Version {
+            manifest, files, ..
+        } = version::open(&import.path)?;
+        let imported = Imported {
+            manifest,
+            files,
+            warnings: Vec::new(),
+            broken: Vec::new(),
+        };
+        return register(session, &imported).await;
     }
     let scratch = Scratch::make()?;
-    options.out_dir = scratch.0.clone();
-    let from = path.to_owned();
-    let mut imported = tokio::task::spawn_blocking(move || {
-        let bar = Bar::new();
-        image_folder(&from, &options, &mut |progress| bar.show(progress))
-    })
-    .await??;
-    if let Some(title) = title {
-        imported.manifest.title = title;
-    }
-    for warning in &imported.warnings {
-        eprintln!("note: {}", shortened(&warning.to_string()));
-    }
-    upload(session, &imported).await?;
+    let imported = import_into(import, scratch.0.clone()).await?;
+    register(session, &imported).await
+}
+
+async fn register(session: &Session, imported: &Imported) -> anyhow::Result<()> {
+    upload(session, imported).await?;
     let dataset = session.client.register_dataset(&imported.manifest).await?;
     let n_broken = imported.broken.len() as u64;
     session.print(&dataset, |dataset| added(dataset, n_broken))
 }
 
-/// The first lines of a warning that may list hundreds of files.
-fn shortened(warning: &str) -> String {
-    let lines: Vec<&str> = warning.lines().collect();
-    if lines.len() <= MAX_NOTE_LINES {
-        return warning.to_owned();
+/// Imports into `out`, with a bar, and tells what was odd.
+async fn import_into(import: Import, out: PathBuf) -> anyhow::Result<Imported> {
+    if !import.path.is_dir() {
+        bail!("{} is not a folder", import.path.display());
     }
-    let n_left = lines.len() - MAX_NOTE_LINES;
-    format!(
-        "{}\n  and {n_left} more",
-        lines[..MAX_NOTE_LINES].join("\n")
-    )
+    let options = Options {
+        out_dir: out,
+        importer: import.importer.map(Into::into),
+        name: import.name,
+        skip_broken: import.skip_broken,
+        carve_test: import.carve_test,
+        split_seed: import.split_seed,
+    };
+    let from = import.path;
+    let mut imported = tokio::task::spawn_blocking(move || {
+        let bar = Bar::new();
+        import::dataset(&from, &options, &mut |progress| bar.show(progress))
+    })
+    .await??;
+    if let Some(title) = import.title {
+        imported.manifest.title = title;
+    }
+    for warning in &imported.warnings {
+        eprintln!("note: {}", warning.brief());
+    }
+    Ok(imported)
 }
 
 async fn upload(session: &Session, imported: &Imported) -> anyhow::Result<()> {

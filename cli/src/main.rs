@@ -1,13 +1,17 @@
 //! `cultivar`: the command line. See `--help`.
 
+mod ablate;
 mod augment;
 mod dataset;
+mod export;
 mod home;
 mod leaderboard;
 mod numbers;
+mod predict;
 mod problem;
 mod session;
 mod sota;
+mod study;
 mod sweep;
 mod table;
 mod token;
@@ -67,6 +71,9 @@ enum Command {
     /// Configurations ranked, beside published results
     Leaderboard(leaderboard::Leaderboard),
     Transfer(transfer::Transfer),
+    Ablate(ablate::Ablate),
+    Export(export::Export),
+    Predict(predict::Predict),
     /// Published results
     #[command(subcommand)]
     Sota(sota::Command),
@@ -117,6 +124,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Trial(command) => trial::run(command, &global.connect()?).await.map(done),
         Command::Leaderboard(args) => leaderboard::run(args, &global.connect()?).await.map(done),
         Command::Transfer(args) => transfer::run(args, &global.connect()?).await,
+        Command::Ablate(args) => ablate::run(args, &global.connect()?).await,
+        Command::Export(args) => export::run(args, &global.connect()?).await.map(done),
+        Command::Predict(args) => predict::run(args, &global).await,
         Command::Sota(command) => sota::run(command, &global.connect()?).await.map(done),
         Command::Token(command) => token::run(command, &global.connect()?).await.map(done),
         Command::Worker(command) => worker::run(command, &global.connect()?).await.map(done),

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use cultivar_spec::wire::Estimate;
 
+pub use cultivar_spec::words::{clock, percent as percent_of};
+
 /// `52.3 [50.1, 54.4]`, in percent.
 pub fn percent(estimate: &Estimate) -> String {
     let Estimate {
@@ -14,11 +16,6 @@ pub fn percent(estimate: &Estimate) -> String {
         low * 100.0,
         high * 100.0
     )
-}
-
-/// `52.3`, in percent.
-pub fn percent_of(fraction: f64) -> String {
-    format!("{:.1}", fraction * 100.0)
 }
 
 /// `+12.3 [9.8, 14.9]`, in points. A difference always has its sign; zero is `0.0`.
@@ -45,17 +42,6 @@ pub fn signed(difference: f64) -> String {
 fn plain(value: f64) -> String {
     let text = format!("{value:.1}");
     if text == "-0.0" { "0.0".into() } else { text }
-}
-
-/// `0:42`, `12:05`, `3:00:10`.
-pub fn clock(seconds: f64) -> String {
-    let total = seconds.max(0.0).round() as u64;
-    let (hours, minutes, seconds) = (total / 3600, total / 60 % 60, total % 60);
-    if hours > 0 {
-        format!("{hours}:{minutes:02}:{seconds:02}")
-    } else {
-        format!("{minutes}:{seconds:02}")
-    }
 }
 
 /// `40 s`, `12 min`, `3 h 10 min`, for a time that is only guessed.
@@ -146,9 +132,6 @@ mod tests {
 
     #[test]
     fn times_read_well() {
-        assert_eq!(clock(42.4), "0:42");
-        assert_eq!(clock(725.0), "12:05");
-        assert_eq!(clock(10810.0), "3:00:10");
         assert_eq!(roughly(31.0), "40 s");
         assert_eq!(roughly(300.0), "5 min");
         assert_eq!(roughly(11400.0), "3 h 10 min");

@@ -2,11 +2,11 @@
 //! slot that speaks to libtorch.
 //!
 //! The two exchange frames over a pair of pipes ([`frame`], `cultivar_spec::trainer`). A trainer may
-//! abort, leak or hang; the supervisor sees it, says why, and starts another.
+//! abort, leak or hang; the supervisor sees it, says why, and starts another. [`local`] trains without a server.
 
 pub mod frame;
 mod home;
+pub mod local;
 pub mod options;
-pub mod preview;
 pub mod supervisor;
 pub mod trainer;

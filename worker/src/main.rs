@@ -2,25 +2,33 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cultivar_worker::options::{Cli, Command};
-use cultivar_worker::{preview, supervisor, trainer};
+use cultivar_worker::{local, supervisor, trainer};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // Nobody reads along with a daemon; a run in the foreground says itself how it goes.
+    let level = match cli.command {
+        Some(Command::Train(_) | Command::Predict(_)) => "warn",
+        _ => "info",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
+    let success = |()| ExitCode::SUCCESS;
     let done = match cli.command {
-        Some(Command::Trainer) => trainer::run(),
-        Some(Command::Preview(args)) => preview::run(&args),
-        Some(Command::Run(options)) => supervisor::main(options),
-        None => supervisor::main(cli.run),
+        Some(Command::Trainer) => trainer::run().map(success),
+        Some(Command::Train(options)) => local::main(&options),
+        Some(Command::Predict(options)) => local::predict::main(&options),
+        Some(Command::Preview(args)) => local::preview::run(&args).map(success),
+        Some(Command::Run(options)) => supervisor::main(options).map(success),
+        None => supervisor::main(cli.run).map(success),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("cultivar-worker: {error:#}");
             ExitCode::FAILURE

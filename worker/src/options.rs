@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use cultivar_spec::document::Change;
 
-use crate::preview::Preview;
+use crate::local::preview::Preview;
 
 /// Trains the trials of a Cultivar server on this machine
 #[derive(Parser, Debug)]
@@ -27,6 +28,10 @@ pub struct Cli {
 pub enum Command {
     /// Claim trials and train them, until told to stop (the default)
     Run(RunOptions),
+    /// Train one spec here, without a server
+    Train(TrainOptions),
+    /// Predict a folder of images with a trained model, without a server
+    Predict(PredictOptions),
     /// Write a contact sheet of what the network will see
     Preview(Preview),
     /// The child process that trains; started by the daemon
@@ -66,6 +71,51 @@ pub struct RunOptions {
     pub trainer_command: Vec<PathBuf>,
 }
 
+/// Prints one line an epoch on standard error. Ctrl-C stores a checkpoint and ends; `--resume` goes on from it
+/// and ends with the weights of a run that was never interrupted.
+#[derive(Args, Clone, Debug)]
+pub struct TrainOptions {
+    /// The trial spec, as YAML; - reads standard input
+    pub spec: PathBuf,
+    /// The images: a folder as `cultivar dataset add` takes it, or an imported version
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Where model, predictions and metrics go [default: run-CONFIG-seedN]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The backbone's pretrained weights, as safetensors under timm's parameter names
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Go on from the folder's newest checkpoint
+    #[arg(long)]
+    pub resume: bool,
+    /// Change a field of the spec, such as fit.epochs=5
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub changes: Vec<Change>,
+    /// Data folder, for imported images and decoded pixels [default: ~/.local/share/cultivar; for
+    /// root /var/lib/cultivar]
+    #[arg(long, env = "CULTIVAR_HOME", value_name = "FOLDER")]
+    pub home: Option<PathBuf>,
+    /// Print the result as JSON, and nothing else
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Writes a CSV file: the image, then its likeliest classes and their probabilities.
+#[derive(Args, Clone, Debug)]
+pub struct PredictOptions {
+    /// A model that Cultivar trained: model.safetensors
+    pub model: PathBuf,
+    /// The images, in folders as deep as you like
+    pub folder: PathBuf,
+    /// The file to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Classes listed for each image
+    #[arg(long, default_value = "5", value_name = "N", value_parser = at_least_one)]
+    pub top: usize,
+}
+
 impl RunOptions {
     /// The token, from wherever it was given.
     ///
@@ -82,6 +132,13 @@ impl RunOptions {
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("cannot read the token file {}", file.display()))?;
         Ok(text.trim().to_owned())
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err("want a number of 1 or more".into()),
     }
 }
 
@@ -103,7 +160,7 @@ mod tests {
             let cli = Cli::parse_from([&["cultivar-worker"], args].concat());
             match cli.command {
                 Some(Command::Run(options)) => options.name,
-                Some(Command::Trainer | Command::Preview(_)) => None,
+                Some(_) => None,
                 None => cli.run.name,
             }
         };

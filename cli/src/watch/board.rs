@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cultivar_spec::wire::{Progress, SweepView, TrialView};
-use cultivar_spec::{TrialId, TrialState};
+use cultivar_spec::{TrialId, TrialState, words};
 
 use crate::numbers::{clock, counted, percent_of, roughly, short};
 
@@ -166,32 +166,10 @@ impl Running {
 
     /// `epoch 1/2  step 40/100  loss 2.31  val 43.1%  151 img/s  0:42 left`.
     pub fn status(&self) -> String {
-        let Some(progress) = &self.progress else {
-            return "starting".into();
-        };
-        let mut parts = Vec::new();
-        match progress.phase.as_str() {
-            "training" => {
-                // Epochs count from one for people: the one being trained.
-                let epoch = (progress.epoch + 1).min(progress.n_epochs);
-                parts.push(format!("epoch {epoch}/{}", progress.n_epochs));
-                parts.push(format!("step {}/{}", progress.step, progress.n_steps));
-            }
-            phase => parts.push(phase.to_owned()),
+        match &self.progress {
+            None => "starting".into(),
+            Some(progress) => words::progress(progress),
         }
-        if let Some(loss) = progress.train_loss {
-            parts.push(format!("loss {loss:.2}"));
-        }
-        if let Some(val_top1) = progress.val_top1 {
-            parts.push(format!("val {}%", percent_of(val_top1)));
-        }
-        if let Some(rate) = progress.images_per_s {
-            parts.push(format!("{rate:.0} img/s"));
-        }
-        if let Some(eta_s) = progress.eta_s {
-            parts.push(format!("{} left", clock(eta_s)));
-        }
-        parts.join("  ")
     }
 
     /// Steps done and to do.

@@ -1,10 +1,11 @@
 //! The leaderboard, published results, and what pretraining brought.
 
-use cultivar_spec::wire::{Leaderboard, SotaEntry, TransferReport};
+use cultivar_spec::wire::{Compare, CompareReport, Leaderboard, SotaEntry, TransferReport};
 
+use crate::http::Repeat;
 use crate::{Client, Error};
 
-/// `/api/v1/leaderboard`, `/api/v1/sota`, `/api/v1/transfer`. Each fails as any call may; see [`Error`].
+/// `/api/v1/leaderboard`, `/api/v1/sota`, `/api/v1/transfer`, `/api/v1/compare`. Each fails as any call may; see [`Error`].
 impl Client {
     /// Configurations of a dataset, best first; ranked by `val_top1` unless said otherwise.
     pub async fn leaderboard(
@@ -38,6 +39,11 @@ impl Client {
     /// Registers a published result, or corrects one.
     pub async fn add_sota(&self, entry: &SotaEntry) -> Result<SotaEntry, Error> {
         self.create(&["sota"], entry).await
+    }
+
+    /// Differences between arms of trials and the first of them.
+    pub async fn compare(&self, asked: &Compare) -> Result<CompareReport, Error> {
+        self.post(&["compare"], asked, Repeat::Harmless).await
     }
 
     /// Pretrained against random weights: start, slope and asymptote.

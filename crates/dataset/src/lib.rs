@@ -1,6 +1,6 @@
 //! Datasets: folders of images in, a manifest and Parquet files out.
 //!
-//! [`import::image_folder`] turns a folder into a dataset version: broken images are named, exact
+//! [`import::dataset`] turns a folder into a dataset version: broken images are named, exact
 //! duplicates are kept together, missing splits are carved without cutting a group, and the
 //! encoded images are stored in the Hugging Face convention. [`decode`] and [`parquet`] are the
 //! way back to pixels. [`openemoji`] builds the image folder of the demo dataset. No network, no
@@ -12,3 +12,4 @@ pub mod openemoji;
 pub mod parquet;
 pub mod progress;
 pub mod split;
+pub mod version;

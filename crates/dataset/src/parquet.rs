@@ -4,6 +4,8 @@
 //! key-value entry `huggingface` that tells `datasets.load_dataset("parquet", ...)` that they are an
 //! `Image` and a `ClassLabel`. Images are stored as they were encoded. Equal rows give equal bytes.
 
+mod table;
+
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +23,8 @@ use ::parquet::schema::parser::parse_message_type;
 use ::parquet::schema::types::ColumnPath;
 use bytes::Bytes;
 use serde_json::{Value, json};
+
+pub(crate) use table::Table;
 
 /// Rows of a row group at most: what a reader holds in memory at once.
 pub const ROW_GROUP_ROWS: usize = 256;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cultivar_dataset::import::{ImportError, Imported, LeftOut, Options, Warning, image_folder};
+use cultivar_dataset::import::{ImportError, Imported, LeftOut, Options, Warning, dataset};
 use cultivar_dataset::parquet::{ParquetError, read_rows};
 use cultivar_spec::Sha256Digest;
 use cultivar_spec::manifest::Split;
@@ -53,7 +53,7 @@ impl Folder {
             ..Options::default()
         };
         change(&mut options);
-        image_folder(&self.dir(), &options, &mut |_| {})
+        dataset(&self.dir(), &options, &mut |_| {})
     }
 
     fn refused(&self, part: &str) {
@@ -310,7 +310,7 @@ fn what_is_wrong_is_said() {
     listed(&table.replace(",test", ",")).refused("1 of 3 images have no split (first: 2.png)");
 
     let missing = Path::new("no/such/folder");
-    let error = image_folder(missing, &Options::default(), &mut |_| {})
+    let error = dataset(missing, &Options::default(), &mut |_| {})
         .unwrap_err()
         .to_string();
     assert!(error.contains("no/such/folder"), "{error}");
@@ -324,7 +324,7 @@ fn progress_counts_to_the_end_in_each_stage() {
         ..Options::default()
     };
     let mut seen = Vec::new();
-    image_folder(&folder.dir(), &options, &mut |progress| seen.push(progress)).unwrap();
+    dataset(&folder.dir(), &options, &mut |progress| seen.push(progress)).unwrap();
     let stages: Vec<_> = seen.chunk_by(|a, b| a.stage == b.stage).collect();
     assert_eq!(stages.len(), 2);
     for stage in stages {

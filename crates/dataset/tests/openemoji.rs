@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use cultivar_dataset::decode::decode_rgb;
-use cultivar_dataset::import::{Imported, Options, image_folder};
+use cultivar_dataset::import::{Imported, Options, dataset};
 use cultivar_dataset::openemoji::{BuildError, Built, Vendor, build};
 use cultivar_spec::manifest::Split;
 
@@ -90,7 +90,7 @@ fn drawings_are_joined_and_laid_out_as_an_image_folder() {
         ..Options::default()
     };
     // Identical drawings by two vendors are one emoji here, so nothing is left out.
-    let imported = image_folder(&folder, &options, &mut |_| {}).unwrap();
+    let imported = dataset(&folder, &options, &mut |_| {}).unwrap();
     assert_eq!(imported.manifest.classes, ["round", "square"]);
     assert_eq!(imported.manifest.images.len(), 35);
     let sources: Vec<_> = imported
@@ -123,7 +123,7 @@ fn build_and_import(packages: PathBuf) -> (Built, Imported) {
         out_dir: dir.path().join("out"),
         ..Options::default()
     };
-    let imported = image_folder(&folder, &options, &mut |_| {}).unwrap();
+    let imported = dataset(&folder, &options, &mut |_| {}).unwrap();
     (built, imported)
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use cultivar_dataset::import::{Options, image_folder};
+use cultivar_dataset::import::{Options, dataset};
 use cultivar_spec::TrialSpec;
 use cultivar_spec::trial::{
     Augment, Backbone, ColorJitter, Cutout, EraseFill, Erasing, LearntOn, Mix, Optimizer, Policy,
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         out_dir: scratch.path().join("data"),
         ..Options::default()
     };
-    let imported = image_folder(&folder, &options, &mut |_| {})?;
+    let imported = dataset(&folder, &options, &mut |_| {})?;
     let manifest = imported.manifest;
     let key = CacheKey::for_resolution(manifest.version(), side);
     let open = || {

@@ -14,7 +14,7 @@
 //! | [`preview`] | a picture of what the network will see |
 //!
 //! The worker needs [`device()`], [`train`] and [`evaluate`], which run one job each, and [`Control`],
-//! which stops one. Everything a job reads is a file that its caller has verified; everything it says
+//! which stops one; [`Predictor`] runs a trained model on images of no dataset. Everything a job reads is a file that its caller has verified; everything it says
 //! goes through a callback.
 
 pub mod activation;
@@ -32,6 +32,7 @@ pub mod neighbours;
 pub mod optim;
 pub mod params;
 mod predict;
+mod predictor;
 pub mod preprocess;
 pub mod preview;
 pub mod rng;
@@ -41,4 +42,5 @@ pub mod weights;
 pub use control::{Control, Stopped};
 pub use device::device;
 pub use fit::{evaluate, train};
+pub use predictor::{Predictor, PredictorError};
 pub use tch::Device;

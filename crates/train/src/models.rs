@@ -8,7 +8,8 @@ mod pass;
 #[cfg(test)]
 mod tests;
 
-use cultivar_spec::trial::Backbone;
+use cultivar_spec::TrialSpec;
+use cultivar_spec::trial::{Backbone, MetricLoss};
 use tch::{Device, Tensor, no_grad};
 
 use crate::params::ParamStore;
@@ -50,7 +51,7 @@ pub struct Model {
     trunk: Box<dyn Trunk>,
     classifier: Linear,
     dropout: f64,
-    /// The factor of the cosines that are the logits, instead of a linear layer's products.
+    /// Under ArcFace the logits are this times the cosines between features and the classifier's weights.
     cosine_scale: Option<f64>,
 }
 
@@ -77,6 +78,18 @@ pub fn build(
         dropout: backbone.dropout,
         cosine_scale: None,
     })
+}
+
+/// The network of a spec, with the head its loss asks for; see [`build`].
+///
+/// # Errors
+/// The backbone's name is not one that can be built.
+pub fn of_spec(spec: &TrialSpec, n_classes: i64, device: Device) -> Result<Model, BuildError> {
+    let mut model = build(&spec.backbone, n_classes, spec.fit.seed, device)?;
+    if let MetricLoss::ArcFace { scale, .. } = *spec.loss.metric() {
+        model.cosine_scale = Some(scale);
+    }
+    Ok(model)
 }
 
 impl Model {
@@ -119,12 +132,6 @@ impl Model {
             }
             Mode::Train { .. } => self.classify(features),
         }
-    }
-
-    /// Makes the logits `scale` times the cosines between features and the classifier's weights, as ArcFace
-    /// has them.
-    pub fn use_cosine_head(&mut self, scale: f64) {
-        self.cosine_scale = Some(scale);
     }
 
     fn classify(&self, features: &Tensor) -> Tensor {

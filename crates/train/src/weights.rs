@@ -61,6 +61,17 @@ pub fn read(path: &Path) -> Result<WeightsFile, WeightsError> {
     Ok(WeightsFile { tensors, metadata })
 }
 
+/// The notes of a safetensors file, without its tensors.
+///
+/// # Errors
+/// The file cannot be read or is no safetensors file.
+pub fn metadata(path: &Path) -> Result<HashMap<String, String>, WeightsError> {
+    let bytes = fs::read(path).map_err(|error| WeightsError::Read(path.into(), error))?;
+    let (_, header) = SafeTensors::read_metadata(&bytes)
+        .map_err(|error| WeightsError::Format(path.into(), error))?;
+    Ok(header.metadata().clone().unwrap_or_default())
+}
+
 /// Writes a safetensors file in one go: a reader sees the old file or the whole new one, also
 /// after a power cut.
 ///

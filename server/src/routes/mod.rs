@@ -1,6 +1,7 @@
 //! The HTTP API, one file a resource. Handlers extract, call and respond; nothing else.
 
 mod artifacts;
+mod compare;
 mod datasets;
 mod events;
 mod health;
@@ -25,6 +26,7 @@ use crate::state::AppState;
 pub fn api() -> ApiRouter<AppState> {
     ApiRouter::new()
         .merge(artifacts::router())
+        .merge(compare::router())
         .merge(datasets::router())
         .merge(events::router())
         .merge(health::router())

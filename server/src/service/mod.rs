@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod claim;
+pub mod compare;
 pub mod datasets;
 pub mod evaluations;
 pub mod feeder;

@@ -3,7 +3,10 @@
 
 use std::collections::HashMap;
 
-use cultivar_spec::trial::{Input, Interpolation, TrainOn, Weights};
+use cultivar_spec::resolve::{
+    Dataset, pin_dataset, pin_weights, pinned_random, plain_input, registered_input,
+};
+use cultivar_spec::trial::{Input, Weights};
 use cultivar_spec::wire::{DatasetView, WeightsEntry};
 use cultivar_spec::{Sha256Digest, TrialId, TrialSpec, Violation};
 
@@ -43,21 +46,17 @@ impl<'a> Resolver<'a> {
         match self.dataset(&spec.data.dataset, spec.data.version).await? {
             Err(violation) => found.push(violation),
             Ok(dataset) => {
-                if spec.data.train_on == TrainOn::Train && dataset.n_val == 0 {
-                    found.push(Violation::new(
-                        "/data/dataset",
-                        dataset.name,
-                        "a dataset with a validation split",
-                    ));
-                }
-                spec.data.version = Some(dataset.version);
+                let dataset = Dataset {
+                    version: dataset.version,
+                    n_val: dataset.n_val,
+                };
+                found.extend(pin_dataset(spec, dataset));
             }
         }
         match self.weights_of(spec).await? {
             Err(violation) => found.push(violation),
             Ok((sha256, convention)) => {
-                spec.backbone.weights_sha256 = sha256;
-                fill(&mut spec.input, &convention);
+                pin_weights(spec, sha256, &convention);
             }
         }
         Ok(found)
@@ -121,7 +120,9 @@ impl<'a> Resolver<'a> {
             Violation::new("/backbone/weights", backbone.weights.to_string(), expected)
         };
         let registered = self.registered(&backbone.name).await?;
-        let convention = registered.as_ref().map_or_else(plain_input, convention_of);
+        let convention = registered
+            .as_ref()
+            .map_or_else(plain_input, registered_input);
         Ok(match backbone.weights {
             Weights::Pretrained => match (registered, backbone.weights_sha256) {
                 (None, _) => Err(wrong(format!(
@@ -135,13 +136,9 @@ impl<'a> Resolver<'a> {
                     .map(|()| (Some(pinned), convention)),
                 (Some(entry), None) => Ok((Some(entry.sha256), convention)),
             },
-            Weights::Random => match backbone.weights_sha256 {
+            Weights::Random => match pinned_random(backbone) {
                 None => Ok((None, convention)),
-                Some(pinned) => Err(Violation::new(
-                    "/backbone/weights_sha256",
-                    pinned.to_string(),
-                    "null: random weights have no file",
-                )),
+                Some(violation) => Err(violation),
             },
             Weights::Artifact(digest) => self
                 .artifact(digest, "/backbone/weights")
@@ -204,32 +201,5 @@ impl<'a> Resolver<'a> {
         };
         self.trials.insert(id, found.clone());
         Ok(found)
-    }
-}
-
-/// Writes a convention into what the spec left open.
-fn fill(input: &mut Input, convention: &Input) {
-    input.mean = input.mean.or(convention.mean);
-    input.std = input.std.or(convention.std);
-    input.interpolation = input.interpolation.or(convention.interpolation);
-    input.crop_pct = input.crop_pct.or(convention.crop_pct);
-}
-
-fn convention_of(entry: &WeightsEntry) -> Input {
-    Input {
-        mean: Some(entry.mean),
-        std: Some(entry.std),
-        interpolation: Some(entry.interpolation),
-        crop_pct: Some(entry.crop_pct),
-    }
-}
-
-/// For a backbone without registered weights: pixels in [-1, 1], the usual centre crop.
-fn plain_input() -> Input {
-    Input {
-        mean: Some([0.5; 3]),
-        std: Some([0.5; 3]),
-        interpolation: Some(Interpolation::Bilinear),
-        crop_pct: Some(0.875),
     }
 }

@@ -14,6 +14,7 @@ use cultivar_spec::wire::DatasetView;
 use cultivar_spec::{Sha256Digest, TrialId, TrialSpec, canonical_json, config_id};
 use futures::FutureExt;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::types::Json;
 use sqlx::{Connection, Executor, PgConnection};
@@ -237,6 +238,18 @@ impl Board {
     /// The JSON a successful GET answers.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
         let (status, text) = self.ask(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {text}");
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}: {text}"))
+    }
+
+    /// What a POST answers.
+    pub async fn ask_with(&self, path: &str, body: &Value) -> (StatusCode, String) {
+        self.send("POST", path, &self.admin, body.to_string()).await
+    }
+
+    /// The JSON a successful POST answers.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> T {
+        let (status, text) = self.ask_with(path, body).await;
         assert_eq!(status, StatusCode::OK, "{path}: {text}");
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}: {text}"))
     }

@@ -19,7 +19,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "cultivar-worker",
-        &["cultivar-spec", "cultivar-client", "cultivar-train"],
+        &[
+            "cultivar-spec",
+            "cultivar-client",
+            "cultivar-dataset",
+            "cultivar-train",
+        ],
     ),
     (
         "cultivar-cli",

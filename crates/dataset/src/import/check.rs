@@ -1,11 +1,10 @@
 //! Reads, hashes and decodes every image, on all cores.
 
-use std::path::Path;
-
 use cultivar_spec::Sha256Digest;
 use rayon::prelude::*;
 
 use super::error::BrokenImage;
+use super::images::Images;
 use super::layout::Listing;
 use crate::decode::decode_rgb;
 use crate::progress::{Progress, Stage};
@@ -22,9 +21,9 @@ pub struct CheckedImage {
     pub n_bytes: u64,
 }
 
-/// The images of `dir` that decode and those that do not, each in the order of `listings`.
+/// The images that decode and those that do not, each in the order of `listings`.
 pub fn check_images(
-    dir: &Path,
+    images: &Images,
     listings: Vec<Listing>,
     progress: &mut dyn FnMut(Progress),
 ) -> (Vec<CheckedImage>, Vec<BrokenImage>) {
@@ -42,7 +41,7 @@ pub fn check_images(
     for chunk in listings.chunks(CHUNK) {
         let checked: Vec<_> = chunk
             .par_iter()
-            .map(|listing| check(dir, listing))
+            .map(|listing| check(images, listing))
             .collect();
         for result in checked {
             match result {
@@ -55,13 +54,14 @@ pub fn check_images(
     (sound, broken)
 }
 
-fn check(dir: &Path, listing: &Listing) -> Result<CheckedImage, BrokenImage> {
+fn check(images: &Images, listing: &Listing) -> Result<CheckedImage, BrokenImage> {
     let broken = |reason: String| BrokenImage {
         path: listing.path.clone(),
         reason,
     };
-    let bytes =
-        std::fs::read(dir.join(&listing.path)).map_err(|error| broken(error.to_string()))?;
+    let bytes = images
+        .read(&listing.path, listing.place)
+        .map_err(|error| broken(error.to_string()))?;
     decode_rgb(&bytes).map_err(|error| broken(error.to_string()))?;
     Ok(CheckedImage {
         listing: listing.clone(),

@@ -112,6 +112,7 @@ mod tests {
     use cultivar_spec::Sha256Digest;
     use cultivar_spec::manifest::Split;
 
+    use super::super::images::Place;
     use super::super::layout::Listing;
     use super::*;
 
@@ -122,6 +123,7 @@ mod tests {
             .map(|(path, content, class, split, group)| CheckedImage {
                 listing: Listing {
                     path: path.to_string(),
+                    place: Place::File,
                     class: class.to_string(),
                     split: *split,
                     group: Some(group.to_string()),

@@ -156,6 +156,22 @@ pub enum Warning {
     },
 }
 
+/// Lines of a warning in brief.
+const BRIEF_LINES: usize = 4;
+
+impl Warning {
+    /// The first lines of what may list hundreds of files.
+    pub fn brief(&self) -> String {
+        let text = self.to_string();
+        let n_left = text.lines().count().saturating_sub(BRIEF_LINES);
+        if n_left == 0 {
+            return text;
+        }
+        let lines: Vec<&str> = text.lines().take(BRIEF_LINES).collect();
+        format!("{}\n  and {n_left} more", lines.join("\n"))
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -222,5 +238,24 @@ impl fmt::Display for Warning {
                 )
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_warning_says_how_much_it_leaves_out() {
+        let image = |n: usize| LeftOut {
+            path: format!("{n}.png"),
+            repeats: "0.png".into(),
+        };
+        let short = Warning::DuplicatesAcrossSplits((1..=3).map(image).collect());
+        assert_eq!(short.brief(), short.to_string());
+        let long = Warning::DuplicatesAcrossSplits((1..=9).map(image).collect());
+        let brief = long.brief();
+        assert_eq!(brief.lines().count(), 5);
+        assert!(brief.ends_with("3.png is 0.png\n  and 6 more"), "{brief}");
     }
 }

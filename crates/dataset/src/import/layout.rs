@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use cultivar_spec::manifest::Split;
 
 use super::error::{ImportError, Warning};
+use super::images::Place;
 use super::{card, metadata};
 
 /// Folders nested deeper than this are a loop of links.
@@ -21,6 +22,7 @@ const IMAGE_EXTENSIONS: [&str; 12] = [
 pub struct Listing {
     /// Relative to the folder, with `/` between the parts.
     pub path: String,
+    pub place: Place,
     pub class: String,
     pub split: Option<Split>,
     pub group: Option<String>,
@@ -39,10 +41,7 @@ struct Placed {
 /// # Errors
 /// The folder holds no image, mixes layouts, or leaves the class of an image open.
 pub fn scan(dir: &Path, warnings: &mut Vec<Warning>) -> Result<Vec<Listing>, ImportError> {
-    let mut files = Vec::new();
-    walk(dir, "", 0, &mut files)?;
-    files.sort();
-
+    let files = files_below(dir)?;
     let is_metadata = |path: &str| metadata::FILE_NAMES.contains(&file_name(path));
     let (images, others): (Vec<_>, Vec<_>) = files.iter().partition(|path| is_image(path));
     let tables: Vec<_> = others.iter().filter(|path| is_metadata(path)).collect();
@@ -76,6 +75,7 @@ fn from_folders(dir: &Path, placed: BTreeMap<&str, Placed>) -> Result<Vec<Listin
         .map(|(path, at)| match at.class {
             Some(class) => Ok(Listing {
                 path: path.to_owned(),
+                place: Place::File,
                 class,
                 split: at.split,
                 group: None,
@@ -118,6 +118,7 @@ fn from_tables(
             })?;
             let listing = Listing {
                 path: path.clone(),
+                place: Place::File,
                 class,
                 split: row.split.or(split),
                 group: row.group,
@@ -200,14 +201,24 @@ fn file_name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
-fn is_image(path: &str) -> bool {
+pub fn is_image(path: &str) -> bool {
     let extension = file_name(path)
         .rsplit_once('.')
         .map(|(_, extension)| extension.to_ascii_lowercase());
     extension.is_some_and(|extension| IMAGE_EXTENSIONS.contains(&extension.as_str()))
 }
 
-/// Collects the files below `dir`, hidden ones left out, as paths relative to the first `dir`.
+/// The files below `dir`, hidden ones left out, as sorted paths relative to it with `/` between the parts.
+///
+/// # Errors
+/// A folder cannot be read, is nested too deep, or holds a name that is not UTF-8.
+pub fn files_below(dir: &Path) -> Result<Vec<String>, ImportError> {
+    let mut files = Vec::new();
+    walk(dir, "", 0, &mut files)?;
+    files.sort();
+    Ok(files)
+}
+
 fn walk(
     dir: &Path,
     prefix: &str,

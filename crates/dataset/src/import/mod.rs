@@ -1,30 +1,91 @@
 //! From a folder of images to a dataset version.
+//!
+//! An importer says which images there are and what is known of each; what follows is the same for all: broken
+//! images are named, duplicates kept together, missing splits carved, Parquet files written.
 
 mod assign;
 pub mod card;
 mod check;
 mod duplicates;
 mod error;
+mod fingerprint;
+mod images;
 mod layout;
+mod mat;
 mod metadata;
 mod shards;
+mod stanford_cars;
+mod tables;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use cultivar_spec::manifest::{ImageEntry, Manifest, Source, Split};
 
 pub use error::{BrokenImage, ImportError, LeftOut, StraddlingGroup, Warning};
+pub use fingerprint::fingerprint;
 
 use crate::progress::Progress;
 use card::{Card, CardSource};
 use check::CheckedImage;
+use images::Images;
+use layout::Listing;
+
+/// How a folder is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Importer {
+    /// Class folders, or a metadata table that lists files.
+    ImageFolder,
+    /// Parquet files in the Hugging Face convention.
+    Parquet,
+    /// The devkit of Stanford Cars, old or new layout.
+    StanfordCars,
+}
+
+impl Importer {
+    /// What a folder looks like: a devkit by its annotation files, Parquet where there are such files and no
+    /// loose images, else a folder of images.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn detect(dir: &Path) -> Result<Self, ImportError> {
+        if stanford_cars::is_devkit(dir) {
+            return Ok(Self::StanfordCars);
+        }
+        let files = layout::files_below(dir)?;
+        let in_tables = files.iter().any(|path| is_table(path));
+        let in_files = files.iter().any(|path| layout::is_image(path));
+        Ok(match in_tables && !in_files {
+            true => Self::Parquet,
+            false => Self::ImageFolder,
+        })
+    }
+}
+
+/// The images of a folder, by their names: sorted paths relative to it.
+///
+/// # Errors
+/// A folder cannot be read.
+pub fn image_files(dir: &Path) -> Result<Vec<String>, ImportError> {
+    if !dir.is_dir() {
+        return Err(ImportError::NotAFolder(dir.to_owned()));
+    }
+    let mut files = layout::files_below(dir)?;
+    files.retain(|path| layout::is_image(path));
+    Ok(files)
+}
+
+fn is_table(path: &str) -> bool {
+    path.ends_with(".parquet")
+}
 
 /// How to import.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Where the Parquet files go; made if absent.
     pub out_dir: PathBuf,
+    /// How the folder is read. Left out: as it looks.
+    pub importer: Option<Importer>,
     /// Name of the dataset. Left out: the card's, else the folder's.
     pub name: Option<String>,
     /// Leave broken images out instead of refusing the folder.
@@ -47,15 +108,72 @@ pub struct Imported {
     pub broken: Vec<BrokenImage>,
 }
 
-/// Imports the images of `dir`: `SPLIT/CLASS/image`, `CLASS/image`, or listed by a `metadata.csv` or
-/// `metadata.jsonl` (columns file_name, label, group, split). See `docs/datasets.md`.
+/// Images as an importer finds them.
+struct Found {
+    images: Images,
+    /// In the order in which they are stored.
+    listings: Vec<Listing>,
+    /// Every class a listing names, in the order of their labels.
+    classes: Vec<String>,
+}
+
+impl Found {
+    /// Classes in alphabetical order.
+    fn of_listings(images: Images, listings: Vec<Listing>) -> Self {
+        let classes: BTreeSet<String> = listings.iter().map(|image| image.class.clone()).collect();
+        Self {
+            images,
+            listings,
+            classes: classes.into_iter().collect(),
+        }
+    }
+
+    fn in_folder(
+        dir: &Path,
+        importer: Importer,
+        card: &mut Card,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, ImportError> {
+        let in_files = Images::in_files(dir);
+        Ok(match importer {
+            Importer::ImageFolder => Self::of_listings(in_files, layout::scan(dir, warnings)?),
+            Importer::Parquet => {
+                let mut files = layout::files_below(dir)?;
+                files.retain(|path| is_table(path));
+                let scanned = tables::scan(dir, &files)?;
+                Self {
+                    images: Images::in_tables(dir, scanned.tables),
+                    listings: scanned.listings,
+                    classes: scanned.classes,
+                }
+            }
+            Importer::StanfordCars => {
+                let (listings, classes) = stanford_cars::scan(dir)?;
+                stanford_cars::describe(card);
+                let occurs: BTreeSet<&str> = listings.iter().map(|image| &*image.class).collect();
+                let classes = classes
+                    .into_iter()
+                    .filter(|class| occurs.contains(&**class));
+                Self {
+                    images: in_files,
+                    classes: classes.collect(),
+                    listings,
+                }
+            }
+        })
+    }
+}
+
+/// Imports the images of `dir`: `SPLIT/CLASS/image`, `CLASS/image`, listed by a `metadata.csv` or
+/// `metadata.jsonl` (columns file_name, label, group, split), in Parquet files, or as the devkit of a published
+/// dataset lists them. See `docs/datasets.md`.
 ///
 /// The same folder and options give the same bytes and so the same version.
 ///
 /// # Errors
 /// [`ImportError`] says what is wrong, where, and what would be right. No version comes of a folder
 /// that is half right; Parquet files already written may remain in the output folder.
-pub fn image_folder(
+pub fn dataset(
     dir: &Path,
     options: &Options,
     progress: &mut dyn FnMut(Progress),
@@ -64,20 +182,25 @@ pub fn image_folder(
         return Err(ImportError::NotAFolder(dir.to_owned()));
     }
     let mut warnings = Vec::new();
-    let card = card::read(dir)?;
+    let mut card = card::read(dir)?;
     let name = name_of(dir, options, &card)?;
-
-    let listings = layout::scan(dir, &mut warnings)?;
+    let importer = match options.importer {
+        Some(importer) => importer,
+        None => Importer::detect(dir)?,
+    };
+    let Found {
+        images: source,
+        listings,
+        classes,
+    } = Found::in_folder(dir, importer, &mut card, &mut warnings)?;
     if listings.is_empty() {
         return Err(ImportError::Empty(dir.to_owned()));
     }
-    let classes: BTreeSet<String> = listings.iter().map(|image| image.class.clone()).collect();
-    let classes: Vec<String> = classes.into_iter().collect();
     if let [only] = classes.as_slice() {
         return Err(ImportError::OneClass(only.clone()));
     }
 
-    let (images, broken) = check::check_images(dir, listings, progress);
+    let (images, broken) = check::check_images(&source, listings, progress);
     if !broken.is_empty() && !options.skip_broken {
         return Err(ImportError::Broken(broken));
     }
@@ -85,9 +208,10 @@ pub fn image_folder(
     check_counts(&card, &images, &mut warnings);
     let images = duplicates::settle(images, &mut warnings);
 
+    let label_of_class: BTreeMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
     let labels: Vec<u32> = images
         .iter()
-        .map(|image| label_of(image, &classes))
+        .map(|image| label_of_class[image.listing.class.as_str()])
         .collect();
     let mut entries: Vec<ImageEntry> = images
         .iter()
@@ -114,7 +238,7 @@ pub fn image_folder(
     }
 
     let shards = shards::write_shards(
-        dir,
+        &source,
         &options.out_dir,
         &images,
         &labels,
@@ -138,12 +262,6 @@ pub fn image_folder(
         warnings,
         broken,
     })
-}
-
-fn label_of(image: &CheckedImage, classes: &[String]) -> u32 {
-    let label = classes.binary_search(&image.listing.class);
-    let label = label.expect("the classes are those of the images, sorted");
-    u32::try_from(label).expect("fewer classes than images fit in memory")
 }
 
 fn name_of(dir: &Path, options: &Options, card: &Card) -> Result<String, ImportError> {

@@ -1,19 +1,18 @@
 //! The Parquet files of a dataset version.
 
-use std::fs::File;
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use cultivar_spec::Sha256Digest;
 use cultivar_spec::manifest::DataFile;
-use sha2::{Digest, Sha256};
 
 use super::check::CheckedImage;
 use super::error::ImportError;
+use super::images::Images;
 use crate::parquet::{Row, write};
 use crate::progress::{Progress, Stage};
+use crate::version::hash_file;
 
 /// A shard is closed before its images pass this.
 const SHARD_BYTES: u64 = 256 << 20;
@@ -24,7 +23,7 @@ const SHARD_BYTES: u64 = 256 << 20;
 /// # Errors
 /// A file cannot be read or written, or an image is no longer the one that was checked.
 pub fn write_shards(
-    dir: &Path,
+    source: &Images,
     out_dir: &Path,
     images: &[CheckedImage],
     labels: &[u32],
@@ -48,7 +47,7 @@ pub fn write_shards(
                 total,
             });
             Ok::<_, ImportError>(Row {
-                bytes: read_unchanged(dir, &images[idx])?,
+                bytes: read_unchanged(source, &images[idx])?,
                 path: images[idx].listing.path.clone(),
                 label: labels[idx],
                 group: groups[idx].clone(),
@@ -66,10 +65,11 @@ pub fn write_shards(
     Ok(files)
 }
 
-fn read_unchanged(dir: &Path, image: &CheckedImage) -> Result<Bytes, ImportError> {
-    let path = dir.join(&image.listing.path);
-    match std::fs::read(&path) {
-        Ok(bytes) if Sha256Digest::of(&bytes) == image.sha256 => Ok(bytes.into()),
+fn read_unchanged(source: &Images, image: &CheckedImage) -> Result<Bytes, ImportError> {
+    let listing = &image.listing;
+    let path = source.dir().join(&listing.path);
+    match source.read(&listing.path, listing.place) {
+        Ok(bytes) if Sha256Digest::of(&bytes) == image.sha256 => Ok(bytes),
         Ok(_) => Err(ImportError::Changed(path)),
         Err(source) => Err(ImportError::Io { path, source }),
     }
@@ -92,14 +92,9 @@ fn shard_ranges(images: &[CheckedImage], limit: u64) -> Vec<Range<usize>> {
     ranges
 }
 
-fn hash_file(path: &Path) -> io::Result<(Sha256Digest, u64)> {
-    let mut hasher = Sha256::new();
-    let n_bytes = io::copy(&mut File::open(path)?, &mut hasher)?;
-    Ok((Sha256Digest(hasher.finalize().into()), n_bytes))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::images::Place;
     use super::super::layout::Listing;
     use super::*;
 
@@ -108,6 +103,7 @@ mod tests {
         let image = |n_bytes| CheckedImage {
             listing: Listing {
                 path: String::new(),
+                place: Place::File,
                 class: String::new(),
                 split: None,
                 group: None,

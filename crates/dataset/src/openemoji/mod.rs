@@ -1,7 +1,7 @@
 //! The open-emoji dataset: every emoji as four vendors draw it, classed by what it shows.
 //!
 //! Built from four npm packages under open licences into an image folder that
-//! [`crate::import::image_folder`] imports. A group is one emoji across vendors, so that no split can
+//! [`crate::import::dataset`] imports. A group is one emoji across vendors, so that no split can
 //! see a drawing of an emoji it is tested on.
 
 mod draw;

@@ -1,6 +1,7 @@
 //! Requests and answers of the HTTP API, one file per resource.
 
 mod access;
+mod compare;
 mod dataset;
 mod error;
 mod events;
@@ -12,6 +13,7 @@ mod trial;
 mod worker;
 
 pub use access::*;
+pub use compare::*;
 pub use dataset::*;
 pub use error::*;
 pub use events::*;

@@ -42,8 +42,13 @@ impl CacheKey {
     pub fn for_resolution(version: Sha256Digest, resolution: u32) -> Self {
         Self {
             version,
-            short_side: short_side_for(resolution),
+            short_side: Self::short_side_for(resolution),
         }
+    }
+
+    /// The short side of images that are cached for crops of at most `resolution` pixels a side.
+    pub fn short_side_for(resolution: u32) -> u32 {
+        (f64::from(resolution) * SLACK).ceil() as u32
     }
 
     /// Where its file lies below the cache folder.
@@ -258,11 +263,6 @@ fn decode(chunk: &[Bytes], first_idx: usize, short_side: u32) -> Result<Vec<RgbI
             }),
         })
         .collect()
-}
-
-/// The short side in pixels that crops of at most `resolution` pixels are resampled from.
-pub(crate) fn short_side_for(resolution: u32) -> u32 {
-    (f64::from(resolution) * SLACK).ceil() as u32
 }
 
 /// To the given short side, if it is longer.

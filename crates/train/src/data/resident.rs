@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use image::RgbImage;
 use tch::{Device, Kind, Tensor};
 
 use super::cache::Cache;
@@ -20,6 +21,32 @@ pub struct PixelBatch {
     pub pixels: Tensor,
     /// Height and width of each image in pixels.
     pub sizes: Vec<(u32, u32)>,
+}
+
+impl PixelBatch {
+    /// Images that lie in no cache.
+    pub fn of(images: &[RgbImage], device: Device) -> Self {
+        let mut bytes = Vec::new();
+        let places: Vec<Place> = images
+            .iter()
+            .map(|image| {
+                let offset = bytes.len() as u64;
+                bytes.extend_from_slice(image.as_raw());
+                Place {
+                    offset,
+                    height: image.height(),
+                    width: image.width(),
+                }
+            })
+            .collect();
+        Self {
+            pixels: gather_ragged(&Tensor::from_slice(&bytes), &places).to_device(device),
+            sizes: places
+                .iter()
+                .map(|place| (place.height, place.width))
+                .collect(),
+        }
+    }
 }
 
 /// All images of a dataset version.

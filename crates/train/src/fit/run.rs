@@ -4,14 +4,14 @@
 //! of one that was never interrupted. Inside a step the host does not wait for the device: losses are
 //! summed there and read every few steps.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cultivar_spec::manifest::Split;
 use cultivar_spec::trainer::{EvaluateJob, JobResult, TrainJob};
 use cultivar_spec::trial::{Adaptation, MetricLoss};
-use cultivar_spec::{Outcome, canonical_json};
+use cultivar_spec::{Outcome, model_file};
 use tch::{Device, Tensor};
 
 use super::epoch_loss::EpochLoss;
@@ -380,16 +380,13 @@ impl<'a> Run<'a> {
             result.predictions = Some(path);
         }
         let path = session.files.work_dir.join("model.safetensors");
-        let metadata = HashMap::from([
-            ("format".to_owned(), "pt".to_owned()),
-            ("spec".to_owned(), canonical_json(session.spec)),
-            (
-                "classes".to_owned(),
-                canonical_json(&session.manifest.classes),
-            ),
-        ]);
+        let metadata = model_file::metadata(session.spec, &session.manifest.classes);
         self.optim.swap_in_eval();
-        weights::write(&path, &self.model.params.named(), &metadata)?;
+        weights::write(
+            &path,
+            &self.model.params.named(),
+            &metadata.into_iter().collect(),
+        )?;
         result.model = Some(path);
         result.cost = reporter.result(Outcome::Completed).cost;
         Ok(result)

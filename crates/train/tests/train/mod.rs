@@ -4,6 +4,7 @@ mod caches;
 mod learning;
 mod methods;
 mod mini;
+mod predictor;
 mod resample;
 mod resume;
 mod trouble;

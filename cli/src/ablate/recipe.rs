@@ -1,0 +1,311 @@
+//! What an ablation compares: a baseline, each of some methods laid over it alone, and all of them together.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use cultivar_spec::{TrialSpec, check};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::yaml;
+
+/// The arm every other is compared with.
+pub const BASELINE: &str = "baseline";
+/// The arm with every method of the combination.
+pub const COMBINATION: &str = "combination";
+/// Fewer seeds say too little to conclude from.
+const MIN_SEEDS: usize = 5;
+
+/// A checked ablation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ablation {
+    /// The baseline first, the combination last.
+    pub arms: Vec<Arm>,
+    /// Learning rates every arm tries, ascending.
+    pub lrs: Vec<f64>,
+    /// The seed that learning rates are chosen with.
+    pub selection_seed: u64,
+    /// The seeds arms are compared on; `selection_seed` is none of them.
+    pub seeds: Vec<u64>,
+}
+
+/// One side of the comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arm {
+    pub name: String,
+    pub spec: TrialSpec,
+}
+
+impl Ablation {
+    pub fn base(&self) -> &TrialSpec {
+        &self.arms[0].spec
+    }
+}
+
+/// What the command line says; it goes before the file.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    pub epochs: Option<u32>,
+    pub lrs: Vec<f64>,
+    pub seeds: Vec<u64>,
+    pub each_removed: bool,
+}
+
+/// The file given with `--recipe`. Everything may be left out.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecipeFile {
+    /// A trial spec: the baseline.
+    base: Option<Value>,
+    /// What each method changes in the baseline.
+    methods: BTreeMap<String, Value>,
+    /// The methods of the combination, in the order they are laid on. Left out: all.
+    combination: Vec<String>,
+    lrs: Vec<f64>,
+    selection_seed: u64,
+    seeds: Vec<u64>,
+    /// Compare the combination without each of its methods too.
+    each_removed: bool,
+}
+
+impl RecipeFile {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// It is not there, or says something a recipe does not know.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        serde_json::from_value(yaml::read(path)?)
+            .with_context(|| format!("{} is no recipe of an ablation", path.display()))
+    }
+}
+
+/// Puts the ablation on `dataset` together: what was asked for, else what the file says, else defaults.
+///
+/// # Errors
+/// A spec or a value is refused; the message names the arm and holds every violation.
+pub fn resolve(dataset: &str, file: RecipeFile, asked: &Asked) -> anyhow::Result<Ablation> {
+    let mut base = file.base.unwrap_or_else(default_base);
+    if !base.is_object() {
+        bail!("base: {base} is wrong, expected the fields of a trial spec");
+    }
+    lay_over(&mut base, &json!({"data": {"dataset": dataset}}));
+    if let Some(epochs) = asked.epochs {
+        lay_over(&mut base, &json!({"fit": {"epochs": epochs}}));
+    }
+    let methods = match file.methods.is_empty() {
+        true => default_methods(),
+        false => file.methods,
+    };
+    if let Some(name) = methods
+        .keys()
+        .find(|name| [BASELINE, COMBINATION].contains(&name.as_str()))
+    {
+        bail!("method {name:?}: that name is taken");
+    }
+    let combined: Vec<String> = match file.combination.is_empty() {
+        true => methods.keys().cloned().collect(),
+        false => file.combination,
+    };
+    if let Some(name) = combined.iter().find(|name| !methods.contains_key(*name)) {
+        let known: Vec<&str> = methods.keys().map(String::as_str).collect();
+        bail!(
+            "combination: there is no method {name:?}; there are {}",
+            known.join(", ")
+        );
+    }
+
+    let with = |name: String, laid_on: &[&String]| -> anyhow::Result<Arm> {
+        let mut raw = base.clone();
+        for method in laid_on {
+            lay_over(&mut raw, &methods[*method]);
+        }
+        let spec = check::trial(&raw).with_context(|| name.clone())?;
+        Ok(Arm { name, spec })
+    };
+    let mut arms = vec![with(BASELINE.into(), &[])?];
+    for method in methods.keys() {
+        arms.push(with(format!("+ {method}"), &[method])?);
+    }
+    if (asked.each_removed || file.each_removed) && combined.len() > 1 {
+        for removed in &combined {
+            let others: Vec<&String> = combined.iter().filter(|name| *name != removed).collect();
+            arms.push(with(format!("{COMBINATION} - {removed}"), &others)?);
+        }
+    }
+    if combined.len() > 1 {
+        arms.push(with(
+            COMBINATION.into(),
+            &combined.iter().collect::<Vec<_>>(),
+        )?);
+    }
+    check_arms(&arms)?;
+
+    let lrs = [asked.lrs.clone(), file.lrs, vec![3e-4, 1e-3, 3e-3]];
+    let seeds = [asked.seeds.clone(), file.seeds, vec![1, 2, 3, 4, 5]];
+    Ok(Ablation {
+        arms,
+        lrs: checked_lrs(first(lrs))?,
+        selection_seed: file.selection_seed,
+        seeds: checked_seeds(first(seeds), file.selection_seed)?,
+    })
+}
+
+fn first<T>(choices: [Vec<T>; 3]) -> Vec<T> {
+    let given = choices.into_iter().find(|list| !list.is_empty());
+    given.unwrap_or_default()
+}
+
+/// Arms that train the same are one, and those that train longer or larger are no fair match.
+fn check_arms(arms: &[Arm]) -> anyhow::Result<()> {
+    let base = &arms[0].spec;
+    for (idx, arm) in arms.iter().enumerate().skip(1) {
+        if let Some(twin) = arms[..idx].iter().find(|other| other.spec == arm.spec) {
+            bail!("{} changes nothing: it is {}", arm.name, twin.name);
+        }
+        let (fit, of_base) = (&arm.spec.fit, &base.fit);
+        let same_budget = fit.epochs == of_base.epochs
+            && fit.resolution == of_base.resolution
+            && fit.eval_resolution == of_base.eval_resolution
+            && arm.spec.data == base.data;
+        if !same_budget {
+            bail!(
+                "{} changes epochs, resolution or data: every arm gets the same of those",
+                arm.name
+            );
+        }
+    }
+    Ok(())
+}
+
+fn checked_lrs(mut lrs: Vec<f64>) -> anyhow::Result<Vec<f64>> {
+    if let Some(wrong) = lrs.iter().find(|lr| !lr.is_finite() || **lr <= 0.0) {
+        bail!("learning rate {wrong} is wrong, expected a number above 0");
+    }
+    lrs.sort_by(f64::total_cmp);
+    lrs.dedup();
+    Ok(lrs)
+}
+
+fn checked_seeds(mut seeds: Vec<u64>, selection_seed: u64) -> anyhow::Result<Vec<u64>> {
+    seeds.sort_unstable();
+    seeds.dedup();
+    if seeds.contains(&selection_seed) {
+        bail!("seed {selection_seed} chooses learning rates: compare on others");
+    }
+    if seeds.len() < MIN_SEEDS {
+        bail!(
+            "{} seeds are too few to conclude from, expected at least {MIN_SEEDS}",
+            seeds.len()
+        );
+    }
+    Ok(seeds)
+}
+
+/// Objects are laid over field by field; another variant of a tagged one, and anything else, replaces what was there.
+fn lay_over(below: &mut Value, above: &Value) {
+    let (Value::Object(fields), Value::Object(changes)) = (&mut *below, above) else {
+        *below = above.clone();
+        return;
+    };
+    let is_other = |tag: &str| {
+        let wanted = changes.get(tag);
+        wanted.is_some() && wanted != fields.get(tag)
+    };
+    if ["kind", "mode"].into_iter().any(is_other) {
+        *below = above.clone();
+        return;
+    }
+    for (field, change) in changes {
+        lay_over(fields.entry(field.clone()).or_insert(Value::Null), change);
+    }
+}
+
+/// Plain fine-tuning: what the methods below are said to improve on.
+fn default_base() -> Value {
+    json!({
+        "optimizer": {"kind": "adamw"},
+        "schedule": {"kind": "cosine", "warmup_fraction": 0.1},
+        "loss": {"kind": "cross_entropy", "smoothing": 0.0},
+        "augment": {"mix": {"kind": "none"}},
+        "fit": {"epochs": 8, "resolution": 128},
+    })
+}
+
+/// The process of the article that the product follows: each of its ingredients.
+fn default_methods() -> BTreeMap<String, Value> {
+    let methods = [
+        (
+            "label smoothing",
+            json!({"loss": {"kind": "cross_entropy", "smoothing": 0.1}}),
+        ),
+        ("mish", json!({"backbone": {"activation": "mish"}})),
+        ("ranger", json!({"optimizer": {"kind": "ranger"}})),
+        ("one cycle", json!({"schedule": {"kind": "one_cycle"}})),
+        ("cutmix", json!({"augment": {"mix": {"kind": "cutmix"}}})),
+    ];
+    let methods = methods.map(|(name, change)| (name.to_owned(), change));
+    BTreeMap::from(methods)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> RecipeFile {
+        serde_norway::from_str(text).unwrap()
+    }
+
+    fn said(text: &str) -> String {
+        let error = resolve("birds", file(text), &Asked::default()).unwrap_err();
+        format!("{error:#}")
+    }
+
+    #[test]
+    fn every_method_stands_alone_and_in_the_combination() {
+        let ablation = resolve("birds", RecipeFile::default(), &Asked::default()).unwrap();
+        let names: Vec<&str> = ablation.arms.iter().map(|arm| arm.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "baseline",
+                "+ cutmix",
+                "+ label smoothing",
+                "+ mish",
+                "+ one cycle",
+                "+ ranger",
+                "combination"
+            ]
+        );
+        let all = &ablation.arms[6].spec;
+        assert_eq!(all.optimizer.kind(), "ranger");
+        assert_eq!(all.schedule.kind(), "one_cycle");
+        assert_eq!(all.fit, ablation.base().fit);
+        assert_eq!(ablation.seeds, [1, 2, 3, 4, 5]);
+        let asked = Asked {
+            each_removed: true,
+            epochs: Some(2),
+            ..Asked::default()
+        };
+        let removed = resolve("birds", RecipeFile::default(), &asked).unwrap();
+        assert_eq!(removed.arms.len(), 12);
+        assert!(removed.arms.iter().all(|arm| arm.spec.fit.epochs == 2));
+    }
+
+    #[test]
+    fn what_would_be_no_fair_comparison_is_refused() {
+        assert!(
+            said("methods: {longer: {fit: {epochs: 100}}}").contains("+ longer changes epochs")
+        );
+        assert!(said("methods: {nothing: {}}").contains("+ nothing changes nothing"));
+        assert!(said("seeds: [0, 1, 2, 3, 4]").contains("seed 0 chooses learning rates"));
+        assert!(said("seeds: [1, 2]").contains("2 seeds are too few"));
+        assert!(said("combination: [magic]").contains("no method \"magic\""));
+        assert!(said("methods: {baseline: {}}").contains("that name is taken"));
+        let wrong = said("methods: {focal: {loss: {kind: local}}}");
+        assert!(
+            wrong.contains("+ focal") && wrong.contains("/loss/kind"),
+            "{wrong}"
+        );
+    }
+}

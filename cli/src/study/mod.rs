@@ -1,0 +1,5 @@
+//! What studies share: matched runs are planned, those that exist are recognised, the rest is trained, and the
+//! test split is opened for finalists. `cultivar transfer` and `cultivar ablate` say which runs.
+
+pub mod plan;
+pub mod runner;

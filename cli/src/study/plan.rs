@@ -1,0 +1,132 @@
+//! Which runs a study still lacks, and the sweep that trains them. Pure: what is already there comes in, specs come
+//! out.
+
+use cultivar_spec::sweep::Sampler;
+use cultivar_spec::trial::{Adaptation, Input};
+use cultivar_spec::{SweepSpec, TrialId, TrialSpec, TrialState, check};
+use serde_json::{Map, Value, json};
+
+/// Fields that say which variant of an object it is.
+const TAGS: [&str; 2] = ["kind", "mode"];
+
+/// A trial of the dataset, as far as planning needs it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub id: TrialId,
+    pub state: TrialState,
+    /// As the server resolved it.
+    pub spec: TrialSpec,
+    pub val_top1: Option<f64>,
+}
+
+/// A spec as it was before the server resolved it: without the dataset version and the weights file it pinned, and
+/// without the input convention it filled in where `asked` left it open.
+pub fn unpinned(mut spec: TrialSpec, asked: &Input) -> TrialSpec {
+    spec.data.version = None;
+    spec.backbone.weights_sha256 = None;
+    let input = &mut spec.input;
+    input.mean = asked.mean.and(input.mean);
+    input.std = asked.std.and(input.std);
+    input.interpolation = asked.interpolation.and(input.interpolation);
+    input.crop_pct = asked.crop_pct.and(input.crop_pct);
+    spec
+}
+
+/// Those of `wanted` that nobody has submitted yet. A run that failed is there: it would fail again.
+pub fn missing(wanted: Vec<TrialSpec>, known: &[Known]) -> Vec<TrialSpec> {
+    let absent = |spec: &TrialSpec| find(spec, known).is_none();
+    wanted.into_iter().filter(absent).collect()
+}
+
+/// The trial that is this run. Of several the one that got furthest; cancelled ones do not count.
+pub fn find<'a>(spec: &TrialSpec, known: &'a [Known]) -> Option<&'a Known> {
+    let order = |state: TrialState| match state {
+        TrialState::Completed => 0,
+        TrialState::Running | TrialState::Queued | TrialState::Paused => 1,
+        TrialState::Failed | TrialState::Pruned | TrialState::Cancelled => 2,
+    };
+    known
+        .iter()
+        .filter(|known| known.state != TrialState::Cancelled && is_run(&known.spec, spec))
+        .min_by_key(|known| order(known.state))
+}
+
+/// Whether a resolved spec is what the server makes of `wanted`.
+fn is_run(resolved: &TrialSpec, wanted: &TrialSpec) -> bool {
+    // Most runs differ in these, and copying a spec is slower than looking at it.
+    resolved.fit == wanted.fit
+        && resolved.optimizer == wanted.optimizer
+        && unpinned(resolved.clone(), &wanted.input) == *wanted
+}
+
+/// A sweep that trains exactly `specs`: what each changes in `base`, its seed included, is one alternative
+/// of a choice at the root.
+pub fn sweep(name: &str, base: &TrialSpec, specs: &[TrialSpec]) -> SweepSpec {
+    let base = json(base);
+    // Fixed: nothing inside is a distribution, whatever it looks like.
+    let alternative = |spec: &TrialSpec| {
+        let mut overlay = difference(&base, &json(spec));
+        overlay["fit"]["seed"] = spec.fit.seed.into();
+        if spec.adaptation == (Adaptation::HeadOnly {}) {
+            // Left open, it becomes what a frozen backbone admits: no augmentation.
+            overlay["augment"] = Value::Null;
+        }
+        json!({"fixed": overlay})
+    };
+    let choices: Vec<Value> = specs.iter().map(alternative).collect();
+    SweepSpec {
+        name: name.to_owned(),
+        space: json!({"choice": choices}),
+        base,
+        forbid: Vec::new(),
+        warm_start: Vec::new(),
+        // Every alternative: the choice is the plan.
+        sampler: Sampler::Grid {},
+        budget: Default::default(),
+        seeds: vec![0],
+        queueing: Default::default(),
+    }
+}
+
+/// The smallest overlay that makes `wanted` of `base`.
+fn difference(base: &Value, wanted: &Value) -> Value {
+    let (Value::Object(below), Value::Object(above)) = (base, wanted) else {
+        return wanted.clone();
+    };
+    let mut changed = Map::new();
+    for (field, value) in above {
+        match below.get(field) {
+            Some(below) if below == value => {}
+            Some(below) => {
+                let variant = TAGS.iter().find(|tag| below.get(**tag) != value.get(**tag));
+                let change = match variant {
+                    Some(tag) => variant_of(field, tag, value),
+                    None => difference(below, value),
+                };
+                changed.insert(field.clone(), change);
+            }
+            None => {
+                changed.insert(field.clone(), value.clone());
+            }
+        }
+    }
+    Value::Object(changed)
+}
+
+/// A field of the spec that is another variant: its tag, its learning rate, and what differs from the variant's defaults.
+fn variant_of(field: &str, tag: &str, wanted: &Value) -> Value {
+    let bare = json!({field: {tag: wanted[tag]}});
+    let defaults = check::trial(&bare).map(|spec| json(&spec));
+    let Ok(defaults) = defaults else {
+        return wanted.clone();
+    };
+    let Value::Object(mut fields) = wanted.clone() else {
+        return wanted.clone();
+    };
+    fields.retain(|name, value| name == tag || name == "lr" || defaults[field][name] != *value);
+    Value::Object(fields)
+}
+
+fn json(spec: &TrialSpec) -> Value {
+    serde_json::to_value(spec).expect("a spec always serializes")
+}

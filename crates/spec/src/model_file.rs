@@ -1,0 +1,139 @@
+//! What a model file says of itself: the metadata of a trained `model.safetensors`.
+//!
+//! Its tensors have timm's names, so these few lines are all that timm needs to run it: which model to make, and
+//! how to prepare an image. They are written by whoever writes the file, and read back by `cultivar-worker predict`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::resolve::imagenet_input;
+use crate::trial::{Activation, Interpolation};
+use crate::{TrialSpec, canonical_json};
+
+/// timm's name of the model.
+pub const ARCHITECTURE: &str = "architecture";
+/// JSON: what `timm.create_model` takes beside the name.
+pub const MODEL_ARGS: &str = "model_args";
+/// JSON: what `timm.data.create_transform` takes.
+pub const PREPROCESSING: &str = "preprocessing";
+/// JSON: the class names in the order of the logits.
+pub const CLASSES: &str = "classes";
+/// JSON: the resolved spec.
+pub const SPEC: &str = "spec";
+
+/// How an image becomes the network's input, in timm's words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    /// Channels, height, width.
+    pub input_size: [u32; 3],
+    pub interpolation: Interpolation,
+    pub mean: [f64; 3],
+    pub std: [f64; 3],
+    pub crop_pct: f64,
+    pub crop_mode: String,
+}
+
+impl Preprocessing {
+    /// How evaluation prepares images under a spec.
+    pub fn of(spec: &TrialSpec) -> Self {
+        // A spec that was never resolved trains with these.
+        let usual = imagenet_input();
+        let open = "the usual convention leaves nothing open";
+        let resolution = spec.fit.eval_resolution.unwrap_or(spec.fit.resolution);
+        let input = &spec.input;
+        Self {
+            input_size: [3, resolution, resolution],
+            interpolation: input.interpolation.or(usual.interpolation).expect(open),
+            mean: input.mean.or(usual.mean).expect(open),
+            std: input.std.or(usual.std).expect(open),
+            crop_pct: input.crop_pct.or(usual.crop_pct).expect(open),
+            crop_mode: "center".into(),
+        }
+    }
+}
+
+/// The metadata of the model of a finished run.
+pub fn metadata(spec: &TrialSpec, classes: &[String]) -> BTreeMap<String, String> {
+    let mut args = Map::from_iter([("num_classes".to_owned(), json!(classes.len()))]);
+    if let Some(name) = activation(spec.backbone.activation) {
+        args.insert("act_layer".into(), name.into());
+    }
+    let entries = [
+        // What `transformers` and others look for: the tensors are PyTorch's.
+        ("format", "pt".to_owned()),
+        (ARCHITECTURE, spec.backbone.name.clone()),
+        (MODEL_ARGS, canonical_json(&Value::Object(args))),
+        (PREPROCESSING, canonical_json(&Preprocessing::of(spec))),
+        (CLASSES, canonical_json(&classes)),
+        (SPEC, canonical_json(spec)),
+    ];
+    let entries = entries.map(|(key, value)| (key.to_owned(), value));
+    BTreeMap::from(entries)
+}
+
+/// timm's name of a swapped activation.
+fn activation(activation: Activation) -> Option<&'static str> {
+    Some(match activation {
+        Activation::Native => return None,
+        Activation::Relu => "relu",
+        Activation::LeakyRelu => "leaky_relu",
+        Activation::Swish => "swish",
+        Activation::Mish => "mish",
+        Activation::Gelu => "gelu",
+        Activation::HardSwish => "hard_swish",
+    })
+}
+
+/// Python that loads the file at `path` and predicts an image, with nothing but timm, safetensors and Pillow.
+pub fn snippet(path: &str) -> String {
+    SNIPPET.replace("PATH", &json!(path).to_string())
+}
+
+const SNIPPET: &str = r#"import json
+import timm, torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+path = PATH
+with safe_open(path, "pt") as file:
+    meta = {key: file.metadata()[key] for key in ("architecture", "model_args", "preprocessing", "classes")}
+classes = json.loads(meta["classes"])
+model = timm.create_model(meta["architecture"], **json.loads(meta["model_args"])).eval()
+model.load_state_dict(load_file(path))
+transform = timm.data.create_transform(**json.loads(meta["preprocessing"]))
+
+image = Image.open("photo.jpg").convert("RGB")
+with torch.inference_mode():
+    probabilities = model(transform(image)[None]).softmax(1)[0]
+for probability, idx in zip(*probabilities.topk(min(5, len(classes)))):
+    print(f"{probability:.3f} {classes[idx]}")
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_evaluation_resolution_and_the_activation_are_what_timm_is_told() {
+        let mut spec = TrialSpec::example();
+        spec.fit.eval_resolution = Some(256);
+        spec.input.crop_pct = Some(0.9);
+        let classes = ["cat".to_owned(), "dog".to_owned()];
+        let written = metadata(&spec, &classes);
+        assert_eq!(written[MODEL_ARGS], r#"{"num_classes":2}"#);
+        assert_eq!(written[CLASSES], r#"["cat","dog"]"#);
+        let preprocessing: Preprocessing = serde_json::from_str(&written[PREPROCESSING]).unwrap();
+        assert_eq!(preprocessing.input_size, [3, 256, 256]);
+        assert_eq!(preprocessing.crop_pct, 0.9);
+        let read: TrialSpec = serde_json::from_str(&written[SPEC]).unwrap();
+        assert_eq!(read, spec);
+        spec.backbone.activation = Activation::Mish;
+        assert_eq!(
+            metadata(&spec, &classes)[MODEL_ARGS],
+            r#"{"act_layer":"mish","num_classes":2}"#
+        );
+    }
+}
