@@ -45,6 +45,14 @@ impl Preprocess {
         }
     }
 
+    /// The same with training crops of another side.
+    pub fn at(&self, resolution: u32) -> Self {
+        Self {
+            resolution,
+            ..*self
+        }
+    }
+
     /// The largest side of any crop in pixels.
     pub fn largest_resolution(&self) -> u32 {
         self.resolution.max(self.eval_resolution)

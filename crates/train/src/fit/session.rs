@@ -51,8 +51,10 @@ impl<'a> Session<'a> {
         fs::create_dir_all(&files.work_dir)
             .map_err(|source| TrainError::io(&files.work_dir, source))?;
         let preprocess = Preprocess::of(spec);
-        let pixel_key =
-            CacheKey::for_resolution(manifest.version(), preprocess.largest_resolution());
+        let phases = spec.fit.phases.iter();
+        let of_phases = phases.filter_map(|phase| phase.resolution).max();
+        let largest = preprocess.largest_resolution().max(of_phases.unwrap_or(0));
+        let pixel_key = CacheKey::for_resolution(manifest.version(), largest);
         let train = training_subset(&manifest, &spec.data);
         let val = match spec.data.train_on {
             TrainOn::Train => indices(&manifest, Split::Val),
