@@ -13,8 +13,9 @@ mod resnet;
 mod tests;
 mod vit;
 
+use cultivar_spec::TrialSpec;
 use cultivar_spec::backbones::BACKBONES;
-use cultivar_spec::trial::Backbone;
+use cultivar_spec::trial::{Backbone, MetricLoss};
 use tch::{Device, Tensor, no_grad};
 
 use crate::params::{Group, Param, ParamKind, ParamStore};
@@ -139,6 +140,18 @@ fn build_in(
     })
 }
 
+/// The network of a spec, with the head its loss asks for; see [`build`].
+///
+/// # Errors
+/// The backbone's name is not one that can be built.
+pub fn of_spec(spec: &TrialSpec, n_classes: i64, device: Device) -> Result<Model, BuildError> {
+    let mut model = build(&spec.backbone, n_classes, spec.fit.seed, device)?;
+    if let MetricLoss::ArcFace { scale, .. } = *spec.loss.metric() {
+        model.head.use_cosines(scale);
+    }
+    Ok(model)
+}
+
 impl Model {
     /// Logits before the softmax: `[N, n_classes]` f32.
     ///
@@ -176,12 +189,6 @@ impl Model {
     /// classifier.
     pub fn head(&self, features: &Tensor, mode: Mode<'_>) -> Tensor {
         self.head.forward(features, mode)
-    }
-
-    /// Makes the logits `scale` times the cosines between features and the classifier's weights, as ArcFace
-    /// has them.
-    pub fn use_cosine_head(&mut self, scale: f64) {
-        self.head.use_cosines(scale);
     }
 
     /// Trains a part of the network from here on, and freezes the rest: its parameters, and BatchNorm's

@@ -71,21 +71,30 @@ impl Preprocess {
         self.seen_at(batch, Spot::Center, false)
     }
 
-    /// Every view that evaluation averages over, each as [`evaluation`](Self::evaluation) gives it; one
-    /// after the other, so that only one is in memory.
-    pub fn evaluation_views<'a>(
-        &'a self,
-        batch: &'a PixelBatch,
-    ) -> impl Iterator<Item = Tensor> + 'a {
+    /// The mean of what `of_view` makes of each view an evaluated image is seen in, each as
+    /// [`evaluation`](Self::evaluation) gives it; only one is in memory at a time.
+    pub fn mean_over_views(
+        &self,
+        batch: &PixelBatch,
+        mut of_view: impl FnMut(&Tensor) -> Tensor,
+    ) -> Tensor {
         let (spots, mirrors): (&[Spot], &[bool]) = match self.tta {
             Tta::None => (&[Spot::Center], &[false]),
             Tta::Flip => (&[Spot::Center], &[false, true]),
             Tta::MultiCrop => (&Spot::ALL, &[false, true]),
         };
-        mirrors.iter().flat_map(move |&mirrored| {
-            let seen = move |&spot| self.seen_at(batch, spot, mirrored);
-            spots.iter().map(seen)
-        })
+        let mut sum: Option<Tensor> = None;
+        for &mirrored in mirrors {
+            for &spot in spots {
+                let result = of_view(&self.seen_at(batch, spot, mirrored));
+                sum = Some(match sum {
+                    Some(sum) => sum + result,
+                    None => result,
+                });
+            }
+        }
+        let n_views = spots.len() * mirrors.len();
+        sum.expect("evaluation has a view") / n_views as f64
     }
 
     fn seen_at(&self, batch: &PixelBatch, spot: Spot, mirrored: bool) -> Tensor {
