@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup demo test check openapi parity clean
+.PHONY: help setup demo test check openapi parity bench-train clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -25,6 +25,11 @@ check: ## Formatting, lints and documentation
 
 parity: ## Compare every training method with PyTorch and timm, and print one table
 	@tools/parity.sh
+
+bench-train: ## Training steps beside PyTorch eager
+	@tools/setup.sh torch parity
+	cargo build --release -p cultivar-train --example step_time
+	@.cultivar/parity/bin/python bench/train/run.py $${CARGO_TARGET_DIR:-target}/release/examples/step_time
 
 openapi: ## Regenerate openapi.json and the web's API types
 	@tools/setup.sh build

@@ -158,7 +158,7 @@ setup_weights() {
 
 # The references. PyTorch's own import wants all CUDA libraries, so this is a second, whole install of it.
 REFERENCES=(torch==$TORCH_VERSION torchvision==0.26.0 timm==1.0.31 pytorch-metric-learning==2.9.0 optuna==5.0.0
-  numpy scipy scikit-learn pandas safetensors)
+  numpy scipy scikit-learn pandas pyarrow safetensors)
 install_references() {
   rm -rf "$state/parity"
   python3 -m venv "$state/parity"

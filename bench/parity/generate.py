@@ -13,6 +13,8 @@ from pathlib import Path
 import timm
 import torch
 
+import augment
+import losses
 import models
 import optimizers
 import pointwise
@@ -33,8 +35,11 @@ def main():
         "parameter_names": models.parameter_names(),
         "optimizers": optimizers.trajectories(),
         "schedules": schedules.factors(),
-        "losses": pointwise.losses(),
+        "losses": losses.of_classes(),
+        "metric_losses": losses.of_embeddings(),
+        "neighbours": losses.neighbours(),
         "activations": pointwise.activations(),
+        "policies": augment.policies(),
     }
     options.out.mkdir(parents=True, exist_ok=True)
     versions = {"torch": torch.__version__, "timm": timm.__version__}
@@ -42,6 +47,7 @@ def main():
         path = options.out / f"{name}.json"
         path.write_text(json.dumps({"made_with": versions, "cases": fixture}, separators=(",", ":")) + "\n")
         print(f"{path.name}: {path.stat().st_size} bytes")
+    augment.operations(options.out / "augment.safetensors")
 
 
 if __name__ == "__main__":

@@ -1,45 +1,9 @@
-"""Losses with their gradients, and activations."""
+"""Activations with their slopes."""
 
 import torch
 import torch.nn.functional as F
-from timm.data.mixup import one_hot
-from timm.loss import SoftTargetCrossEntropy
 
-from formula import rounded, tensor, units
-
-N, C = 6, 5
-
-
-def soft_target(labels, smoothing):
-    """As `timm.data.mixup.mixup_target` smooths each half."""
-    off = smoothing / C
-    return one_hot(labels, C, on_value=1.0 - smoothing + off, off_value=off)
-
-
-def losses():
-    cases = []
-    for smoothing, lam in ((0.0, None), (0.1, None), (0.0, 0.3), (0.1, 0.3), (0.2, 1.0)):
-        logits = tensor(5, (N, C), -4.0, 4.0).requires_grad_()
-        labels = torch.tensor([int(unit * C) for unit in units(6, N)])
-        others = labels.flip(0)
-        target = soft_target(labels, smoothing)
-        if lam is not None:
-            target = target * lam + soft_target(others, smoothing) * (1.0 - lam)
-        loss = SoftTargetCrossEntropy()(logits, target)
-        loss.backward()
-        if lam is None:
-            torch.testing.assert_close(loss, F.cross_entropy(logits, labels, label_smoothing=smoothing))
-        cases.append(
-            {
-                "smoothing": smoothing,
-                "lambda": lam,
-                "labels": labels.tolist(),
-                "labels_b": others.tolist(),
-                "loss": loss.item(),
-                "grad": rounded(logits.grad.flatten().tolist(), 9),
-            }
-        )
-    return cases
+from formula import rounded
 
 
 def activations():

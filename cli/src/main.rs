@@ -1,6 +1,7 @@
 //! `cultivar`: the command line. See `--help`.
 
 mod ablate;
+mod augment;
 mod dataset;
 mod export;
 mod home;
@@ -58,6 +59,9 @@ enum Command {
     /// Pretrained weights of backbones
     #[command(subcommand)]
     Weights(weights::Command),
+    /// What a training image goes through
+    #[command(subcommand)]
+    Augment(augment::Command),
     /// Sets of trials drawn from a search space
     #[command(subcommand)]
     Sweep(sweep::Command),
@@ -115,6 +119,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Dataset(command) => dataset::run(command, &global).await.map(done),
         Command::Weights(command) => weights::run(command, &global.connect()?).await.map(done),
+        Command::Augment(command) => augment::run(command, global.json).await.map(done),
         Command::Sweep(command) => sweep::run(command, &global.connect()?).await,
         Command::Trial(command) => trial::run(command, &global.connect()?).await.map(done),
         Command::Leaderboard(args) => leaderboard::run(args, &global.connect()?).await.map(done),

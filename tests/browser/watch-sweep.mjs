@@ -74,11 +74,11 @@ console.log("ready");
 
 await checks.run("rows of running trials appear and move on", async () => {
   const progress = () => page.locator(".live-row").evaluateAll((rows) => rows.map((row) => `${row.dataset.trial} ${row.textContent}`));
-  const before = await eventually("row of a running trial", 120, async () => {
+  const before = await eventually("row of a running trial", 300, async () => {
     const rows = await progress();
     return rows.length > 0 && rows;
   });
-  await eventually("change in the rows of running trials", 120, async () => {
+  await eventually("change in the rows of running trials", 300, async () => {
     const rows = await progress();
     return rows.length > 0 && rows.join() !== before.join();
   });

@@ -8,5 +8,6 @@ pub mod frame;
 mod home;
 pub mod local;
 pub mod options;
+pub mod preview;
 pub mod supervisor;
 pub mod trainer;

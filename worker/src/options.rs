@@ -8,6 +8,8 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use cultivar_spec::document::Change;
 
+use crate::preview::Preview;
+
 /// Trains the trials of a Cultivar server on this machine
 #[derive(Parser, Debug)]
 #[command(
@@ -30,6 +32,8 @@ pub enum Command {
     Train(TrainOptions),
     /// Predict a folder of images with a trained model, without a server
     Predict(PredictOptions),
+    /// Write a contact sheet of what the network will see
+    Preview(Preview),
     /// The child process that trains; started by the daemon
     #[command(hide = true)]
     Trainer,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use cultivar_spec::trial::{Adaptation, Augment};
+use cultivar_spec::trial::{Adaptation, Augment, Tta};
 use cultivar_spec::{TrialSpec, check};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -121,6 +121,7 @@ pub fn resolve(dataset: &str, file: StudyFile, asked: Asked) -> anyhow::Result<S
     let mut head = full.clone();
     head.adaptation = Adaptation::HeadOnly {};
     head.augment = Some(Augment::none());
+    head.input.tta = Tta::None;
     head.backbone.drop_path = 0.0;
     let mut head = serde_json::to_value(head).expect("a spec always serializes");
     let heads = file.heads;

@@ -7,7 +7,7 @@
 mod devices;
 mod lock;
 mod program;
-mod worker;
+pub mod worker;
 
 use std::env;
 use std::fs;

@@ -71,7 +71,7 @@ fn explain(program: &Path, output: &Output) -> anyhow::Result<()> {
 }
 
 /// A `LIBTORCH` of the user's own goes before the one the worker was linked with.
-fn with_libtorch(command: &mut Command) {
+pub fn with_libtorch(command: &mut Command) {
     let Some(libtorch) = env::var_os("LIBTORCH") else {
         return;
     };

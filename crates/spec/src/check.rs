@@ -216,6 +216,152 @@ mod tests {
     }
 
     #[test]
+    fn head_only_names_each_field_that_would_be_ignored() {
+        check(
+            json!({
+                "adaptation": {"mode": "head_only"},
+                "input": {"tta": "flip"},
+                "augment": {
+                    "crop": {"kind": "center"},
+                    "flip": {"horizontal": 0.0},
+                    "rotation": {"degrees": 10.0},
+                    "policy": {"kind": "trivial_augment"},
+                    "color_jitter": {"hue": 0.1},
+                    "erasing": {"prob": 0.25},
+                    "cutout": {"prob": 0.5},
+                },
+            }),
+            &[
+                ("/input/tta", "none"),
+                ("/augment/rotation/degrees", "0"),
+                ("/augment/policy", "none"),
+                ("/augment/color_jitter/hue", "0"),
+                ("/augment/erasing/prob", "0"),
+                ("/augment/cutout/prob", "0"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_policy_keeps_to_its_convention() {
+        let rand = |convention: &str, more: Value| {
+            let mut policy = json!({"kind": "rand_augment", "convention": convention});
+            for (key, value) in more.as_object().unwrap() {
+                policy[key] = value.clone();
+            }
+            json!({"augment": {"policy": policy}})
+        };
+        check(rand("timm", json!({"m": 9.5, "mstd": 0.5})), &[]);
+        check(rand("torchvision", json!({"m": 30.0})), &[]);
+        check(
+            rand("timm", json!({"m": 11.0})),
+            &[("/augment/policy/m", "at most 10")],
+        );
+        check(
+            rand(
+                "torchvision",
+                json!({"m": 9.5, "mstd": 0.5, "increasing": true}),
+            ),
+            &[
+                ("/augment/policy/m", "whole"),
+                ("/augment/policy/mstd", "0"),
+                ("/augment/policy/increasing", "false"),
+            ],
+        );
+        check(
+            json!({"augment": {"erasing": {"area": [0.5, 0.1], "ratio": [3.0, 0.3]}}}),
+            &[
+                ("/augment/erasing/area", "smaller"),
+                ("/augment/erasing/ratio", "smaller"),
+            ],
+        );
+        check(
+            json!({"augment": {"mix": {"kind": "mixup"}}, "fit": {"batch_size": 1}}),
+            &[("/fit/batch_size", "mixup")],
+        );
+    }
+
+    #[test]
+    fn a_metric_loss_needs_what_it_compares() {
+        let loss = |metric: Value| json!({"kind": "cross_entropy", "metric": metric});
+        let pk = json!({"dataset": "d", "sampler": {"kind": "pk", "p": 16, "k": 4}});
+        check(
+            json!({"loss": loss(json!({"kind": "triplet"}))}),
+            &[("/data/sampler", "pk")],
+        );
+        check(
+            json!({"loss": loss(json!({"kind": "triplet"})), "data": pk}),
+            &[],
+        );
+        check(
+            json!({"loss": {"kind": "probe", "metric": {"kind": "sup_con"}}, "data": pk}),
+            &[],
+        );
+        check(
+            json!({"loss": {"kind": "probe", "metric": {"kind": "arc_face"}}}),
+            &[("/loss/metric", "under probe")],
+        );
+        check(
+            json!({"loss": {"kind": "probe"}}),
+            &[("/loss/metric", "required")],
+        );
+        check(
+            json!({"data": pk, "fit": {"batch_size": 60}}),
+            &[("/fit/batch_size", "64")],
+        );
+        check(
+            json!({
+                "loss": loss(json!({"kind": "arc_face"})),
+                "augment": {"mix": {"kind": "cutmix"}},
+            }),
+            &[("/augment/mix", "one class")],
+        );
+        check(
+            json!({"objective": {"metric": "val_recall_at_1"}}),
+            &[("/objective/metric", "metric loss")],
+        );
+        check(
+            json!({
+                "objective": {"metric": "val_knn_top1"},
+                "loss": loss(json!({"kind": "arc_face"})),
+            }),
+            &[],
+        );
+    }
+
+    #[test]
+    fn a_frozen_embedding_is_not_compared() {
+        let pk = json!({"dataset": "d", "sampler": {"kind": "pk", "p": 16, "k": 4}});
+        check(
+            json!({
+                "adaptation": {"mode": "head_only"},
+                "data": pk,
+                "loss": {"kind": "cross_entropy", "metric": {"kind": "contrastive"}},
+            }),
+            &[("/loss/metric", "trains nothing")],
+        );
+        check(
+            json!({
+                "adaptation": {"mode": "head_only"},
+                "loss": {"kind": "cross_entropy", "metric": {"kind": "arc_face"}},
+            }),
+            &[],
+        );
+    }
+
+    #[test]
+    fn options_that_would_do_nothing_are_refused() {
+        check(
+            json!({"loss": {"kind": "bce", "smoothing": 0.1, "target_threshold": 0.2}}),
+            &[("/loss/smoothing", "threshold")],
+        );
+        check(
+            json!({"loss": {"kind": "bce", "metric": {"kind": "arc_face"}}}),
+            &[("/loss/metric", "other than arc_face")],
+        );
+    }
+
+    #[test]
     fn names_must_be_known() {
         check(
             json!({"backbone": {"name": "resnet9000"}}),

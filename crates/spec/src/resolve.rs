@@ -67,6 +67,7 @@ pub fn registered_input(entry: &WeightsEntry) -> Input {
         std: Some(entry.std),
         interpolation: Some(entry.interpolation),
         crop_pct: Some(entry.crop_pct),
+        ..Input::default()
     }
 }
 
@@ -77,6 +78,7 @@ pub fn plain_input() -> Input {
         std: Some([0.5; 3]),
         interpolation: Some(Interpolation::Bilinear),
         crop_pct: Some(0.875),
+        ..Input::default()
     }
 }
 
@@ -87,6 +89,7 @@ pub fn imagenet_input() -> Input {
         std: Some([0.229, 0.224, 0.225]),
         interpolation: Some(Interpolation::Bicubic),
         crop_pct: Some(0.875),
+        ..Input::default()
     }
 }
 

@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 struct Case {
     path: Vec<String>,
     tag: Option<(String, String)>,
+    /// The same of the objects around it, from the outermost.
+    tags_around: Vec<Option<(String, String)>>,
     required: Vec<String>,
 }
 
@@ -65,16 +67,22 @@ fn every_object_of_a_sweep_refuses_an_unknown_field() {
 fn cases_of<T: JsonSchema>() -> Vec<Case> {
     let root = schema_for!(T).to_value();
     let mut cases = Vec::new();
-    walk(&root, &root, &mut Vec::new(), &mut cases);
+    walk(&root, &root, &mut Vec::new(), &mut Vec::new(), &mut cases);
     cases
 }
 
-fn walk(root: &Value, schema: &Value, path: &mut Vec<String>, cases: &mut Vec<Case>) {
+fn walk(
+    root: &Value,
+    schema: &Value,
+    path: &mut Vec<String>,
+    tags_around: &mut Vec<Option<(String, String)>>,
+    cases: &mut Vec<Case>,
+) {
     if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
         let target = root
             .pointer(reference.trim_start_matches('#'))
             .expect("a local reference");
-        return walk(root, target, path, cases);
+        return walk(root, target, path, tags_around, cases);
     }
     for alternatives in ["oneOf", "anyOf"] {
         for branch in schema
@@ -83,7 +91,7 @@ fn walk(root: &Value, schema: &Value, path: &mut Vec<String>, cases: &mut Vec<Ca
             .into_iter()
             .flatten()
         {
-            walk(root, branch, path, cases);
+            walk(root, branch, path, tags_around, cases);
         }
     }
     let Some(fields) = schema.get("properties").and_then(Value::as_object) else {
@@ -103,24 +111,29 @@ fn walk(root: &Value, schema: &Value, path: &mut Vec<String>, cases: &mut Vec<Ca
         .collect();
     cases.push(Case {
         path: path.clone(),
-        tag,
+        tag: tag.clone(),
+        tags_around: tags_around.clone(),
         required,
     });
+    tags_around.push(tag);
     for (name, field) in fields {
         path.push(name.clone());
-        walk(root, field, path, cases);
+        walk(root, field, path, tags_around, cases);
         path.pop();
     }
+    tags_around.pop();
 }
 
 /// `frame` with the case's object in its place, an unknown field inside it if asked.
 fn document(case: &Case, frame: Value, surprise: bool) -> Value {
     let mut document = frame;
     let mut here = &mut document;
-    for name in &case.path {
-        here = here
-            .as_object_mut()
-            .expect("an object")
+    for (name, tag) in case.path.iter().zip(&case.tags_around) {
+        let object = here.as_object_mut().expect("an object");
+        if let Some((tag, name)) = tag {
+            object.insert(tag.clone(), json!(name));
+        }
+        here = object
             .entry(name)
             .or_insert_with(|| Value::Object(Map::new()));
     }

@@ -10,8 +10,11 @@ use std::time::Instant;
 
 use cultivar_dataset::import::{Options, dataset};
 use cultivar_spec::TrialSpec;
-use cultivar_spec::trial::{Augment, Backbone, Optimizer};
-use cultivar_train::augment::mix::cutmix;
+use cultivar_spec::trial::{
+    Augment, Backbone, ColorJitter, Cutout, EraseFill, Erasing, LearntOn, Mix, Optimizer, Policy,
+    RandConvention, Rotation,
+};
+use cultivar_train::augment::mix::mix;
 use cultivar_train::data::cache::{Cache, CacheKey};
 use cultivar_train::data::order::{epoch_order, training_subset};
 use cultivar_train::data::resident::Pixels;
@@ -74,9 +77,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut model = models::build(&Backbone::default(), n_classes, 0, device)?;
     model.params.flatten();
     let mut optim = optim::build(&Optimizer::default(), &model.params, 1.0)?;
+    let views = views();
+    let mixes = [
+        Mix::Cutmix {
+            alpha: 1.0,
+            prob: 1.0,
+        },
+        Mix::Mixup {
+            alpha: 0.8,
+            prob: 1.0,
+        },
+    ];
 
-    let wait = |tensor: &Tensor| tensor.double_value(&[]);
-    let mut times: [Vec<f64>; 5] = Default::default();
+    let mut names = vec!["gather"];
+    names.extend(views.iter().map(|(name, _)| *name));
+    names.extend(mixes.iter().map(Mix::kind));
+    names.extend(["evaluation view", "forward, backward, optimizer"]);
+    let mut times: Vec<Vec<f64>> = vec![Vec::new(); names.len()];
     for (step, indices) in order
         .chunks_exact(batch)
         .cycle()
@@ -94,29 +111,32 @@ fn main() -> Result<(), Box<dyn Error>> {
         let labels = Tensor::from_slice(&labels).to_device(device);
         let mut lap = Instant::now();
         let mut seconds = Vec::new();
-        let mut mark = |seconds: &mut Vec<f64>| {
+        let mut mark = |done: &Tensor| {
+            // Reading a number waits for the device.
+            done.view(-1).get(0).double_value(&[]);
             seconds.push(lap.elapsed().as_secs_f64());
             lap = Instant::now();
         };
         let gathered = pixels.gather(indices);
-        wait(&gathered.pixels.view(-1).get(0));
-        mark(&mut seconds);
-        let images = preprocess.training(&gathered, &Augment::standard(), &rng);
-        wait(&images.get(0).get(0).get(0).get(0));
-        mark(&mut seconds);
-        let evaluated = preprocess.evaluation(&gathered);
-        wait(&evaluated.get(0).get(0).get(0).get(0));
-        mark(&mut seconds);
-        cutmix(&images, &labels, 1.0, 1.0, &rng);
-        wait(&images.get(0).get(0).get(0).get(0));
-        mark(&mut seconds);
+        mark(&gathered.pixels);
+        let mut images = None;
+        for (_, augment) in &views {
+            let seen = preprocess.training(&gathered, augment, &rng);
+            mark(&seen.get(0).get(0).contiguous());
+            images = Some(seen);
+        }
+        let images = images.expect("there are views");
+        for what in &mixes {
+            mix(&images, &labels, what, &rng);
+            mark(&images.get(0).get(0).contiguous());
+        }
+        mark(&preprocess.evaluation(&gathered).get(0).get(0).contiguous());
         let logits = model.forward(&images, Mode::Train { rng: &rng });
         let loss = cross_entropy(&logits, &labels, None, 0.1);
         model.params.zero_grad();
         loss.backward();
         optim.step(1e-4, None);
-        wait(&loss);
-        mark(&mut seconds);
+        mark(&loss);
         if step >= N_WARMUP {
             times
                 .iter_mut()
@@ -124,22 +144,82 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .for_each(|(times, s)| times.push(s));
         }
     }
-    let [gather_s, augment_s, evaluate_s, mix_s, step_s] = times.map(median);
-    for (what, seconds) in [
-        ("gather", gather_s),
-        ("training view", augment_s),
-        ("evaluation view", evaluate_s),
-        ("cutmix", mix_s),
-        ("forward, backward, optimizer", step_s),
-    ] {
-        println!("{what:30} {:8.2} ms", seconds * 1e3);
+    let medians: Vec<f64> = times.into_iter().map(median).collect();
+    let step_s = medians[medians.len() - 1];
+    println!("batch {batch} at {side} px");
+    for (name, seconds) in names.iter().zip(&medians) {
+        let share = seconds / step_s * 100.0;
+        println!("{name:30} {:8.2} ms {share:6.1}% of a step", seconds * 1e3);
     }
-    let share = (gather_s + augment_s + mix_s) / step_s;
-    println!(
-        "batch {batch} at {side} px: gather and augment cost {:.1}% of a step",
-        share * 100.0
-    );
     Ok(())
+}
+
+/// What is measured of training views.
+fn views() -> Vec<(&'static str, Augment)> {
+    let rand_augment = |convention| Policy::RandAugment {
+        convention,
+        n: 2,
+        m: 9.0,
+        mstd: 0.0,
+        increasing: false,
+    };
+    let with = |change: &dyn Fn(&mut Augment)| {
+        let mut augment = Augment::standard();
+        change(&mut augment);
+        augment
+    };
+    vec![
+        ("crop and flip", Augment::standard()),
+        (
+            "+ rotation",
+            with(&|a| a.rotation = Rotation { degrees: 15.0 }),
+        ),
+        (
+            "+ RandAugment (timm)",
+            with(&|a| a.policy = rand_augment(RandConvention::Timm)),
+        ),
+        (
+            "+ RandAugment (torchvision)",
+            with(&|a| a.policy = rand_augment(RandConvention::Torchvision)),
+        ),
+        (
+            "+ AutoAugment",
+            with(&|a| {
+                a.policy = Policy::AutoAugment {
+                    policy: LearntOn::Imagenet,
+                };
+            }),
+        ),
+        (
+            "+ TrivialAugment",
+            with(&|a| a.policy = Policy::TrivialAugment {}),
+        ),
+        (
+            "+ colour jitter, hue included",
+            with(&|a| {
+                a.color_jitter = ColorJitter {
+                    brightness: 0.4,
+                    contrast: 0.4,
+                    saturation: 0.4,
+                    hue: 0.1,
+                };
+            }),
+        ),
+        (
+            "+ erasing, cutout",
+            with(&|a| {
+                a.erasing = Erasing {
+                    prob: 0.25,
+                    fill: EraseFill::Pixel,
+                    ..Erasing::default()
+                };
+                a.cutout = Cutout {
+                    size: 0.25,
+                    prob: 0.5,
+                };
+            }),
+        ),
+    ]
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

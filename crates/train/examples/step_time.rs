@@ -1,4 +1,5 @@
-//! Images per second of training steps: forward, backward, optimizer.
+//! Seconds of a training step: forward, backward, optimizer. Prints one JSON line; `bench/train` compares it with
+//! PyTorch's.
 //!
 //!     cargo run --release --example step_time -- [BACKBONE [SIDE_PX [BATCH [THREADS]]]]
 
@@ -11,6 +12,7 @@ use cultivar_train::loss::cross_entropy;
 use cultivar_train::models::{self, Mode};
 use cultivar_train::optim;
 use cultivar_train::rng::StepRng;
+use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
 const N_CLASSES: i64 = 57;
@@ -37,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     model.params.flatten();
     let optimizer = Optimizer::default();
     let mut optim = optim::build(&optimizer, &model.params, 1.0)?;
-    let images = Tensor::zeros([batch, 3, side, side], (Kind::Float, device));
+    let images = Tensor::randn([batch, 3, side, side], (Kind::Float, device));
     let labels = Tensor::arange(batch, (Kind::Int64, device)).remainder(N_CLASSES);
 
     let mut seconds = [Vec::new(), Vec::new()];
@@ -58,14 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let [gradients_s, step_s] = seconds.map(median);
-    println!(
-        "{} at {side} px, batch {batch}, {threads} threads, {device:?}: {:.1} images/s \
-         ({:.0} ms a step, of which forward and backward {:.0} ms)",
-        backbone.name,
-        batch as f64 / step_s,
-        step_s * 1e3,
-        gradients_s * 1e3,
-    );
+    println!("{}", json!({"step_s": step_s, "gradients_s": gradients_s}));
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use cultivar_spec::Outcome;
 
 use crate::control::Stopped;
 use crate::data::DataError;
+use crate::data::sampler::TooFewClasses;
 use crate::models::BuildError;
 use crate::optim::OptimError;
 use crate::params::LoadError;
@@ -36,6 +37,8 @@ pub(crate) enum TrainError {
         path: String,
         source: serde_json::Error,
     },
+    #[error(transparent)]
+    Sampler(#[from] TooFewClasses),
     #[error("the dataset has no {0} images")]
     EmptySplit(&'static str),
     #[error("the spec asks for {0} weights and the job names no file of them")]
@@ -89,6 +92,7 @@ impl TrainError {
             | Self::Build(_)
             | Self::Load { .. }
             | Self::Manifest { .. }
+            | Self::Sampler(_)
             | Self::EmptySplit(_)
             | Self::NoWeights(_)
             | Self::Weights(_) => Outcome::BadInput,

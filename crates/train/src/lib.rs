@@ -9,7 +9,9 @@
 //! | [`rng`] | every random draw, from (seed, step, stream) |
 //! | [`weights`] | safetensors in and out |
 //! | [`data`] | the decoded cache, its images on the device, their order |
-//! | [`augment`], [`preprocess`] | crops, flips, resampling and mixing of whole batches |
+//! | [`augment`], [`preprocess`] | crops, policies, resampling and mixing of whole batches |
+//! | [`neighbours`] | scores of embeddings |
+//! | [`preview`] | a picture of what the network will see |
 //!
 //! The worker needs [`device()`], [`train`] and [`evaluate`], which run one job each, and [`Control`],
 //! which stops one; [`Predictor`] runs a trained model on images of no dataset. Everything a job reads is a file that its caller has verified; everything it says
@@ -26,11 +28,13 @@ mod features;
 mod fit;
 pub mod loss;
 pub mod models;
+pub mod neighbours;
 pub mod optim;
 pub mod params;
 mod predict;
 mod predictor;
 pub mod preprocess;
+pub mod preview;
 pub mod rng;
 pub mod schedule;
 pub mod weights;

@@ -1,46 +1,72 @@
-//! Softmax cross entropy with label smoothing and mixed labels.
+//! The training loss: of the logits, and of the embedding where a metric loss is on.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | [`classes`] | cross entropy, BCE and focal loss of logits against smoothed and mixed labels |
+//! | [`metric`] | contrastive, triplet and SupCon loss of embeddings against each other |
+//! | [`arc_face`] | the angular margin on the logits of a cosine head |
 
-use tch::{Kind, Tensor};
+pub mod arc_face;
+pub mod classes;
+pub mod metric;
 
-/// The second half of a mixed batch's labels.
-#[derive(Clone, Copy, Debug)]
-pub struct Mixed<'a> {
-    /// `[N]` i64: the class of what was mixed into each image.
-    pub labels: &'a Tensor,
-    /// Share of the image, and so of the label, that is still the first image's. In [0, 1].
-    pub lambda: f64,
+use cultivar_spec::trial::{Loss, MetricLoss};
+use tch::Tensor;
+
+pub use classes::{Mixed, cross_entropy};
+
+/// A network's answer to a training batch.
+#[derive(Debug)]
+pub struct Outputs {
+    /// `[N, C]` f32, before the softmax.
+    pub logits: Tensor,
+    /// `[N, n_features]` f32: the pooled features, not normalised.
+    pub embedding: Tensor,
 }
 
-/// Mean cross entropy of `logits` against soft targets: a scalar f32 on the device of `logits`.
+/// The loss of a batch as the spec has it: a scalar on the device of the outputs.
 ///
-/// `logits`: `[N, C]` f32, before the softmax. `labels`: `[N]` i64 in [0, C). The target is built as
-/// timm builds it (`data/mixup.py`): each label is smoothed first (Szegedy et al. 2016,
-/// <https://arxiv.org/abs/1512.00567>: 1 - s + s / C on the class, s / C on all others), then the two
-/// are mixed by `lambda` (Yun et al. 2019, <https://arxiv.org/abs/1905.04899>). Smoothing and mixing are linear, so
-/// the target itself need never be written out:
-///
-/// loss = (1 - s) (lambda nll(a) + (1 - lambda) nll(b)) + s mean over classes of -log p.
-pub fn cross_entropy(
-    logits: &Tensor,
-    labels: &Tensor,
-    mixed: Option<Mixed<'_>>,
-    smoothing: f64,
-) -> Tensor {
-    let log_p = logits.log_softmax(-1, Kind::Float);
-    let nll = |labels: &Tensor| {
-        -log_p
-            .gather(-1, &labels.unsqueeze(-1), false)
-            .mean(Kind::Float)
+/// `labels: [N]` i64 in [0, C). Under [`Loss::Probe`] the caller stops the gradient between embedding
+/// and logits.
+pub fn total(spec: &Loss, outputs: &Outputs, labels: &Tensor, mixed: Option<Mixed<'_>>) -> Tensor {
+    let margined = match *spec.metric() {
+        MetricLoss::ArcFace { margin, scale } => Some(arc_face::with_margin(
+            &outputs.logits,
+            labels,
+            margin,
+            scale,
+        )),
+        _ => None,
     };
-    let hard = match mixed {
-        Some(Mixed {
-            labels: others,
-            lambda,
-        }) => nll(labels) * lambda + nll(others) * (1.0 - lambda),
-        None => nll(labels),
+    let logits = margined.as_ref().unwrap_or(&outputs.logits);
+    let of_classes = match *spec {
+        Loss::CrossEntropy { smoothing, .. } => cross_entropy(logits, labels, mixed, smoothing),
+        Loss::Bce {
+            smoothing,
+            target_threshold,
+            ..
+        } => classes::bce(logits, labels, mixed, smoothing, target_threshold),
+        Loss::Focal {
+            gamma, smoothing, ..
+        } => classes::focal(logits, labels, mixed, smoothing, gamma),
+        Loss::Probe { .. } => cross_entropy(logits, labels, None, 0.0),
     };
-    if smoothing == 0.0 {
-        return hard;
-    }
-    hard * (1.0 - smoothing) - log_p.mean(Kind::Float) * smoothing
+    let of_embedding = match *spec.metric() {
+        MetricLoss::None {} | MetricLoss::ArcFace { .. } => return of_classes,
+        MetricLoss::Contrastive {
+            pos_margin,
+            neg_margin,
+            weight,
+        } => metric::contrastive(&outputs.embedding, labels, pos_margin, neg_margin) * weight,
+        MetricLoss::Triplet {
+            mining,
+            margin,
+            weight,
+        } => metric::triplet(&outputs.embedding, labels, mining, margin) * weight,
+        MetricLoss::SupCon {
+            temperature,
+            weight,
+        } => metric::sup_con(&outputs.embedding, labels, temperature) * weight,
+    };
+    of_classes + of_embedding
 }

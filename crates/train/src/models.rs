@@ -50,6 +50,8 @@ pub struct Model {
     trunk: Box<dyn Trunk>,
     classifier: Linear,
     dropout: f64,
+    /// The factor of the cosines that are the logits, instead of a linear layer's products.
+    cosine_scale: Option<f64>,
 }
 
 /// Builds a backbone with a fresh classifier; every weight is drawn from `seed`.
@@ -73,6 +75,7 @@ pub fn build(
         trunk: Box::new(trunk),
         classifier,
         dropout: backbone.dropout,
+        cosine_scale: None,
     })
 }
 
@@ -108,13 +111,26 @@ impl Model {
     /// classifier.
     pub fn head(&self, features: &Tensor, mode: Mode<'_>) -> Tensor {
         match mode {
-            Mode::Eval => no_grad(|| self.classifier.forward(features)),
-            Mode::Frozen => self.classifier.forward(features),
+            Mode::Eval => no_grad(|| self.classify(features)),
+            Mode::Frozen => self.classify(features),
             Mode::Train { rng } if self.dropout > 0.0 => {
                 let kept = pass::dropout_mask(self.dropout, features, rng);
-                self.classifier.forward(&(features * kept))
+                self.classify(&(features * kept))
             }
-            Mode::Train { .. } => self.classifier.forward(features),
+            Mode::Train { .. } => self.classify(features),
+        }
+    }
+
+    /// Makes the logits `scale` times the cosines between features and the classifier's weights, as ArcFace
+    /// has them.
+    pub fn use_cosine_head(&mut self, scale: f64) {
+        self.cosine_scale = Some(scale);
+    }
+
+    fn classify(&self, features: &Tensor) -> Tensor {
+        match self.cosine_scale {
+            Some(scale) => self.classifier.cosines(features) * scale,
+            None => self.classifier.forward(features),
         }
     }
 

@@ -2,11 +2,12 @@
 //! submission.
 
 use cultivar_spec::TrialSpec;
-use cultivar_spec::trial::{Augment, Interpolation};
+use cultivar_spec::trial::{Augment, Interpolation, Tta};
 use tch::Tensor;
 
-use crate::augment::crop::{View, evaluation_views, training_views};
-use crate::augment::resample::{Normalisation, render};
+use crate::augment::crop::{Spot, View, evaluation_views, training_views};
+use crate::augment::resample::{Normalisation, denormalise, normalise, resample};
+use crate::augment::{augment_levels, erase};
 use crate::data::resident::PixelBatch;
 use crate::rng::StepRng;
 
@@ -23,6 +24,7 @@ pub struct Preprocess {
     crop_pct: f64,
     resolution: u32,
     eval_resolution: u32,
+    tta: Tta,
 }
 
 impl Preprocess {
@@ -39,6 +41,7 @@ impl Preprocess {
             crop_pct: input.crop_pct.unwrap_or(CROP_PCT),
             resolution: spec.fit.resolution,
             eval_resolution: spec.fit.eval_resolution.unwrap_or(spec.fit.resolution),
+            tta: input.tta,
         }
     }
 
@@ -55,13 +58,38 @@ impl Preprocess {
         }
     }
 
-    /// The evaluation view: `[N, 3, eval_resolution, eval_resolution]` f32, channels-last.
+    /// The evaluation crop: `[N, 3, eval_resolution, eval_resolution]` f32, channels-last.
     pub fn evaluation(&self, batch: &PixelBatch) -> Tensor {
-        let views = evaluation_views(&batch.sizes, self.eval_resolution, self.crop_pct);
-        self.render(batch, &views, self.eval_resolution)
+        self.seen_at(batch, Spot::Center, false)
     }
 
-    /// A training view: `[N, 3, resolution, resolution]` f32, channels-last.
+    /// Every view that evaluation averages over, each as [`evaluation`](Self::evaluation) gives it; one
+    /// after the other, so that only one is in memory.
+    pub fn evaluation_views<'a>(
+        &'a self,
+        batch: &'a PixelBatch,
+    ) -> impl Iterator<Item = Tensor> + 'a {
+        let (spots, mirrors): (&[Spot], &[bool]) = match self.tta {
+            Tta::None => (&[Spot::Center], &[false]),
+            Tta::Flip => (&[Spot::Center], &[false, true]),
+            Tta::MultiCrop => (&Spot::ALL, &[false, true]),
+        };
+        mirrors.iter().flat_map(move |&mirrored| {
+            let seen = move |&spot| self.seen_at(batch, spot, mirrored);
+            spots.iter().map(seen)
+        })
+    }
+
+    fn seen_at(&self, batch: &PixelBatch, spot: Spot, mirrored: bool) -> Tensor {
+        let side = self.eval_resolution;
+        let mut views = evaluation_views(&batch.sizes, side, self.crop_pct, spot);
+        for view in &mut views {
+            view.flip[1] = mirrored;
+        }
+        normalise(&self.resample(batch, &views, side), self.normalisation)
+    }
+
+    /// A training view: `[N, 3, resolution, resolution]` f32, channels-last; everything but mixing.
     pub fn training(&self, batch: &PixelBatch, augment: &Augment, step: &StepRng) -> Tensor {
         let views = training_views(
             &batch.sizes,
@@ -71,16 +99,20 @@ impl Preprocess {
             self.crop_pct,
             step,
         );
-        self.render(batch, &views, self.resolution)
+        let levels = self.resample(batch, &views, self.resolution);
+        let levels = augment_levels(levels, augment, self.normalisation.mean, step);
+        let images = normalise(&levels, self.normalisation);
+        erase::erase(&images, &augment.erasing, step);
+        erase::cut_out(&images, &augment.cutout, step);
+        images
     }
 
-    fn render(&self, batch: &PixelBatch, views: &[View], resolution: u32) -> Tensor {
-        render(
-            batch,
-            views,
-            resolution,
-            self.interpolation,
-            self.normalisation,
-        )
+    /// Levels `[N, 3, H, W]` f32 in [0, 255] of what the network sees.
+    pub fn levels(&self, images: &Tensor) -> Tensor {
+        denormalise(images, self.normalisation)
+    }
+
+    fn resample(&self, batch: &PixelBatch, views: &[View], resolution: u32) -> Tensor {
+        resample(batch, views, resolution, self.interpolation)
     }
 }

@@ -20,6 +20,14 @@ pub enum Stream {
     Mix = 4,
     Dropout = 5,
     DropPath = 6,
+    Rotation = 7,
+    /// Which operations of an augmentation policy, and how strong.
+    Policy = 8,
+    ColorJitter = 9,
+    Erasing = 10,
+    Cutout = 11,
+    /// The order of a class in a balanced sampler; the step says which class and which pass over it.
+    ClassPass = 12,
 }
 
 /// The generator of one stream at one step.
@@ -69,6 +77,12 @@ mod tests {
             Stream::Mix,
             Stream::Dropout,
             Stream::DropPath,
+            Stream::Rotation,
+            Stream::Policy,
+            Stream::ColorJitter,
+            Stream::Erasing,
+            Stream::Cutout,
+            Stream::ClassPass,
         ];
         let mut seen = HashSet::new();
         for seed in 0..4 {

@@ -1,4 +1,5 @@
 //! Integration tests of the trainer.
 
+mod contract;
 mod parity;
 mod train;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cultivar_search::stats::{Correct, Groups, ranking};
 use cultivar_spec::manifest::{Manifest, Split};
-use cultivar_spec::trial::{Adaptation, Loss, Mix, TrainOn};
+use cultivar_spec::trial::{Adaptation, TrainOn};
 use cultivar_spec::wire::{DatasetView, Estimate, Leaderboard, LeaderboardRow, TransferReport};
 use cultivar_spec::{Sha256Digest, TrialSpec};
 use serde::Serialize;
@@ -299,7 +299,6 @@ fn rank(
 /// What a row says of its spec, before any score.
 fn describe(trial: &CompletedTrial) -> LeaderboardRow {
     let spec: &TrialSpec = &trial.spec;
-    let Loss::CrossEntropy { smoothing } = spec.loss;
     LeaderboardRow {
         rank: 0,
         config_id: trial.config_id,
@@ -313,12 +312,9 @@ fn describe(trial: &CompletedTrial) -> LeaderboardRow {
         activation: word(spec.backbone.activation),
         optimizer: spec.optimizer.kind().into(),
         schedule: spec.schedule.kind().into(),
-        mix: match spec.augment().mix {
-            Mix::None {} => "none".into(),
-            Mix::Cutmix { .. } => "cutmix".into(),
-        },
+        mix: spec.augment().mix.kind().into(),
         lr: spec.optimizer.lr(),
-        smoothing,
+        smoothing: spec.loss.smoothing(),
         epochs: spec.fit.epochs,
         resolution: spec.fit.resolution,
         trials: Vec::new(),

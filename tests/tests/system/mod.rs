@@ -4,6 +4,7 @@ mod ablate;
 mod browser;
 mod kills;
 mod local;
+mod preview;
 mod readme;
 mod sweep;
 mod transfer;

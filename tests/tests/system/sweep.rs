@@ -38,7 +38,7 @@ pub async fn trials(stack: &Stack, sweep: &SweepView) -> Vec<TrialDetail> {
 
 /// Waits until every trial is settled.
 pub async fn finished(stack: &Stack, sweep: &SweepView) -> Vec<TrialDetail> {
-    wait::until("the sweep's end", Duration::from_secs(240), || async {
+    wait::until("the sweep's end", Duration::from_secs(900), || async {
         let detail: Value = stack.get(&format!("/api/v1/sweeps/{}", sweep.id)).await;
         (detail["sweep"]["finished"] == json!(true)).then_some(())
     })
@@ -50,7 +50,7 @@ pub async fn finished(stack: &Stack, sweep: &SweepView) -> Vec<TrialDetail> {
 pub async fn training_past_a_checkpoint(stack: &Stack, sweep: &SweepView) -> TrialDetail {
     wait::until(
         "a trial past its first checkpoint",
-        Duration::from_secs(180),
+        Duration::from_secs(600),
         || async {
             trials(stack, sweep).await.into_iter().find(|trial| {
                 let progress = trial.trial.progress.as_ref();

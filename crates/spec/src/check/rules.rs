@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Violation, one_of};
-use crate::trial::{Adaptation, Crop, Mix};
+use crate::trial::{
+    Adaptation, Augment, Crop, Loss, MetricLoss, Mix, Policy, RandConvention, Sampler, Tta,
+};
 use crate::{TrialSpec, backbones};
 
 /// Everything in a spec that its schema admits and its meaning does not.
@@ -14,6 +16,9 @@ pub(super) fn violations(spec: &TrialSpec) -> Vec<Violation> {
     objective(spec, &mut rules);
     input(spec, &mut rules);
     augment(spec, &mut rules);
+    policy(spec, &mut rules);
+    loss(spec, &mut rules);
+    metric_loss(spec, &mut rules);
     head_only(spec, &mut rules);
     rules.broken
 }
@@ -94,47 +99,200 @@ fn augment(spec: &TrialSpec, rules: &mut Rules) {
             "the smaller bound first",
         );
     }
-    if let Mix::Cutmix { .. } = augment.mix {
+    for (field, bounds) in [
+        ("area", augment.erasing.area),
+        ("ratio", augment.erasing.ratio),
+    ] {
+        rules.rule(
+            bounds[0] <= bounds[1],
+            &format!("/augment/erasing/{field}"),
+            &bounds,
+            "the smaller bound first",
+        );
+    }
+    if augment.mix != (Mix::None {}) {
         rules.rule(
             spec.fit.batch_size > 1,
             "/fit/batch_size",
             &spec.fit.batch_size,
-            "at least 2, since cutmix mixes the images of a batch",
+            format!(
+                "at least 2, since {} mixes the images of a batch",
+                augment.mix.kind()
+            ),
+        );
+    }
+}
+
+fn policy(spec: &TrialSpec, rules: &mut Rules) {
+    let Policy::RandAugment {
+        convention,
+        m,
+        mstd,
+        increasing,
+        ..
+    } = spec.augment().policy
+    else {
+        return;
+    };
+    match convention {
+        RandConvention::Timm => rules.rule(
+            m <= 10.0,
+            "/augment/policy/m",
+            &m,
+            "at most 10, where timm's ranges end",
+        ),
+        RandConvention::Torchvision => {
+            rules.rule(
+                m.fract() == 0.0,
+                "/augment/policy/m",
+                &m,
+                "a whole number: torchvision has 31 magnitudes",
+            );
+            rules.rule(
+                mstd == 0.0,
+                "/augment/policy/mstd",
+                &mstd,
+                "0: torchvision's magnitude is fixed",
+            );
+            rules.rule(
+                !increasing,
+                "/augment/policy/increasing",
+                &increasing,
+                "false: torchvision has one list",
+            );
+        }
+    }
+}
+
+fn loss(spec: &TrialSpec, rules: &mut Rules) {
+    match &spec.loss {
+        Loss::CrossEntropy { .. } | Loss::Focal { .. } => {}
+        Loss::Bce {
+            smoothing,
+            target_threshold,
+            metric,
+        } => {
+            rules.rule(
+                target_threshold.is_none() || *smoothing == 0.0,
+                "/loss/smoothing",
+                smoothing,
+                "0: a threshold makes the targets hard again",
+            );
+            rules.rule(
+                !matches!(metric, MetricLoss::ArcFace { .. }),
+                "/loss/metric",
+                metric,
+                "a metric loss other than arc_face, whose cosines are logits of a softmax",
+            );
+        }
+        Loss::Probe { metric } => {
+            rules.rule(
+                metric.compares_images(),
+                "/loss/metric",
+                metric,
+                "contrastive, triplet or sup_con: under probe nothing else trains the backbone",
+            );
+        }
+    }
+}
+
+fn metric_loss(spec: &TrialSpec, rules: &mut Rules) {
+    let metric = spec.loss.metric();
+    let is_on = *metric != MetricLoss::None {};
+    let objective = spec.objective.metric;
+    rules.rule(
+        is_on || !objective.is_of_neighbours(),
+        "/objective/metric",
+        &objective,
+        "another metric: neighbours are looked at where a metric loss is on only",
+    );
+    let augment = spec.augment();
+    rules.rule(
+        !is_on || augment.mix == Mix::None {},
+        "/augment/mix",
+        &augment.mix,
+        format!(
+            "{{\"kind\": \"none\"}}: {} needs one class an image",
+            metric.kind()
+        ),
+    );
+    let sampler = &spec.data.sampler;
+    rules.rule(
+        !metric.compares_images() || matches!(sampler, Sampler::Pk { .. }),
+        "/data/sampler",
+        sampler,
+        format!(
+            "{{\"kind\": \"pk\", ...}}: {} compares images of one class within a batch",
+            metric.kind()
+        ),
+    );
+    if let Sampler::Pk { p, k } = *sampler {
+        rules.rule(
+            u64::from(p) * u64::from(k) == u64::from(spec.fit.batch_size),
+            "/fit/batch_size",
+            &spec.fit.batch_size,
+            format!("{}: p x k", u64::from(p) * u64::from(k)),
         );
     }
 }
 
 fn head_only(spec: &TrialSpec, rules: &mut Rules) {
-    let Adaptation::HeadOnly {} = spec.adaptation else {
+    let Adaptation::HeadOnly { .. } = spec.adaptation else {
         return;
     };
     let frozen = "head_only trains on cached features of unaugmented images";
-    let augment = spec.augment();
+    let (augment, none) = (spec.augment(), Augment::none());
     rules.rule(
-        augment.crop == Crop::Center {},
+        augment.crop == none.crop,
         "/augment/crop",
         &augment.crop,
         format!("{{\"kind\": \"center\"}}: {frozen}"),
     );
+    let numbers = [
+        ("flip/horizontal", augment.flip.horizontal),
+        ("flip/vertical", augment.flip.vertical),
+        ("rotation/degrees", augment.rotation.degrees),
+        ("color_jitter/brightness", augment.color_jitter.brightness),
+        ("color_jitter/contrast", augment.color_jitter.contrast),
+        ("color_jitter/saturation", augment.color_jitter.saturation),
+        ("color_jitter/hue", augment.color_jitter.hue),
+        ("erasing/prob", augment.erasing.prob),
+        ("cutout/prob", augment.cutout.prob),
+    ];
+    for (field, value) in numbers {
+        rules.rule(
+            value == 0.0,
+            &format!("/augment/{field}"),
+            &value,
+            format!("0: {frozen}"),
+        );
+    }
     rules.rule(
-        augment.flip.horizontal == 0.0,
-        "/augment/flip/horizontal",
-        &augment.flip.horizontal,
-        format!("0: {frozen}"),
+        augment.policy == none.policy,
+        "/augment/policy",
+        &augment.policy,
+        format!("{{\"kind\": \"none\"}}: {frozen}"),
     );
     rules.rule(
-        augment.flip.vertical == 0.0,
-        "/augment/flip/vertical",
-        &augment.flip.vertical,
-        format!("0: {frozen}"),
-    );
-    rules.rule(
-        augment.mix == Mix::None {},
+        augment.mix == none.mix,
         "/augment/mix",
         &augment.mix,
         format!(
             "{{\"kind\": \"none\"}}: {frozen}; use adaptation {{\"mode\": \"full\"}} to mix images"
         ),
+    );
+    rules.rule(
+        spec.input.tta == Tta::None,
+        "/input/tta",
+        &spec.input.tta,
+        "none: head_only scores the cached features of one view",
+    );
+    let metric = spec.loss.metric();
+    rules.rule(
+        !metric.compares_images(),
+        "/loss/metric",
+        metric,
+        "none or arc_face: under head_only the embedding is fixed, so comparing images trains nothing",
     );
     rules.rule(
         spec.backbone.drop_path == 0.0,

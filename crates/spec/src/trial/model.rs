@@ -137,6 +137,21 @@ pub struct Input {
     /// Share of the resized image the evaluation crop covers, in (0, 1].
     #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
     pub crop_pct: Option<f64>,
+    /// Views an evaluated image is seen in.
+    pub tta: Tta,
+}
+
+/// Test-time augmentation: an image's logits are the mean of its views' logits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Tta {
+    /// The evaluation crop.
+    #[default]
+    None,
+    /// The evaluation crop and its mirror.
+    Flip,
+    /// The four corners, the centre, and the mirrors of all five (Krizhevsky et al. 2012).
+    MultiCrop,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -42,6 +42,11 @@ pub enum ObjectiveMetric {
     ValTop1,
     ValMeanPerClass,
     ValLoss,
+    /// Share of validation images whose nearest other one, by embedding, is of their class. Metric losses only.
+    #[serde(rename = "val_recall_at_1")]
+    ValRecallAt1,
+    /// Top-1 accuracy of the nearest training images' vote. Metric losses only.
+    ValKnnTop1,
 }
 
 impl ObjectiveMetric {
@@ -51,13 +56,22 @@ impl ObjectiveMetric {
             Self::ValTop1 => "val_top1",
             Self::ValMeanPerClass => "val_mean_per_class",
             Self::ValLoss => "val_loss",
+            Self::ValRecallAt1 => "val_recall_at_1",
+            Self::ValKnnTop1 => "val_knn_top1",
         }
+    }
+
+    /// Whether it looks at the neighbours of an embedding.
+    pub fn is_of_neighbours(self) -> bool {
+        matches!(self, Self::ValRecallAt1 | Self::ValKnnTop1)
     }
 
     /// Which way is better.
     pub fn direction(self) -> Direction {
         match self {
-            Self::ValTop1 | Self::ValMeanPerClass => Direction::Maximize,
+            Self::ValTop1 | Self::ValMeanPerClass | Self::ValRecallAt1 | Self::ValKnnTop1 => {
+                Direction::Maximize
+            }
             Self::ValLoss => Direction::Minimize,
         }
     }
@@ -87,6 +101,8 @@ pub struct Data {
     pub train_fraction: f64,
     /// What the weights are fitted on.
     pub train_on: TrainOn,
+    /// How training images come into batches.
+    pub sampler: Sampler,
 }
 
 impl Default for Data {
@@ -97,6 +113,7 @@ impl Default for Data {
             split_seed: 0,
             train_fraction: 1.0,
             train_on: TrainOn::Train,
+            sampler: Sampler::Shuffle {},
         }
     }
 }
@@ -107,4 +124,23 @@ pub enum TrainOn {
     Train,
     /// Finalists only: nothing is left to validate on.
     TrainVal,
+}
+
+/// How training images come into batches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Sampler {
+    /// Every image once an epoch, in random order.
+    Shuffle {},
+    /// As many images an epoch, but of every class the same number: those of large classes take turns
+    /// over the epochs, those of small classes come several times.
+    ClassBalanced {},
+    /// Batches of `p` classes with `k` images each, as metric losses need them; every image at least
+    /// once an epoch.
+    Pk {
+        #[schemars(range(min = 2, max = 4096))]
+        p: u32,
+        #[schemars(range(min = 2, max = 4096))]
+        k: u32,
+    },
 }

@@ -21,11 +21,48 @@ pub struct View {
     pub flip: [bool; 2],
 }
 
+/// Where an evaluation crop lies in the resized image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spot {
+    Center,
+    TopLeft,
+    TopRight,
+    BottomLeft,
+    BottomRight,
+}
+
+impl Spot {
+    /// Those of Krizhevsky et al. 2012, as torchvision's `five_crop` has them.
+    pub const ALL: [Self; 5] = [
+        Self::TopLeft,
+        Self::TopRight,
+        Self::BottomLeft,
+        Self::BottomRight,
+        Self::Center,
+    ];
+
+    /// The crop's upper left corner, where the image is larger than it by `slack` rows and columns.
+    fn corner(self, slack: [f64; 2]) -> [f64; 2] {
+        match self {
+            Self::Center => slack.map(|slack| (slack / 2.0).round_ties_even()),
+            Self::TopLeft => [0.0, 0.0],
+            Self::TopRight => [0.0, slack[1]],
+            Self::BottomLeft => [slack[0], 0.0],
+            Self::BottomRight => slack,
+        }
+    }
+}
+
 /// The evaluation crop as timm makes it, as one view: short side to `floor(resolution / crop_pct)`,
-/// then the central square.
+/// then a square at `spot`, timm's own being the central one.
 ///
 /// `sizes`: (height, width) of each image in pixels.
-pub fn evaluation_views(sizes: &[(u32, u32)], resolution: u32, crop_pct: f64) -> Vec<View> {
+pub fn evaluation_views(
+    sizes: &[(u32, u32)],
+    resolution: u32,
+    crop_pct: f64,
+    spot: Spot,
+) -> Vec<View> {
     let side = f64::from(resolution);
     let short_to = (side / crop_pct).floor();
     let view = |&(height, width): &(u32, u32)| {
@@ -33,7 +70,7 @@ pub fn evaluation_views(sizes: &[(u32, u32)], resolution: u32, crop_pct: f64) ->
         let short = source[0].min(source[1]);
         let resized = source.map(|length| (length * short_to / short).floor());
         let scale = [source[0] / resized[0], source[1] / resized[1]];
-        let offset = resized.map(|length| ((length - side) / 2.0).round_ties_even());
+        let offset = spot.corner(resized.map(|length| length - side));
         // The resize comes before the crop, so it reads beyond the crop, up to the image's edges.
         View {
             start: [offset[0] * scale[0], offset[1] * scale[1]],
@@ -59,7 +96,7 @@ pub fn training_views(
     step: &StepRng,
 ) -> Vec<View> {
     let mut views = match crop {
-        Crop::Center {} => evaluation_views(sizes, resolution, crop_pct),
+        Crop::Center {} => evaluation_views(sizes, resolution, crop_pct, Spot::Center),
         Crop::RandomResized { scale, ratio } => {
             let mut rng = step.stream(Stream::Crop);
             sizes
@@ -152,7 +189,7 @@ mod tests {
     #[test]
     fn an_evaluation_crop_is_central() {
         // 224 / 0.875 = 256: the short side of 128 doubles, so 16 of its 128 pixels are cut.
-        let view = evaluation_views(&[(128, 256)], 224, 0.875)[0];
+        let view = evaluation_views(&[(128, 256)], 224, 0.875, Spot::Center)[0];
         assert_eq!(view.start, [8.0, 72.0]);
         assert_eq!(view.size, [112.0, 112.0]);
         assert_eq!((view.low, view.high), ([0.0; 2], [128.0, 256.0]));

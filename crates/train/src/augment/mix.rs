@@ -1,77 +1,84 @@
-//! CutMix: Yun et al. 2019, <https://arxiv.org/abs/1905.04899>, with timm's conventions
-//! (`data/mixup.py`, batch mode): the partner of an image is its mirror in the batch, all images
-//! share one box, and the label follows the area that was really pasted, after clipping.
+//! Mixing two images of a batch, with timm's conventions (`data/mixup.py`, batch mode): the partner of an
+//! image is its mirror in the batch, and all images share one draw.
+//!
+//! CutMix: Yun et al. 2019, <https://arxiv.org/abs/1905.04899>. A box is pasted; the label follows the area
+//! that was really pasted, after clipping. Mixup: Zhang et al. 2018, <https://arxiv.org/abs/1710.09412>.
+//! x = lambda a + (1 - lambda) b, and so the label. Lambda is drawn from Beta(alpha, alpha) in both.
 
+use cultivar_spec::trial::Mix;
 use rand::Rng;
 use rand_distr::{Beta, Distribution};
 use tch::Tensor;
 
+use super::patch::Patch;
 use crate::rng::{StepRng, Stream};
 
 /// The second half of a mixed batch's labels.
 #[derive(Debug)]
 pub struct MixedLabels {
-    /// `[N]` i64: the class of what was pasted into each image.
+    /// `[N]` i64: the class of what was mixed into each image.
     pub labels: Tensor,
     /// Share of each image that is still its own, in [0, 1].
     pub lambda: f64,
 }
 
-/// Rows and columns of a pasted box.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Patch {
-    top: i64,
-    left: i64,
-    height: i64,
-    width: i64,
-}
-
-/// Mixes a batch with probability `prob`; none where it stays as it is.
+/// Mixes a batch as `mix` says; none where it stays as it is.
 ///
-/// `images: [N, 3, H, W]`, changed in place; `labels: [N]` i64. `alpha`: both parameters of the Beta
-/// distribution that the share is drawn from.
-pub fn cutmix(
-    images: &Tensor,
-    labels: &Tensor,
-    alpha: f64,
-    prob: f64,
-    step: &StepRng,
-) -> Option<MixedLabels> {
+/// `images: [N, 3, H, W]` f32, changed in place; `labels: [N]` i64.
+pub fn mix(images: &Tensor, labels: &Tensor, mix: &Mix, step: &StepRng) -> Option<MixedLabels> {
     let mut rng = step.stream(Stream::Mix);
-    if !rng.random_bool(prob) {
-        return None;
-    }
-    let beta = Beta::new(alpha, alpha).expect("a checked spec has alpha above 0");
-    let share = beta.sample(&mut rng);
-    let (_, _, height, width) = images.size4().expect("images are [N, 3, H, W]");
-    let patch = draw_patch(height, width, share, &mut rng);
-    let mut cut = images
-        .narrow(2, patch.top, patch.height)
-        .narrow(3, patch.left, patch.width);
-    cut.copy_(&cut.flip([0]));
+    let lambda = match *mix {
+        Mix::None {} => return None,
+        Mix::Cutmix { prob, .. } | Mix::Mixup { prob, .. } | Mix::CutmixOrMixup { prob, .. }
+            if !rng.random_bool(prob) =>
+        {
+            return None;
+        }
+        Mix::Cutmix { alpha, .. } => cutmix(images, alpha, &mut rng),
+        Mix::Mixup { alpha, .. } => mixup(images, alpha, &mut rng),
+        Mix::CutmixOrMixup {
+            cutmix_alpha,
+            mixup_alpha,
+            switch_prob,
+            ..
+        } => {
+            if rng.random_bool(switch_prob) {
+                cutmix(images, cutmix_alpha, &mut rng)
+            } else {
+                mixup(images, mixup_alpha, &mut rng)
+            }
+        }
+    };
     Some(MixedLabels {
         labels: labels.flip([0]),
-        lambda: 1.0 - (patch.height * patch.width) as f64 / (height * width) as f64,
+        lambda,
     })
 }
 
-/// A box of about `1 - share` of the area around a random centre, clipped at the borders.
-fn draw_patch(height: i64, width: i64, share: f64, rng: &mut impl Rng) -> Patch {
-    let side = (1.0 - share).sqrt();
-    let mut axis = |length: i64| {
-        let half = (length as f64 * side) as i64 / 2;
-        let center = rng.random_range(0..length);
-        let first = (center - half).clamp(0, length);
-        (first, (center + half).clamp(0, length) - first)
-    };
-    let (top, height) = axis(height);
-    let (left, width) = axis(width);
-    Patch {
-        top,
-        left,
-        height,
-        width,
-    }
+/// Pastes one box into all images and returns the share that was not pasted.
+fn cutmix(images: &Tensor, alpha: f64, rng: &mut impl Rng) -> f64 {
+    let (_, _, height, width) = images.size4().expect("images are [N, 3, H, W]");
+    // A box of about 1 - share of the area.
+    let side = (1.0 - share(alpha, rng)).sqrt();
+    let half = [height, width].map(|length| (length as f64 * side) as i64 / 2);
+    let patch = Patch::around(height, width, half, rng);
+    let mut cut = patch.of(images);
+    cut.copy_(&cut.flip([0]));
+    1.0 - (patch.height * patch.width) as f64 / (height * width) as f64
+}
+
+/// Takes the weighted mean of all images with their partners and returns their own weight.
+fn mixup(images: &Tensor, alpha: f64, rng: &mut impl Rng) -> f64 {
+    let lambda = share(alpha, rng);
+    let partners = images.flip([0]) * (1.0 - lambda);
+    let mut images = images.shallow_clone();
+    let _ = images.g_mul_scalar_(lambda).g_add_(&partners);
+    lambda
+}
+
+fn share(alpha: f64, rng: &mut impl Rng) -> f64 {
+    let beta = Beta::new(alpha, alpha).expect("a checked spec has alpha above 0");
+    beta.sample(rng)
 }
 
 #[cfg(test)]
@@ -81,19 +88,31 @@ mod tests {
 
     use super::*;
 
+    /// Image `i` is all `i`, so its mean tells how much of it is its partner's.
+    fn numbered(side: i64) -> Tensor {
+        Tensor::arange(3, (Kind::Float, Device::Cpu))
+            .view([3, 1, 1, 1])
+            .expand([3, 3, side, side + 3], false)
+            .contiguous()
+    }
+
+    fn always(kind: &str, alpha: f64) -> Mix {
+        match kind {
+            "cutmix" => Mix::Cutmix { alpha, prob: 1.0 },
+            _ => Mix::Mixup { alpha, prob: 1.0 },
+        }
+    }
+
     proptest! {
         #[test]
-        fn lambda_is_the_area_that_was_not_pasted(
+        fn lambda_is_the_share_that_stayed(
             seed in 0_u64..100_000, side in 4_i64..24, alpha in 0.2_f64..3.0,
+            kind in prop_oneof!["cutmix", "mixup"],
         ) {
-            // Image `i` is all `i`, so its mean tells how much of it is its partner's.
-            let images = Tensor::arange(3, (Kind::Float, Device::Cpu))
-                .view([3, 1, 1, 1])
-                .expand([3, 3, side, side + 3], false)
-                .contiguous();
+            let images = numbered(side);
             let labels = Tensor::from_slice(&[0_i64, 1, 2]);
             let step = StepRng { seed, step: 0 };
-            let mixed = cutmix(&images, &labels, alpha, 1.0, &step).expect("always mixed");
+            let mixed = mix(&images, &labels, &always(&kind, alpha), &step).expect("always mixed");
             let mean = |idx| images.get(idx).mean(Kind::Double).double_value(&[]);
             prop_assert!((mean(0) - 2.0 * (1.0 - mixed.lambda)).abs() < 1e-6);
             prop_assert!((mean(2) - 2.0 * mixed.lambda).abs() < 1e-6);
@@ -105,17 +124,53 @@ mod tests {
 
     #[test]
     fn the_probability_and_the_mean_share_are_kept() {
-        let labels = Tensor::from_slice(&[0_i64, 1]);
-        let drawn: Vec<f64> = (0..2000)
-            .filter_map(|step| {
-                let images = Tensor::zeros([2, 3, 32, 32], (Kind::Float, Device::Cpu));
-                cutmix(&images, &labels, 1.0, 0.3, &StepRng { seed: 7, step })
+        let labels = Tensor::from_slice(&[0_i64, 1, 2]);
+        let drawn = |what: &Mix| -> Vec<f64> {
+            let mixed = |step| mix(&numbered(32), &labels, what, &StepRng { seed: 7, step });
+            (0..1000)
+                .filter_map(mixed)
+                .map(|mixed| mixed.lambda)
+                .collect()
+        };
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let (alpha, prob) = (1.0, 0.3);
+        let cut = drawn(&Mix::Cutmix { alpha, prob });
+        let mixed = drawn(&Mix::Mixup { alpha, prob });
+        for values in [&cut, &mixed] {
+            assert!(
+                (240..360).contains(&values.len()),
+                "{} of 1000",
+                values.len()
+            );
+        }
+        // Uniform; CutMix's before clipping, which can only raise it.
+        assert!((0.45..0.55).contains(&mean(&mixed)), "{}", mean(&mixed));
+        assert!((0.5..0.75).contains(&mean(&cut)), "{}", mean(&cut));
+    }
+
+    #[test]
+    fn one_of_the_two_is_switched_between() {
+        let labels = Tensor::from_slice(&[0_i64, 1, 2]);
+        let what = Mix::CutmixOrMixup {
+            cutmix_alpha: 1.0,
+            mixup_alpha: 1.0,
+            switch_prob: 0.25,
+            prob: 1.0,
+        };
+        let n_pasted = (0..400)
+            .filter(|&step| {
+                let images = numbered(16);
+                mix(&images, &labels, &what, &StepRng { seed: 3, step }).expect("always mixed");
+                // A pasted pixel is one image's or the other's, never in between.
+                let first = images.get(0);
+                first
+                    .eq(0.0)
+                    .logical_or(&first.eq(2.0))
+                    .all()
+                    .int64_value(&[])
+                    == 1
             })
-            .map(|mixed| mixed.lambda)
-            .collect();
-        assert!((520..680).contains(&drawn.len()), "{} of 2000", drawn.len());
-        // Uniform before clipping, which can only raise it.
-        let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
-        assert!((0.5..0.75).contains(&mean), "{mean}");
+            .count();
+        assert!((70..130).contains(&n_pasted), "{n_pasted} of 400");
     }
 }

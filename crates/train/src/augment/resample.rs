@@ -1,4 +1,4 @@
-//! Crop, flip, antialiased resize and normalisation of a batch: two batched matrix products.
+//! Crop, flip and antialiased resize of a batch, two batched matrix products; and its normalisation.
 //!
 //! A separable resize is a weighted sum along the columns, then along the rows. The weights of all
 //! images of a batch make two tensors `[N, out, in]`; multiplying by them crops, flips and resamples
@@ -20,39 +20,17 @@ pub struct Normalisation {
     pub std: [f64; 3],
 }
 
-/// Resamples each image's view to a square of `resolution` pixels and normalises it.
+/// Resamples each image's view to a square of `resolution` pixels.
 ///
-/// `batch.pixels: [N, H, W, 3]` u8, `views`: one for each image. Returns
-/// `[N, 3, resolution, resolution]` f32, channels-last, on the device of the batch.
-pub fn render(
+/// `batch.pixels: [N, H, W, 3]` u8, `views`: one for each image. Returns levels
+/// `[N, 3, resolution, resolution]` f32 in [0, 255], not rounded, on the device of the batch.
+pub fn resample(
     batch: &PixelBatch,
     views: &[View],
     resolution: u32,
     interpolation: Interpolation,
-    normalisation: Normalisation,
 ) -> Tensor {
-    let levels = resample(&batch.pixels, views, resolution, interpolation);
-    let channel = |value: [f64; 3]| {
-        Tensor::from_slice(&value.map(|value| value as f32))
-            .view([3, 1])
-            .to_device(levels.device())
-    };
-    let Normalisation { mean, std } = normalisation;
-    let factor = channel(std.map(|std| 1.0 / (255.0 * std)));
-    let offset = channel([0, 1, 2].map(|idx| -mean[idx] / std[idx]));
-    (levels * factor + offset)
-        .permute([0, 1, 3, 2])
-        .contiguous()
-        .permute([0, 3, 1, 2])
-}
-
-/// `pixels: [N, H, W, 3]` u8. Returns levels `[N, out, 3, out]` (rows, channels, columns) f32 in [0, 255].
-fn resample(
-    pixels: &Tensor,
-    views: &[View],
-    resolution: u32,
-    interpolation: Interpolation,
-) -> Tensor {
+    let pixels = &batch.pixels;
     let (n, height, width, _) = pixels.size4().expect("pixels are [N, H, W, 3]");
     let out = i64::from(resolution);
     let weights = |axis, n_in| {
@@ -80,7 +58,34 @@ fn resample(
     });
     let rows = weights(0, height).expand([n, out, height], false);
     let resized = rows.bmm(&narrowed.view([n, height, 3 * out]));
-    clip(resized).view([n, out, 3, out])
+    clip(resized).view([n, out, 3, out]).permute([0, 2, 1, 3])
+}
+
+/// Network input of levels `[N, 3, H, W]` f32 in [0, 255]: the same shape, channels-last.
+pub fn normalise(levels: &Tensor, normalisation: Normalisation) -> Tensor {
+    let channel = |value: [f64; 3]| {
+        Tensor::from_slice(&value.map(|value| value as f32))
+            .view([3, 1, 1])
+            .to_device(levels.device())
+    };
+    let Normalisation { mean, std } = normalisation;
+    let factor = channel(std.map(|std| 1.0 / (255.0 * std)));
+    let offset = channel([0, 1, 2].map(|idx| -mean[idx] / std[idx]));
+    (levels * factor + offset)
+        .permute([0, 2, 3, 1])
+        .contiguous()
+        .permute([0, 3, 1, 2])
+}
+
+/// The inverse of [`normalise`], cut to levels: `[N, 3, H, W]` f32 in [0, 255].
+pub fn denormalise(images: &Tensor, normalisation: Normalisation) -> Tensor {
+    let channel = |value: [f64; 3]| {
+        Tensor::from_slice(&value.map(|value| (value * 255.0) as f32))
+            .view([3, 1, 1])
+            .to_device(images.device())
+    };
+    let levels = images * channel(normalisation.std) + channel(normalisation.mean);
+    levels.clamp(0.0, 255.0)
 }
 
 /// `[views, n_out, n_in]` f32: how much of each input row (axis 0) or column (axis 1) each output one
@@ -166,8 +171,13 @@ mod tests {
             .view([n, height, width, 3])
     }
 
+    /// `[N, out, out, 3]`
     fn levels(pixels: &Tensor, views: &[View], resolution: u32) -> Tensor {
-        resample(pixels, views, resolution, Interpolation::Bicubic).permute([0, 1, 3, 2])
+        let batch = PixelBatch {
+            pixels: pixels.shallow_clone(),
+            sizes: Vec::new(),
+        };
+        resample(&batch, views, resolution, Interpolation::Bicubic).permute([0, 2, 3, 1])
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod format;
 mod lock;
 pub mod order;
 pub mod resident;
+pub mod sampler;
 
 use std::io;
 use std::path::Path;

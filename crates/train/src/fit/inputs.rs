@@ -4,17 +4,19 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use cultivar_spec::manifest::Split;
-use cultivar_spec::trial::{Adaptation, Augment, Mix, Weights};
+use cultivar_spec::trial::{Adaptation, Augment, Loss, MetricLoss, Weights};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::report::Reporter;
 use super::session::{Session, indices};
-use crate::augment::mix::{MixedLabels, cutmix};
+use crate::augment::mix::{MixedLabels, mix};
 use crate::control::Stopped;
 use crate::data::Watch;
 use crate::data::resident::Pixels;
 use crate::error::TrainError;
 use crate::features::{FeatureKey, features, needs_recalibration};
+use crate::loss::Outputs;
+use crate::loss::metric::unit;
 use crate::models::{self, Mode, Model};
 use crate::params::{Group, LoadPolicy};
 use crate::rng::StepRng;
@@ -47,12 +49,11 @@ pub(super) struct Batch {
 pub(super) fn fresh_model(session: &Session<'_>) -> Result<Model, TrainError> {
     let spec = session.spec;
     let n_classes = session.manifest.classes.len() as i64;
-    Ok(models::build(
-        &spec.backbone,
-        n_classes,
-        spec.fit.seed,
-        session.device,
-    )?)
+    let mut model = models::build(&spec.backbone, n_classes, spec.fit.seed, session.device)?;
+    if let MetricLoss::ArcFace { scale, .. } = *spec.loss.metric() {
+        model.use_cosine_head(scale);
+    }
+    Ok(model)
 }
 
 /// Fills a model from a weights file.
@@ -173,23 +174,25 @@ impl Inputs {
             Self::Images { pixels, augment } => {
                 let pixels = pixels.gather(indices);
                 let images = session.preprocess.training(&pixels, augment, step);
-                let mixed = match augment.mix {
-                    Mix::None {} => None,
-                    Mix::Cutmix { alpha, prob } => cutmix(&images, &labels, alpha, prob, step),
-                };
+                let mixed = mix(&images, &labels, &augment.mix, step);
                 (images, mixed)
             }
         };
         Batch { x, labels, mixed }
     }
 
-    /// Logits of a training batch, with gradients.
-    pub fn logits(&self, model: &Model, x: &Tensor, step: &StepRng) -> Tensor {
+    /// What the network makes of a training batch, with gradients as the loss wants them.
+    pub fn outputs(&self, model: &Model, x: &Tensor, loss: &Loss, step: &StepRng) -> Outputs {
         let mode = Mode::Train { rng: step };
-        match self {
-            Self::Images { .. } => model.forward(x, mode),
-            Self::Features(_) => model.head(x, mode),
-        }
+        let embedding = match self {
+            Self::Images { .. } => model.features(x, mode),
+            Self::Features(_) => x.shallow_clone(),
+        };
+        let logits = match loss {
+            Loss::Probe { .. } => model.head(&embedding.detach(), mode),
+            _ => model.head(&embedding, mode),
+        };
+        Outputs { logits, embedding }
     }
 
     /// Logits of some images as evaluation sees them: `[N, n_classes]` f32 on the CPU.
@@ -207,11 +210,37 @@ impl Inputs {
             Self::Features(features) => model.head(&rows(features, indices), Mode::Eval),
             Self::Images { pixels, .. } => over_batches(
                 indices,
-                |chunk| model.forward(&session.evaluation(pixels, chunk), Mode::Eval),
+                |chunk| {
+                    let batch = pixels.gather(chunk);
+                    let views = session.preprocess.evaluation_views(&batch);
+                    let logits = views.map(|images| model.forward(&images, Mode::Eval));
+                    mean(logits)
+                },
                 watch,
             )?,
         };
         Ok(logits.to_device(Device::Cpu).to_kind(Kind::Float))
+    }
+
+    /// Unit embeddings of some images, seen in the evaluation crop: `[N, n_features]` f32 on the device.
+    ///
+    /// # Errors
+    /// `watch` gives up.
+    pub fn embed(
+        &self,
+        session: &Session<'_>,
+        model: &Model,
+        indices: &[i64],
+        watch: &mut Watch<'_>,
+    ) -> Result<Tensor, Stopped> {
+        match self {
+            Self::Features(features) => Ok(unit(&rows(features, indices))),
+            Self::Images { pixels, .. } => over_batches(
+                indices,
+                |chunk| unit(&model.features(&session.evaluation(pixels, chunk), Mode::Eval)),
+                watch,
+            ),
+        }
     }
 
     /// The smallest batch that can be trained on: BatchNorm's batch statistics need two images.
@@ -221,6 +250,13 @@ impl Inputs {
             Self::Features(_) => 1,
         }
     }
+}
+
+/// The mean of tensors of one shape, at least one.
+fn mean(tensors: impl Iterator<Item = Tensor>) -> Tensor {
+    let mut n = 0;
+    let sum = tensors.inspect(|_| n += 1).reduce(|sum, next| sum + next);
+    sum.expect("evaluation has at least one view") / f64::from(n)
 }
 
 fn rows(features: &Tensor, indices: &[i64]) -> Tensor {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use cultivar_spec::manifest::Split;
 use cultivar_spec::trainer::{EvaluateJob, JobResult, TrainJob};
-use cultivar_spec::trial::{Adaptation, Loss};
+use cultivar_spec::trial::{Adaptation, MetricLoss};
 use cultivar_spec::{Outcome, model_file};
 use tch::{Device, Tensor};
 
@@ -20,10 +20,11 @@ use super::report::Reporter;
 use super::session::{self, Session};
 use crate::checkpoint::{self, CheckpointError, Position};
 use crate::control::Stopped;
-use crate::data::order::{epoch_order, n_batches};
+use crate::data::sampler::Sampler;
 use crate::error::TrainError;
-use crate::loss::{Mixed, cross_entropy};
+use crate::loss::{self, Mixed};
 use crate::models::Model;
+use crate::neighbours::{knn_top1, recall_at_1};
 use crate::optim::{self, Optim};
 use crate::params::LoadPolicy;
 use crate::predict::{self, Scores};
@@ -120,6 +121,7 @@ struct Run<'a> {
     model: Model,
     inputs: Inputs,
     optim: Box<dyn Optim>,
+    sampler: Sampler,
     steps_per_epoch: u64,
     n_steps: u64,
     /// Steps done.
@@ -128,6 +130,8 @@ struct Run<'a> {
     loss: EpochLoss,
     /// The last validation, if no step came after it.
     validation: Option<(Tensor, Scores)>,
+    /// The same of the scores of embeddings.
+    neighbours: Option<BTreeMap<String, f64>>,
     last_checkpoint: Instant,
 }
 
@@ -146,17 +150,25 @@ impl<'a> Run<'a> {
         };
         let optim = optim::build(&spec.optimizer, &model.params, head_lr_mult)?;
         let batch_size = spec.fit.batch_size as usize;
-        let steps_per_epoch = n_batches(session.train.len(), batch_size, inputs.min_batch()) as u64;
+        let sampler = Sampler::new(
+            &spec.data.sampler,
+            &session.labelled_train(),
+            batch_size,
+            inputs.min_batch(),
+        )?;
+        let steps_per_epoch = sampler.n_batches() as u64;
         Ok(Self {
             session,
             model,
             inputs,
             optim,
+            sampler,
             steps_per_epoch,
             n_steps: steps_per_epoch * u64::from(spec.fit.epochs),
             step: 0,
             loss: EpochLoss::default(),
             validation: None,
+            neighbours: None,
             last_checkpoint: Instant::now(),
         })
     }
@@ -184,11 +196,8 @@ impl<'a> Run<'a> {
         reporter.phase("training");
         let began = Instant::now();
         let mut n_images = 0;
-        let order = epoch_order(&self.session.train, fit.seed, epoch);
-        let batches = order
-            .chunks(fit.batch_size as usize)
-            .take(self.steps_per_epoch as usize);
-        for batch in batches.skip(first_batch) {
+        let batches = self.sampler.epoch(fit.seed, epoch);
+        for batch in &batches[first_batch..] {
             reporter.obey()?;
             self.train_on(batch);
             if self.looks_at_loss() {
@@ -208,6 +217,7 @@ impl<'a> Run<'a> {
         ]);
         if let Some(scores) = self.validate(reporter)? {
             values.extend(scores.named(Split::Val));
+            values.extend(self.neighbours(reporter)?);
         }
         reporter.epoch_done(self.epochs_done(), &values);
         if self.step < self.n_steps && self.checkpoint_is_due() {
@@ -223,13 +233,12 @@ impl<'a> Run<'a> {
             step: self.step,
         };
         let batch = self.inputs.batch(self.session, images, &rng);
-        let logits = self.inputs.logits(&self.model, &batch.x, &rng);
-        let Loss::CrossEntropy { smoothing } = spec.loss;
+        let outputs = self.inputs.outputs(&self.model, &batch.x, &spec.loss, &rng);
         let mixed = batch.mixed.as_ref().map(|mixed| Mixed {
             labels: &mixed.labels,
             lambda: mixed.lambda,
         });
-        let loss = cross_entropy(&logits, &batch.labels, mixed, smoothing);
+        let loss = loss::total(&spec.loss, &outputs, &batch.labels, mixed);
         self.model.params.zero_grad();
         loss.backward();
         let momentum = momentum(&spec.schedule, self.step, self.n_steps);
@@ -237,6 +246,7 @@ impl<'a> Run<'a> {
         self.loss.add(&loss);
         self.step += 1;
         self.validation = None;
+        self.neighbours = None;
     }
 
     /// The backbone's learning rate at a step.
@@ -292,6 +302,44 @@ impl<'a> Run<'a> {
         Ok(self.validation.as_ref().map(|(_, scores)| *scores))
     }
 
+    /// What the embeddings of the weights that would be shipped say, where a metric loss is on.
+    fn neighbours(
+        &mut self,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<BTreeMap<String, f64>, TrainError> {
+        let session = self.session;
+        if *session.spec.loss.metric() == (MetricLoss::None {}) {
+            return Ok(BTreeMap::new());
+        }
+        if let Some(known) = &self.neighbours {
+            return Ok(known.clone());
+        }
+        self.optim.swap_in_eval();
+        let mut embed = |indices: &[i64]| {
+            self.inputs
+                .embed(session, &self.model, indices, &mut |done, total| {
+                    reporter.pulse(done, total)
+                })
+        };
+        let embedded = embed(&session.val).and_then(|val| Ok((val, embed(&session.train)?)));
+        self.optim.swap_out_eval();
+        let (val, train) = embedded?;
+        let labels = session.labels(&session.val);
+        let knn = knn_top1(
+            &val,
+            &labels,
+            &train,
+            &session.labels(&session.train),
+            session.manifest.classes.len() as i64,
+        );
+        let scores = BTreeMap::from([
+            ("val_recall_at_1".to_owned(), recall_at_1(&val, &labels)),
+            ("val_knn_top1".to_owned(), knn),
+        ]);
+        self.neighbours = Some(scores.clone());
+        Ok(scores)
+    }
+
     fn checkpoint_is_due(&self) -> bool {
         match self.inputs {
             Inputs::Images { .. } => true,
@@ -318,10 +366,15 @@ impl<'a> Run<'a> {
     fn finish(mut self, reporter: &mut Reporter<'_>) -> Result<JobResult, TrainError> {
         let session = self.session;
         let scores = self.validate(reporter)?;
+        let neighbours = match scores {
+            Some(_) => self.neighbours(reporter)?,
+            None => BTreeMap::new(),
+        };
         let mut result = reporter.result(Outcome::Completed);
         result.metrics.insert("train_loss".into(), self.loss.mean());
         if let (Some(scores), Some((logits, _))) = (scores, &self.validation) {
             result.metrics.extend(scores.named(Split::Val));
+            result.metrics.extend(neighbours);
             let path = predictions_path(&session.files.work_dir, Split::Val);
             predict::write(&path, &session.manifest, Split::Val, &session.val, logits)?;
             result.predictions = Some(path);

@@ -97,6 +97,12 @@ impl<'a> Session<'a> {
         self.preprocess.evaluation(&pixels.gather(indices))
     }
 
+    /// The training images with the class of each.
+    pub fn labelled_train(&self) -> Vec<(i64, u32)> {
+        let label = |&idx: &i64| (idx, self.manifest.images[idx as usize].label);
+        self.train.iter().map(label).collect()
+    }
+
     /// The classes of some images: `[N]` i64 on the device.
     pub fn labels(&self, indices: &[i64]) -> Tensor {
         predict::labels_of(&self.manifest, indices).to_device(self.device)

@@ -5,6 +5,7 @@ use rand_distr::{Distribution, StandardNormal};
 use tch::{Kind, Tensor};
 
 use super::pass::{Norm, Pass};
+use crate::loss::metric::unit;
 use crate::params::{Group, ParamKind, ParamStore};
 use crate::rng::{Stream, stream};
 
@@ -87,6 +88,11 @@ pub(super) struct Linear {
 impl Linear {
     pub fn forward(&self, x: &Tensor) -> Tensor {
         x.linear(&self.weight, Some(&self.bias))
+    }
+
+    /// Cosines between the rows of `x: [N, n_in]` and those of the weight: `[N, n_out]`. The bias has no part.
+    pub fn cosines(&self, x: &Tensor) -> Tensor {
+        unit(x).mm(&unit(&self.weight).tr())
     }
 }
 

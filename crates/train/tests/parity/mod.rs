@@ -1,6 +1,8 @@
 //! The numbers against PyTorch's and timm's. `bench/parity/generate.py` makes the fixtures.
 
+mod augment;
 mod formula;
+mod losses;
 mod models;
 mod optimizers;
 mod pointwise;
@@ -20,14 +22,19 @@ struct Fixture<T> {
     cases: T,
 }
 
-/// The cases of `tests/fixtures/NAME.json`, or of a freshly made file of that name in `CULTIVAR_PARITY_FIXTURES`.
-fn fixture<T: DeserializeOwned>(name: &str) -> T {
+/// A file of `tests/fixtures`, or a freshly made one of that name in `CULTIVAR_PARITY_FIXTURES`.
+fn fixture_file(name: &str) -> PathBuf {
     let folder = std::env::var_os("CULTIVAR_PARITY_FIXTURES").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"),
         PathBuf::from,
     );
-    let path = folder.join(format!("{name}.json"));
-    let text = fs::read_to_string(&path).expect("the fixture is in the repository");
+    folder.join(name)
+}
+
+/// The cases of `NAME.json`.
+fn fixture<T: DeserializeOwned>(name: &str) -> T {
+    let text = fs::read_to_string(fixture_file(&format!("{name}.json")))
+        .expect("the fixture is in the repository");
     serde_json::from_str::<Fixture<T>>(&text)
         .expect("the fixture is as generate.py writes it")
         .cases
@@ -59,4 +66,10 @@ fn assert_close(what: &str, ours: &[f64], theirs: &[f64], absolute: f64, relativ
     }
     row.write();
     assert!(worst.is_none(), "{}", worst.unwrap_or_default());
+}
+
+/// Asserts that one error, of whatever measure, lies within a bound. `what` as in [`assert_close`].
+#[track_caller]
+fn assert_within(what: &str, error: f64, bound: f64) {
+    assert_close(what, &[error], &[0.0], bound, 0.0);
 }

@@ -87,12 +87,12 @@ struct Projected {
 }
 
 impl Projected {
-    fn check(&self, name_idx: usize, ours: &Tensor, tolerance: f64) {
+    fn check(&self, name_idx: usize, ours: &Tensor, bound: f64) {
         assert_close(
             &self.name,
             &formula::projections(name_idx, ours),
             &self.projections,
-            tolerance * self.norm,
+            bound,
             0.0,
         );
     }
@@ -172,9 +172,13 @@ fn check_random_weights(case: &RandomWeights) {
         .map(|param| (param.name.as_str(), &param.tensor))
         .collect();
     assert_eq!(params.len(), case.grads.len());
+    // In f32 a gradient that nearly cancels is only as good as the sums it comes from.
+    let squares = case.grads.iter().map(|grad| grad.norm * grad.norm);
+    let of_all = squares.sum::<f64>().sqrt();
     for grad in &case.grads {
         let ours = params[grad.name.as_str()].grad();
-        grad.check(idx_of(&grad.name), &ours, GRADIENT_TOLERANCE);
+        let bound = GRADIENT_TOLERANCE * (grad.norm + 0.01 * of_all);
+        grad.check(idx_of(&grad.name), &ours, bound);
     }
     let buffers: HashMap<&str, &Tensor> = model
         .params
@@ -184,11 +188,15 @@ fn check_random_weights(case: &RandomWeights) {
         .collect();
     assert_eq!(buffers.len(), case.buffers.len());
     for buffer in &case.buffers {
-        buffer.check(idx_of(&buffer.name), buffers[buffer.name.as_str()], 1e-5);
+        buffer.check(
+            idx_of(&buffer.name),
+            buffers[buffer.name.as_str()],
+            1e-5 * buffer.norm,
+        );
     }
 }
 
-/// Of the norm of each parameter's gradient.
+/// Of the norm of a parameter's gradient, and a hundredth of it of all gradients' norm.
 const GRADIENT_TOLERANCE: f64 = 1e-4;
 
 #[test]

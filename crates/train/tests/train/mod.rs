@@ -2,6 +2,7 @@
 
 mod caches;
 mod learning;
+mod methods;
 mod mini;
 mod predictor;
 mod resample;

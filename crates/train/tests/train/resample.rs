@@ -1,10 +1,10 @@
-//! Crops and resizes against Pillow: `bench/parity/resample.py`.
+//! Crops and resizes against Pillow, five crops against torchvision: `bench/parity/resample.py`.
 
 use std::path::Path;
 
 use cultivar_spec::trial::Interpolation;
-use cultivar_train::augment::crop::{View, evaluation_views};
-use cultivar_train::augment::resample::{Normalisation, render};
+use cultivar_train::augment::crop::{Spot, View, evaluation_views};
+use cultivar_train::augment::resample::resample;
 use cultivar_train::data::resident::PixelBatch;
 use cultivar_train::weights;
 use serde::Deserialize;
@@ -18,13 +18,10 @@ struct Case {
     crop: Option<[f64; 4]>,
     /// Of a crop after it.
     crop_pct: Option<f64>,
+    /// Where that crop lies.
+    #[serde(default)]
+    spot: Option<String>,
 }
-
-/// Levels as they are.
-const RAW: Normalisation = Normalisation {
-    mean: [0.0; 3],
-    std: [1.0 / 255.0; 3],
-};
 
 #[test]
 fn every_view_is_within_a_level_of_pillows() {
@@ -50,7 +47,17 @@ fn every_view_is_within_a_level_of_pillows() {
                 high: [top + height, left + width],
                 flip: [false, idx % 2 == 1],
             },
-            (None, Some(crop_pct)) => evaluation_views(&[size], case.resolution, crop_pct)[0],
+            (None, Some(crop_pct)) => {
+                let spot = match case.spot.as_deref() {
+                    None | Some("center") => Spot::Center,
+                    Some("top_left") => Spot::TopLeft,
+                    Some("top_right") => Spot::TopRight,
+                    Some("bottom_left") => Spot::BottomLeft,
+                    Some("bottom_right") => Spot::BottomRight,
+                    Some(other) => panic!("no spot is called {other}"),
+                };
+                evaluation_views(&[size], case.resolution, crop_pct, spot)[0]
+            }
             _ => panic!("case {idx} has neither crop nor crop_pct, or both"),
         };
         let wanted = file.tensors[&format!("case{idx}")]
@@ -93,13 +100,13 @@ fn every_view_is_within_a_level_of_pillows() {
     }
 }
 
-/// A view as the network would get it, but in levels and unflipped.
+/// A view in levels and unflipped.
 fn seen(frame: &tch::Tensor, size: (u32, u32), view: View, case: &Case) -> tch::Tensor {
     let batch = PixelBatch {
         pixels: frame.shallow_clone(),
         sizes: vec![size],
     };
-    let seen = render(&batch, &[view], case.resolution, case.filter, RAW);
+    let seen = resample(&batch, &[view], case.resolution, case.filter);
     let seen = if view.flip[0] { seen.flip([2]) } else { seen };
     if view.flip[1] { seen.flip([3]) } else { seen }
 }

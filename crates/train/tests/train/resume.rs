@@ -14,12 +14,20 @@ use crate::train::mini::{Mini, Said, complete, spec, tensors};
 /// Longer than the trainer waits between two reports of its progress.
 const PAST_THE_THROTTLE: Duration = Duration::from_millis(600);
 
-/// Everything random at once: crops, flips, mixing, dropout, drop path; and an optimizer with slow weights.
+/// Everything random at once: crops, flips, policy, jitter, erasing, mixing, sampler, dropout, drop path; and an optimizer with slow weights.
 fn eventful() -> TrialSpec {
     spec(json!({
         "backbone": {"dropout": 0.3, "drop_path": 0.2},
         "optimizer": {"kind": "ranger", "lookahead_k": 2, "clip": 1.0},
-        "augment": {"mix": {"kind": "cutmix", "prob": 0.7}},
+        "data": {"sampler": {"kind": "class_balanced"}},
+        "augment": {
+            "rotation": {"degrees": 10.0},
+            "policy": {"kind": "rand_augment", "convention": "timm", "mstd": 0.5},
+            "color_jitter": {"brightness": 0.2, "hue": 0.1},
+            "erasing": {"prob": 0.5},
+            "cutout": {"prob": 0.5},
+            "mix": {"kind": "cutmix_or_mixup", "prob": 0.7},
+        },
     }))
 }
 

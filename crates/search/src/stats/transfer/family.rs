@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cultivar_spec::trial::{Activation, Adaptation, Input, Loss, Mix, Weights};
+use cultivar_spec::trial::{Activation, Adaptation, Input, Weights};
 use cultivar_spec::{TrialSpec, canonical_json};
 
 use super::TransferTrial;
@@ -110,12 +110,22 @@ impl Family<'_> {
         }
         words.push(spec.optimizer.kind().into());
         words.push(spec.schedule.kind().into());
-        if let Mix::Cutmix { .. } = spec.augment().mix {
-            words.push("cutmix".into());
-        }
-        let Loss::CrossEntropy { smoothing } = spec.loss;
-        if smoothing > 0.0 {
-            words.push(format!("smoothing {smoothing}"));
+        let augment = spec.augment();
+        let methods = [
+            augment.policy.kind(),
+            augment.mix.kind(),
+            spec.loss.kind(),
+            spec.loss.metric().kind(),
+        ];
+        let usual = ["none", "cross_entropy"];
+        words.extend(
+            methods
+                .into_iter()
+                .filter(|method| !usual.contains(method))
+                .map(str::to_owned),
+        );
+        if spec.loss.smoothing() > 0.0 {
+            words.push(format!("smoothing {}", spec.loss.smoothing()));
         }
         if spec.data.train_fraction < 1.0 {
             words.push(format!("{}% of train", spec.data.train_fraction * 100.0));

@@ -253,7 +253,10 @@ fn the_start_is_the_best_matched_pair_of_heads() {
 #[test]
 fn unmatched_runs_are_counted_and_not_compared() {
     let mut other = run(Random, 2, 0, 20).trial();
-    other.spec.loss = cultivar_spec::trial::Loss::CrossEntropy { smoothing: 0.1 };
+    other.spec.loss = cultivar_spec::trial::Loss::CrossEntropy {
+        smoothing: 0.1,
+        metric: cultivar_spec::trial::MetricLoss::None {},
+    };
     let mut external = run(Pretrained, 2, 0, 99).trial();
     external.spec.backbone.weights = Weights::Trial(TrialId::new());
     let trials = [run(Pretrained, 2, 0, 60).trial(), other, external];

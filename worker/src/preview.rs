@@ -1,0 +1,56 @@
+//! `cultivar-worker preview`: what the network will see, as a picture. `cultivar augment preview` runs it.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use cultivar_spec::{TrialSpec, check};
+use cultivar_train::preview::{Sheet, preview};
+use serde_json::Value;
+
+#[derive(Args, Clone, Debug)]
+pub struct Preview {
+    /// A trial spec in YAML or JSON; `-` is standard input
+    spec: PathBuf,
+    /// A folder of images, however deep, or of a dataset's Parquet files
+    #[arg(long, value_name = "FOLDER")]
+    data: PathBuf,
+    /// Where the PNG goes
+    #[arg(long, value_name = "FILE", default_value = "sheet.png")]
+    out: PathBuf,
+    /// Images, one a row
+    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u16).range(1..=256))]
+    images: u16,
+    /// Draws of each, beside its evaluation crop
+    #[arg(long, value_name = "N", default_value = "6", value_parser = clap::value_parser!(u16).range(1..=256))]
+    draws: u16,
+}
+
+/// Writes the sheet.
+///
+/// # Errors
+/// The spec or the images cannot be read, or the sheet cannot be written.
+pub fn run(args: &Preview) -> anyhow::Result<()> {
+    let spec = read_spec(&args.spec)?;
+    let sheet = Sheet {
+        n_images: args.images.into(),
+        n_draws: args.draws.into(),
+    };
+    preview(&spec, &args.data, sheet, &args.out)?;
+    Ok(())
+}
+
+fn read_spec(path: &Path) -> anyhow::Result<TrialSpec> {
+    let text = if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        text
+    } else {
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
+    };
+    let raw: Value =
+        serde_norway::from_str(&text).map_err(|error| anyhow!("{}: {error}", path.display()))?;
+    Ok(check::trial(&raw)?)
+}
