@@ -7,8 +7,22 @@ use cultivar_spec::manifest::{Manifest, Split};
 use cultivar_spec::predictions;
 use tch::{Kind, Tensor};
 
+use crate::data::resident::PixelBatch;
 use crate::loss::cross_entropy;
+use crate::models::{Mode, Model};
+use crate::preprocess::Preprocess;
 use crate::weights::{self, WeightsError};
+
+/// Logits of a batch, averaged over the views that evaluation takes of each image: `[N, n_classes]` on the device.
+pub(crate) fn logits(model: &Model, preprocess: &Preprocess, batch: &PixelBatch) -> Tensor {
+    let views = preprocess.evaluation_views(batch);
+    let mut n_views = 0;
+    let sum = views
+        .map(|images| model.forward(&images, Mode::Eval))
+        .inspect(|_| n_views += 1)
+        .reduce(|sum, next| sum + next);
+    sum.expect("evaluation has at least one view") / f64::from(n_views)
+}
 
 /// What a split's logits amount to. Accuracies are fractions.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -13,8 +13,9 @@ use tch::{Device, Kind, no_grad};
 use crate::data::cache::{CacheKey, shrink};
 use crate::data::resident::PixelBatch;
 use crate::error::TrainError;
-use crate::models::{self, Mode, Model};
+use crate::models::{self, Model};
 use crate::params::LoadPolicy;
+use crate::predict;
 use crate::preprocess::Preprocess;
 use crate::weights;
 
@@ -97,10 +98,7 @@ impl Predictor {
             .map(|image| shrink(image, short_side))
             .collect();
         let batch = PixelBatch::of(&images, self.device);
-        let logits = no_grad(|| {
-            let images = self.preprocess.evaluation(&batch);
-            self.model.forward(&images, Mode::Eval)
-        });
+        let logits = no_grad(|| predict::logits(&self.model, &self.preprocess, &batch));
         let k = k.min(self.classes.len()) as i64;
         let (probabilities, classes) = logits
             .to_kind(Kind::Double)

@@ -19,6 +19,7 @@ use crate::loss::Outputs;
 use crate::loss::metric::unit;
 use crate::models::{self, Mode, Model};
 use crate::params::{Group, LoadPolicy};
+use crate::predict;
 use crate::rng::StepRng;
 use crate::weights;
 
@@ -210,12 +211,7 @@ impl Inputs {
             Self::Features(features) => model.head(&rows(features, indices), Mode::Eval),
             Self::Images { pixels, .. } => over_batches(
                 indices,
-                |chunk| {
-                    let batch = pixels.gather(chunk);
-                    let views = session.preprocess.evaluation_views(&batch);
-                    let logits = views.map(|images| model.forward(&images, Mode::Eval));
-                    mean(logits)
-                },
+                |chunk| predict::logits(model, &session.preprocess, &pixels.gather(chunk)),
                 watch,
             )?,
         };
@@ -250,13 +246,6 @@ impl Inputs {
             Self::Features(_) => 1,
         }
     }
-}
-
-/// The mean of tensors of one shape, at least one.
-fn mean(tensors: impl Iterator<Item = Tensor>) -> Tensor {
-    let mut n = 0;
-    let sum = tensors.inspect(|_| n += 1).reduce(|sum, next| sum + next);
-    sum.expect("evaluation has at least one view") / f64::from(n)
 }
 
 fn rows(features: &Tensor, indices: &[i64]) -> Tensor {
