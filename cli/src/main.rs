@@ -2,6 +2,7 @@
 
 mod ablate;
 mod augment;
+mod backup;
 mod dataset;
 mod export;
 mod home;
@@ -83,6 +84,8 @@ enum Command {
     /// Worker daemons
     #[command(subcommand)]
     Worker(worker::Command),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     /// Print a completion script for a shell
     Completions {
         shell: Shell,
@@ -118,7 +121,12 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Dataset(command) => dataset::run(command, &global).await.map(done),
-        Command::Weights(command) => weights::run(command, &global.connect()?).await.map(done),
+        Command::Weights(command) => {
+            let hub = global.home()?.hub();
+            weights::run(command, &global.connect()?, &hub)
+                .await
+                .map(done)
+        }
         Command::Augment(command) => augment::run(command, global.json).await.map(done),
         Command::Sweep(command) => sweep::run(command, &global.connect()?).await,
         Command::Trial(command) => trial::run(command, &global.connect()?).await.map(done),
@@ -130,6 +138,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sota(command) => sota::run(command, &global.connect()?).await.map(done),
         Command::Token(command) => token::run(command, &global.connect()?).await.map(done),
         Command::Worker(command) => worker::run(command, &global.connect()?).await.map(done),
+        Command::Backup(args) => backup::backup(&args, &global.home()?).await.map(done),
+        Command::Restore(args) => backup::restore(&args, &global.home()?).await.map(done),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

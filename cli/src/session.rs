@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use cultivar_client::Client;
+use cultivar_spec::{Secret, SecretKind};
 use serde::Serialize;
 
 use crate::home::{self, Home};
@@ -41,6 +42,16 @@ pub struct Global {
         help_heading = "Global options"
     )]
     home: Option<PathBuf>,
+    /// Trust the certificates of this PEM file only
+    #[arg(
+        long,
+        global = true,
+        env = "CULTIVAR_CA_CERT",
+        hide_env_values = true,
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    ca_cert: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
@@ -71,8 +82,9 @@ impl Global {
                 )
             })?,
         };
+        Secret::parse(SecretKind::Access, token.trim())?;
         Ok(Session {
-            client: Client::new(&self.url, token)?,
+            client: Client::with_ca(&self.url, token.trim(), self.ca_cert.as_deref())?,
             json: self.json,
         })
     }

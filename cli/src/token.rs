@@ -2,7 +2,7 @@
 
 use clap::{Subcommand, ValueEnum};
 use cultivar_spec::TokenId;
-use cultivar_spec::wire::{NewToken, Scope, TokenView};
+use cultivar_spec::wire::{NewToken, Rotation, Scope, TokenKind, TokenView};
 
 use crate::numbers::ago;
 use crate::session::Session;
@@ -24,6 +24,13 @@ pub enum Command {
     },
     /// List tokens, without their secrets
     Ls,
+    /// Make a successor of a token and print it, for the only time
+    Rotate {
+        id: TokenId,
+        /// Hours for which the old one works beside it
+        #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(0..=8760))]
+        overlap: u64,
+    },
     /// Make a token worthless
     Revoke { id: TokenId },
 }
@@ -66,6 +73,13 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
             let tokens = client.tokens().await?;
             session.print(&tokens, |tokens| list(tokens))
         }
+        Command::Rotate { id, overlap } => {
+            let rotation = Rotation {
+                overlap_s: overlap * 3600,
+            };
+            let created = client.rotate_token(id, &rotation).await?;
+            session.print(&created, |created| created.token.clone())
+        }
         Command::Revoke { id } => {
             client.revoke_token(id).await?;
             if !session.json {
@@ -88,10 +102,13 @@ fn list(tokens: &[TokenView]) -> String {
     let now = chrono::Utc::now();
     for token in tokens {
         let expired = token.expires_at.is_some_and(|at| at <= now);
-        let state = match (token.revoked_at, expired) {
-            (Some(_), _) => "revoked",
-            (None, true) => "expired",
-            (None, false) => "valid",
+        // An enrolment that was used is revoked by that.
+        let state = match (token.revoked_at, expired, token.kind) {
+            (Some(_), _, TokenKind::Enrolment) if token.last_used_at.is_some() => "used",
+            (Some(_), _, _) => "revoked",
+            (None, true, _) => "expired",
+            (None, false, TokenKind::Enrolment) => "enrols a worker",
+            (None, false, TokenKind::Access) => "valid",
         };
         table.add_row([
             token.id.to_string(),

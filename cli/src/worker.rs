@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use cultivar_spec::WorkerId;
-use cultivar_spec::wire::WorkerView;
+use cultivar_spec::wire::{NewEnrolment, WorkerView};
 
 use crate::numbers::ago;
 use crate::session::Session;
@@ -15,6 +15,15 @@ use crate::table::{
 pub enum Command {
     /// List worker daemons, the latest heard of first
     Ls,
+    /// Make a token that one worker exchanges, once, for its own; printed for the only time
+    EnrollToken {
+        /// What the worker's token will be called
+        #[arg(long)]
+        name: String,
+        /// Minutes until it expires
+        #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=43_200))]
+        expires_in: u64,
+    },
     /// Let a quarantined worker have work again, and forgive its faults
     Release {
         /// The worker
@@ -27,6 +36,15 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Ls => {
             let workers = session.client.workers().await?;
             session.print(&workers, |workers| list(workers))
+        }
+        Command::EnrollToken { name, expires_in } => {
+            let new = NewEnrolment {
+                name,
+                expires_in_s: expires_in * 60,
+            };
+            let created = session.client.create_enrolment(&new).await?;
+            // Alone on its line, so that a script can take it.
+            session.print(&created, |created| created.token.clone())
         }
         Command::Release { id } => {
             session.client.release_worker(id).await?;

@@ -1,59 +1,27 @@
 //! Who is calling, and whether they may: bearer tokens, the browser's session cookie, scopes.
 
+use std::time::Instant;
+
 use aide::OperationInput;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use cultivar_spec::wire::Scope;
+use cultivar_spec::{Secret, SecretKind, WorkerId};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::config::Config;
 use crate::error::ApiError;
+use crate::limits::{Class, Key};
 use crate::state::AppState;
 use crate::store;
+use crate::visit::{Caller, Visit};
 
-/// A token's text: `cvt_` and 32 random bytes in base64url. Never stored, never printed by `Debug`.
-#[derive(Clone)]
-pub struct Secret(String);
-
-const PREFIX: &str = "cvt_";
-
-impl Secret {
-    /// A fresh one from the operating system's randomness.
-    pub fn generate() -> Self {
-        Self::from_bytes(rand::rng().random())
-    }
-
-    /// The token whose random part is `bytes`.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes)))
-    }
-
-    /// Reads a token's text; `None` where it cannot be one.
-    pub fn parse(text: &str) -> Option<Self> {
-        let random = text.strip_prefix(PREFIX)?;
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(random).ok()?;
-        (bytes.len() == 32).then(|| Self(text.to_owned()))
-    }
-
-    /// What the database keeps. Looking a 256-bit secret up by its hash leaks nothing through timing.
-    pub fn hash(&self) -> [u8; 32] {
-        Sha256::digest(self.0.as_bytes()).into()
-    }
-
-    /// The text, to be shown once.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(..)")
-    }
+/// A fresh credential, from the operating system's randomness.
+pub fn generate(kind: SecretKind) -> Secret {
+    Secret::new(kind, rand::rng().random())
 }
 
 /// An authenticated caller.
@@ -61,7 +29,8 @@ impl std::fmt::Debug for Secret {
 pub struct Principal {
     pub token_id: Uuid,
     pub scope: Scope,
-    pub expires_at: Option<chrono::DateTime<chrono::Utc>>,
+    /// The only worker it may act as, if it came from an enrolment.
+    worker: Option<WorkerId>,
     secret: Secret,
 }
 
@@ -72,9 +41,27 @@ impl Principal {
         let mut hash = Sha256::new();
         hash.update(b"cultivar derived secret v1");
         hash.update(salt);
-        hash.update(self.secret.0.as_bytes());
+        hash.update(self.secret.reveal().as_bytes());
         hash.update(label.as_bytes());
         hash.finalize().into()
+    }
+
+    /// What kind of credential the caller came with.
+    pub fn secret_kind(&self) -> SecretKind {
+        self.secret.kind()
+    }
+
+    /// Refuses that an enrolled worker's token speaks for another worker.
+    ///
+    /// # Errors
+    /// It is another.
+    pub fn act_as(&self, worker: WorkerId) -> Result<(), ApiError> {
+        match self.worker {
+            Some(own) if own != worker => Err(ApiError::Forbidden(format!(
+                "this token was made for worker {own} and cannot speak for {worker}: enrol that one too"
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -82,47 +69,87 @@ impl FromRequestParts<AppState> for Principal {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let secret = match bearer(&parts.headers)? {
-            Some(secret) => secret,
-            None => {
-                let cookie = cookie(&parts.headers, &state.config.session_cookie()).ok_or(
-                    ApiError::Unauthorized(
-                        "no token: send Authorization: Bearer cvt_... or open the page's login URL",
-                    ),
-                )?;
-                if !matches!(parts.method, Method::GET | Method::HEAD) {
-                    same_origin(&parts.headers)?;
+        let visit = parts.extensions.get::<Visit>().cloned();
+        match recognise(parts, state).await {
+            Ok(principal) => {
+                if let Some(visit) = visit {
+                    let caller = Caller {
+                        token_id: principal.token_id,
+                        scope: principal.scope,
+                    };
+                    // A second extractor of one handler finds it told already.
+                    let first = visit.caller.set(caller).is_ok();
+                    let key = Key::Token(principal.token_id);
+                    if first {
+                        draw(state, visit.class, key)?;
+                    }
                 }
-                cookie
+                Ok(principal)
             }
-        };
-        let token = store::token::find(&state.pool, &secret.hash())
-            .await?
-            .ok_or(ApiError::Unauthorized(
-                "this token is unknown, expired or revoked",
-            ))?;
-        Ok(Self {
-            token_id: token.id,
-            scope: token.scope,
-            expires_at: token.expires_at,
-            secret,
-        })
+            Err(ApiError::Unauthorized(why)) => {
+                // Whoever guesses does it slowly; whoever holds a token is not held up by him.
+                if let Some(visit) = visit {
+                    draw(state, Class::Door, Key::of_address(visit.ip))?;
+                }
+                Err(ApiError::Unauthorized(why))
+            }
+            Err(error) => Err(error),
+        }
     }
+}
+
+/// Draws one request from a bucket.
+///
+/// # Errors
+/// It is empty.
+pub fn draw(state: &AppState, class: Class, key: Key) -> Result<(), ApiError> {
+    state
+        .buckets
+        .take(class, key, Instant::now())
+        .map_err(ApiError::TooMany)
+}
+
+async fn recognise(parts: &Parts, state: &AppState) -> Result<Principal, ApiError> {
+    let secret = match bearer(&parts.headers)? {
+        Some(secret) => secret,
+        None => {
+            let cookie = cookie(&parts.headers, &state.config.session_cookie()).ok_or(
+                ApiError::unauthorized(
+                    "no token: send Authorization: Bearer cvt_... or open the page's login URL",
+                ),
+            )?;
+            if !matches!(parts.method, Method::GET | Method::HEAD) {
+                same_origin(&parts.headers, &state.config)?;
+            }
+            cookie
+        }
+    };
+    let token = store::token::find(&state.pool, &secret).await?;
+    let token = token.ok_or(ApiError::unauthorized(
+        "this token is unknown, expired or revoked",
+    ))?;
+    Ok(Principal {
+        token_id: token.id,
+        scope: token.scope,
+        worker: token.worker,
+        secret,
+    })
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, ApiError> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Ok(None);
     };
-    value
-        .to_str()
-        .ok()
-        .and_then(|text| text.strip_prefix("Bearer "))
-        .and_then(|text| Secret::parse(text.trim()))
-        .map(Some)
-        .ok_or(ApiError::Unauthorized(
-            "the Authorization header is not \"Bearer cvt_\" and 43 characters",
-        ))
+    let text = value.to_str().ok();
+    let Some(text) = text.and_then(|text| text.strip_prefix("Bearer ")) else {
+        return Err(ApiError::unauthorized(
+            "the Authorization header is not \"Bearer cvt_...\"",
+        ));
+    };
+    match Secret::parse(SecretKind::Access, text.trim()) {
+        Ok(secret) => Ok(Some(secret)),
+        Err(why) => Err(ApiError::unauthorized(why)),
+    }
 }
 
 fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
@@ -133,18 +160,23 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
         .flat_map(|text| text.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(key, _)| *key == name)
-        .and_then(|(_, value)| Secret::parse(value))
+        .and_then(|(_, value)| Secret::parse(SecretKind::Session, value).ok())
 }
 
-/// A browser sends its cookie with requests that other sites make; `Origin` tells them apart.
+/// A browser sends its cookie with requests that other sites make; `Origin` tells them apart. The scheme
+/// counts too: a page that came without TLS may be anybody's.
 ///
 /// # Errors
 /// The header is missing or names another host.
-pub fn same_origin(headers: &HeaderMap) -> Result<(), ApiError> {
+pub fn same_origin(headers: &HeaderMap, config: &Config) -> Result<(), ApiError> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let origin = text(header::ORIGIN).unwrap_or_default();
-    let authority = origin.split_once("://").map(|(_, authority)| authority);
-    if authority.is_some() && authority == text(header::HOST) {
+    let scheme = match config.is_secure() {
+        true => "https",
+        false => "http",
+    };
+    let own = text(header::HOST).map(|host| format!("{scheme}://{host}"));
+    if own.as_deref() == Some(origin) || config.public_url.as_deref() == Some(origin) {
         return Ok(());
     }
     Err(ApiError::Forbidden(format!(
@@ -205,22 +237,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_has_43_random_characters_and_stays_out_of_debug() {
-        let secret = Secret::generate();
-        assert_eq!(secret.reveal().len(), 4 + 43);
-        assert!(Secret::parse(secret.reveal()).is_some());
-        assert!(Secret::parse(&secret.reveal()[..46]).is_none());
-        assert!(!format!("{secret:?}").contains(&secret.reveal()[4..]));
-    }
+    fn an_origin_must_name_the_host_and_the_scheme() {
+        let address = ([127, 0, 0, 1], 7878).into();
+        let mut config = Config::new("/".into(), String::new(), address);
+        let check = |config: &Config, origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "127.0.0.1:7878".parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            same_origin(&headers, config).is_ok()
+        };
+        assert!(!check(&config, None));
+        assert!(!check(&config, Some("null")));
+        assert!(!check(&config, Some("http://evil.example")));
+        assert!(!check(&config, Some("https://127.0.0.1:7878")));
+        assert!(check(&config, Some("http://127.0.0.1:7878")));
 
-    #[test]
-    fn an_origin_must_name_the_host() {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, "127.0.0.1:7878".parse().unwrap());
-        assert!(same_origin(&headers).is_err());
-        headers.insert(header::ORIGIN, "http://evil.example".parse().unwrap());
-        assert!(same_origin(&headers).is_err());
-        headers.insert(header::ORIGIN, "http://127.0.0.1:7878".parse().unwrap());
-        assert!(same_origin(&headers).is_ok());
+        config.public_url = Some("https://cultivar.example".into());
+        assert!(check(&config, Some("https://cultivar.example")));
+        assert!(check(&config, Some("https://127.0.0.1:7878")));
+        assert!(!check(&config, Some("http://127.0.0.1:7878")));
     }
 }

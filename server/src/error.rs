@@ -4,6 +4,9 @@ use aide::OperationOutput;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use std::time::Duration;
+
+use cultivar_spec::secret::redact;
 use cultivar_spec::wire::ErrorBody;
 use cultivar_spec::{Violation, Violations};
 use serde_json::Value;
@@ -18,7 +21,7 @@ pub enum ApiError {
     #[error("{0}")]
     Malformed(String),
     #[error("{0}")]
-    Unauthorized(&'static str),
+    Unauthorized(String),
     #[error("{0}")]
     Forbidden(String),
     #[error("{0}")]
@@ -32,6 +35,21 @@ pub enum ApiError {
     TooLarge(String),
     #[error("{0}")]
     UnsupportedMedia(String),
+    /// The client took too long to say what it wants: 408.
+    #[error("{0}")]
+    TooSlow(String),
+    /// More requests than the route admits; there will be room after this long.
+    #[error("too many requests: try again in {} s", seconds(.0))]
+    TooMany(Duration),
+    /// The part asked for lies outside an artifact of this many bytes: 416.
+    #[error("the artifact has {0} bytes: the range lies outside")]
+    NoSuchRange(u64),
+    /// An upload goes on from another byte than the one sent.
+    #[error("the upload goes on at byte {0}: ask again where it stands")]
+    WrongOffset(u64),
+    /// There is such a path, and this is not what can be done with it.
+    #[error("{0}")]
+    NoSuchMethod(String),
     /// Try again later.
     #[error("{0}")]
     Unavailable(String),
@@ -50,6 +68,11 @@ impl ApiError {
         Self::Invalid(Violations(vec![Violation::new(pointer, value, expected)]))
     }
 
+    /// 401 for this reason.
+    pub fn unauthorized(why: impl std::fmt::Display) -> Self {
+        Self::Unauthorized(why.to_string())
+    }
+
     /// 404 for a resource of `kind` named `name`.
     pub fn no_such(kind: &str, name: impl std::fmt::Display) -> Self {
         Self::NotFound(format!("there is no {kind} {name}"))
@@ -66,6 +89,11 @@ impl ApiError {
             Self::Superseded(_) => (StatusCode::CONFLICT, "superseded"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::UnsupportedMedia(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid"),
+            Self::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "timeout"),
+            Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+            Self::NoSuchRange(_) => (StatusCode::RANGE_NOT_SATISFIABLE, "invalid"),
+            Self::WrongOffset(_) => (StatusCode::CONFLICT, "wrong_offset"),
+            Self::NoSuchMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "invalid"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -112,6 +140,11 @@ impl From<sqlx::Error> for ApiError {
     }
 }
 
+/// Whole seconds, rounded up, as `Retry-After` has them.
+fn seconds(wait: &Duration) -> u64 {
+    wait.as_secs_f64().ceil().max(1.0) as u64
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code) = self.status();
@@ -119,26 +152,51 @@ impl IntoResponse for ApiError {
             tracing::error!("{cause:#}");
         }
         let mut body = ErrorBody {
-            error: self.to_string(),
+            error: redact(&self.to_string()).into_owned(),
             code: code.into(),
             violations: Vec::new(),
             request_id: None,
         };
+        let extra = match &self {
+            Self::Unauthorized(_) => Some((header::WWW_AUTHENTICATE, "Bearer".to_owned())),
+            Self::TooMany(wait) => Some((header::RETRY_AFTER, seconds(wait).to_string())),
+            Self::NoSuchRange(n_bytes) => {
+                Some((header::CONTENT_RANGE, format!("bytes */{n_bytes}")))
+            }
+            // The rest of a body that nobody reads would be taken for the next request.
+            Self::TooSlow(_) | Self::TooLarge(_) => Some((header::CONNECTION, "close".to_owned())),
+            _ => None,
+        };
         if let Self::Invalid(Violations(violations)) = self {
-            body.violations = violations;
+            body.violations = violations.into_iter().map(redacted).collect();
         }
         let mut response = (status, Json(&body)).into_response();
-        if status == StatusCode::UNAUTHORIZED {
-            let scheme = HeaderValue::from_static("Bearer");
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, scheme);
+        if let Some((name, value)) = extra {
+            let value = HeaderValue::from_str(&value).expect("words and numbers are ASCII");
+            response.headers_mut().insert(name, value);
         }
         if status.is_server_error() {
             // The outermost layer knows the request's id and writes it in.
             response.extensions_mut().insert(body);
         }
         response
+    }
+}
+
+/// Violations repeat what was sent, which may be a secret in the wrong place.
+fn redacted(mut violation: Violation) -> Violation {
+    redact_value(&mut violation.value);
+    violation.pointer = redact(&violation.pointer).into_owned();
+    violation.expected = redact(&violation.expected).into_owned();
+    violation
+}
+
+fn redact_value(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = redact(text).into_owned(),
+        Value::Array(items) => items.iter_mut().for_each(redact_value),
+        Value::Object(fields) => fields.values_mut().for_each(redact_value),
+        _ => {}
     }
 }
 

@@ -1,23 +1,30 @@
 //! Extractors whose rejections are [`ApiError`]s: a checked body, path and query parameters.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use aide::generate::GenContext;
 use aide::openapi::Operation;
 use aide::{OperationInput, OperationOutput};
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
 use cultivar_spec::check;
+use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::audit::MadeId;
 use crate::error::ApiError;
+use crate::visit::Visit;
+
+/// A body that is too large is read on this far, so that its sender hears why it was refused.
+const MAX_DRAINED: usize = 128 << 20;
 
 /// The JSON body, unchecked: for documents that have a check of their own.
 /// `T` is what the documentation shows.
@@ -38,7 +45,7 @@ pub struct Created<T>(pub T);
 impl<S: Send + Sync, T> FromRequest<S> for Raw<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let content_type = request
             .headers()
             .get(header::CONTENT_TYPE)
@@ -50,16 +57,49 @@ impl<S: Send + Sync, T> FromRequest<S> for Raw<T> {
                 "content-type is {content_type:?}, want application/json"
             )));
         }
-        let bytes =
-            Bytes::from_request(request, state)
-                .await
-                .map_err(|rejection| match rejection.status() {
-                    StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge(rejection.body_text()),
-                    _ => ApiError::Malformed(rejection.body_text()),
-                })?;
+        let visit = request.extensions().get::<Visit>();
+        let visit = visit.ok_or_else(|| anyhow::anyhow!("a request came past the layers"))?;
+        let (max_bytes, within) = (visit.class.limits().body_bytes, visit.body_within);
+        let bytes = read(request.into_body(), max_bytes, within).await?;
         let value = serde_json::from_slice(&bytes)
             .map_err(|e| ApiError::Malformed(format!("the body is not JSON: {e}")))?;
         Ok(Self(value, PhantomData))
+    }
+}
+
+async fn read(
+    body: axum::body::Body,
+    max_bytes: usize,
+    within: Duration,
+) -> Result<Bytes, ApiError> {
+    let whole = async {
+        let mut bytes = BytesMut::new();
+        let mut n_bytes = 0;
+        let mut chunks = body.into_data_stream();
+        while let Some(chunk) = chunks.next().await {
+            let chunk =
+                chunk.map_err(|e| ApiError::Malformed(format!("the body ended early: {e}")))?;
+            n_bytes += chunk.len();
+            if n_bytes > MAX_DRAINED {
+                break;
+            }
+            if n_bytes <= max_bytes {
+                bytes.extend_from_slice(&chunk);
+            }
+        }
+        if n_bytes > max_bytes {
+            return Err(ApiError::TooLarge(format!(
+                "the body has more than the {max_bytes} bytes that are read here"
+            )));
+        }
+        Ok(bytes.freeze())
+    };
+    match tokio::time::timeout(within, whole).await {
+        Ok(result) => result,
+        Err(_) => Err(ApiError::TooSlow(format!(
+            "the body was not here within {} s",
+            within.as_secs_f64()
+        ))),
     }
 }
 
@@ -120,7 +160,14 @@ impl<T: JsonSchema> OperationInput for Params<T> {
 
 impl<T: Serialize> IntoResponse for Created<T> {
     fn into_response(self) -> Response {
-        (StatusCode::CREATED, Json(self.0)).into_response()
+        let id = serde_json::to_value(&self.0)
+            .ok()
+            .and_then(|value| Some(value.get("id")?.as_str()?.to_owned()));
+        let mut response = (StatusCode::CREATED, Json(self.0)).into_response();
+        if let Some(id) = id {
+            response.extensions_mut().insert(MadeId(id));
+        }
+        response
     }
 }
 

@@ -1,19 +1,21 @@
-//! What surrounds every request: an id, a log line, counters, safe headers, the Host check.
+//! What surrounds every request: an id, a log line, counters, safe headers, the Host check, the limits.
 
 use std::time::Instant;
 
 use axum::Json;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cultivar_spec::wire::ErrorBody;
 use tracing::Instrument;
-use uuid::Uuid;
 
+use crate::auth;
 use crate::error::ApiError;
+use crate::limits::{Class, Key};
 use crate::metrics::RequestLabels;
 use crate::state::AppState;
+use crate::visit::Visit;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -22,13 +24,13 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
     font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Names the request, logs and counts it, and writes its id into the body of a 5xx.
-pub async fn observe(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let id = Uuid::new_v4();
-    let method = request.method().to_string();
-    let route = match request.extensions().get::<MatchedPath>() {
-        Some(path) => path.as_str().to_owned(),
-        None => "page".to_owned(),
-    };
+pub async fn observe(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let visit = Visit::of(&request, &state.config);
+    request.extensions_mut().insert(visit.clone());
+    let Visit {
+        id, method, route, ..
+    } = visit;
+    let route = route.unwrap_or_else(|| "page".to_owned());
     let span = tracing::info_span!("request", %id, method, path = request.uri().path());
     let start = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
@@ -60,7 +62,48 @@ pub async fn observe(State(state): State<AppState>, request: Request, next: Next
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    if state.config.is_secure() {
+        let a_year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, a_year);
+    }
     response
+}
+
+/// Admits what the limits of the route's class admit, and ends what takes longer than they say.
+pub async fn admit(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let Some(visit) = request.extensions().get::<Visit>() else {
+        return next.run(request).await;
+    };
+    let class = visit.class;
+    if matches!(class, Class::Page | Class::Door)
+        && let Err(error) = auth::draw(&state, class, Key::of_address(visit.ip))
+    {
+        return error.into_response();
+    }
+    let encoding = request.headers().get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding != "identity") {
+        let error = "bodies are read as they are: send it without Content-Encoding";
+        return ApiError::UnsupportedMedia(error.into()).into_response();
+    }
+    let Some(limit) = class.limits().answer else {
+        return next.run(request).await;
+    };
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            ApiError::Unavailable(format!("there was no answer within {} s", limit.as_secs()))
+                .into_response()
+        }
+    }
+}
+
+/// The answer where the path exists and the method does not.
+pub async fn no_such_method(request: Request) -> Response {
+    let (method, path) = (request.method(), request.uri().path());
+    ApiError::NoSuchMethod(format!(
+        "{path} cannot be asked to {method}; see /api/openapi.json"
+    ))
+    .into_response()
 }
 
 /// On loopback only this machine's names are answered: a foreign name that resolves to 127.0.0.1
@@ -71,7 +114,8 @@ pub async fn check_host(State(state): State<AppState>, request: Request, next: N
         .get(header::HOST)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    if state.config.is_loopback() && !is_local_name(host) {
+    let is_public_name = state.config.public_host() == Some(host);
+    if state.config.is_loopback() && !is_local_name(host) && !is_public_name {
         let error = ApiError::Forbidden(format!(
             "this server answers to localhost and 127.0.0.1 only, not to {host:?}"
         ));

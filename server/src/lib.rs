@@ -1,26 +1,31 @@
 //! The Cultivar server: routes above, services in the middle, SQL below. Stateless; run one or ten.
 
+mod audit;
 pub mod auth;
 pub mod blobs;
 pub mod config;
 pub mod error;
 mod extract;
 mod http;
+pub mod limits;
+mod listen;
 pub mod live;
+pub mod log;
 pub mod metrics;
 pub mod openapi;
 mod routes;
 pub mod service;
 pub mod state;
 pub mod store;
+mod tls;
 pub mod tx;
+mod visit;
 mod web;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::extract::DefaultBodyLimit;
 use axum::http::header;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
@@ -35,8 +40,6 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 pub use crate::config::Config;
 pub use crate::state::AppState;
 
-/// Largest JSON body in bytes: the manifest of some hundred thousand images.
-const MAX_BODY: usize = 64 << 20;
 /// How long open requests may take to end after a shutdown was asked for.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -50,9 +53,11 @@ pub fn app(state: AppState) -> Router {
         .route("/api/openapi.json", get(openapi_json))
         .layer(Extension(Arc::<str>::from(api)))
         .fallback(web::serve)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .method_not_allowed_fallback(http::no_such_method)
         .layer(CompressionLayer::new().compress_when(compressible))
         .layer(CatchPanicLayer::custom(http::panicked))
+        .layer(from_fn_with_state(state.clone(), audit::record))
+        .layer(from_fn_with_state(state.clone(), http::admit))
         .layer(from_fn_with_state(state.clone(), http::check_host))
         .layer(from_fn_with_state(state.clone(), http::observe))
         .with_state(state)
@@ -68,7 +73,7 @@ async fn openapi_json(Extension(api): Extension<Arc<str>>) -> impl IntoResponse 
 /// Connects, migrates and serves until `shutdown`. `ready` runs once requests are about to be answered.
 ///
 /// # Errors
-/// The database or the blob store cannot be opened, or the listener breaks.
+/// The database, the blob store or the certificate cannot be opened.
 pub async fn serve<F, R>(
     mut config: Config,
     listener: TcpListener,
@@ -82,23 +87,25 @@ where
     config.local_addr = listener
         .local_addr()
         .context("the listener has no address")?;
+    let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
     let state = AppState::open(config, shutdown.clone()).await?;
     service::tokens::ensure_admin(&state).await?;
     let loops = [
         tokio::spawn(service::reaper::reap_lost(state.clone())),
         tokio::spawn(service::reaper::watch_queue(state.clone())),
         tokio::spawn(service::reaper::prune(state.clone())),
+        tokio::spawn(service::collect::run(state.clone())),
         tokio::spawn(live::run(state.clone())),
     ];
     ready(state.clone()).await?;
-    let server = axum::serve(listener, app(state.clone()))
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let pace = state.config.pace;
+    let server = listen::run(listener, tls, pace, app(state.clone()), shutdown.clone());
     let drained_late = async {
         shutdown.cancelled().await;
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        result = server => result.context("the server broke off")?,
+        () = server => {}
         () = drained_late => tracing::warn!("requests still open after {DRAIN:?} were cut"),
     }
     for running in loops {

@@ -20,14 +20,17 @@ pub fn describe(router: ApiRouter<AppState>) -> (Router<AppState>, OpenApi) {
 fn front_matter(api: TransformOpenApi<'_>) -> TransformOpenApi<'_> {
     let bearer = SecurityScheme::Http {
         scheme: "bearer".into(),
-        bearer_format: Some("cvt_ and 43 characters".into()),
+        bearer_format: Some("cvt_ and 48 characters".into()),
         description: None,
         extensions: Default::default(),
     };
     let cookie = SecurityScheme::ApiKey {
         location: ApiKeyLocation::Cookie,
         name: "cultivar_session_PORT".into(),
-        description: Some("What the page gets for its one-time login token".into()),
+        description: Some(
+            "What the page gets for its one-time login token; under TLS it is __Host-cultivar_session"
+                .into(),
+        ),
         extensions: Default::default(),
     };
     api.title("Cultivar")

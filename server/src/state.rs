@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::blobs::Blobs;
 use crate::config::Config;
+use crate::limits::Buckets;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::service::manifests::Manifests;
@@ -19,6 +21,10 @@ use crate::service::sota;
 
 /// Claim transactions a replica runs at once; further claims wait their turn.
 const N_CLAIMS: usize = 2;
+
+const NOT_MIGRATED: &str = "the database schema cannot be brought up to date";
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]
@@ -30,6 +36,8 @@ pub struct AppState {
     /// Leaderboards and transfer reports computed before.
     pub rankings: Rankings,
     pub metrics: Arc<Metrics>,
+    /// What callers may still ask for.
+    pub buckets: Arc<Buckets>,
     /// What open pages are told.
     pub live: Live,
     /// Woken when a job may have become claimable.
@@ -48,10 +56,7 @@ impl AppState {
     /// The database is out of reach or cannot be migrated, or the blob folder cannot be written.
     pub async fn open(config: Config, shutdown: CancellationToken) -> anyhow::Result<Self> {
         let pool = connect(&config.database_url).await?;
-        sqlx::migrate!("../migrations")
-            .run(&pool)
-            .await
-            .context("the database schema cannot be brought up to date")?;
+        MIGRATIONS.run(&pool).await.context(NOT_MIGRATED)?;
         sota::seed(&pool).await?;
         let blobs = Blobs::open(config.blobs_dir()).await?;
         Ok(Self {
@@ -59,6 +64,7 @@ impl AppState {
             manifests: Manifests::new(blobs.clone()),
             rankings: Rankings::default(),
             blobs,
+            buckets: Arc::new(Buckets::new(config.rate_scale)),
             config: Arc::new(config),
             metrics: Arc::default(),
             live: Live::default(),
@@ -70,17 +76,42 @@ impl AppState {
     }
 }
 
-/// Tries once before it makes a pool, since a pool would hide why it cannot connect.
-async fn connect(url: &str) -> anyhow::Result<PgPool> {
+/// The number of the newest migration that this server knows.
+pub fn newest_schema() -> i64 {
+    MIGRATIONS
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0)
+}
+
+/// Brings the schema of a database to the migration `target`.
+///
+/// # Errors
+/// A migration fails, or the database has one that this server does not know.
+pub async fn migrate_to(conn: &mut PgConnection, target: i64) -> anyhow::Result<()> {
+    MIGRATIONS.run_to(target, conn).await.context(NOT_MIGRATED)
+}
+
+/// What a Postgres URL says, and what this server adds to it.
+///
+/// # Errors
+/// It is none; the message does not repeat it.
+pub fn connect_options(url: &str) -> anyhow::Result<PgConnectOptions> {
     const WANTED: &str = "DATABASE_URL is not a Postgres URL such as postgres://user@host/database";
     anyhow::ensure!(
         url.starts_with("postgres://") || url.starts_with("postgresql://"),
         WANTED
     );
     let options: PgConnectOptions = url.parse().context(WANTED)?;
-    let options = options
+    Ok(options
         .application_name("cultivar-server")
-        .options([("idle_in_transaction_session_timeout", "60s")]);
+        .options([("idle_in_transaction_session_timeout", "60s")]))
+}
+
+/// Tries once before it makes a pool, since a pool would hide why it cannot connect.
+async fn connect(url: &str) -> anyhow::Result<PgPool> {
+    let options = connect_options(url)?;
     let place = match options.get_socket() {
         Some(folder) => folder.display().to_string(),
         None => format!("{}:{}", options.get_host(), options.get_port()),

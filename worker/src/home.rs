@@ -3,12 +3,14 @@
 //! | | |
 //! | --- | --- |
 //! | `worker/id` | the stable id; locked while a worker runs |
+//! | `worker/token` | its own token, if it was enrolled; for its owner's eyes only |
 //! | `worker/artifacts/` | datasets and weights, each under its SHA-256 |
 //! | `worker/cache/` | decoded images and frozen features, the trainer's own |
 //! | `worker/work/` | a folder for each lease held; emptied at start |
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -50,6 +52,40 @@ impl Home {
         }
         fs::create_dir(&work).with_context(|| format!("cannot make {}", work.display()))?;
         Ok(home)
+    }
+
+    /// The token that this worker was enrolled for, if it was.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn token(&self) -> anyhow::Result<Option<String>> {
+        let path = self.root.join("token");
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text.trim().to_owned())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// Keeps the token, whole or not at all, where only this user can read it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep_token(&self, token: &str) -> anyhow::Result<()> {
+        let path = self.root.join("token");
+        let temporary = self.root.join("token.tmp");
+        let write = || {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&temporary)?;
+            writeln!(file, "{token}")?;
+            file.sync_all()?;
+            fs::rename(&temporary, &path)
+        };
+        write().with_context(|| format!("cannot keep the worker's token in {}", path.display()))
     }
 
     pub fn artifacts(&self) -> PathBuf {
@@ -139,6 +175,18 @@ mod tests {
         let again = Home::open(folder.path()).unwrap();
         assert_eq!(again.id, id);
         assert!(!work.exists());
+    }
+
+    #[test]
+    fn the_token_is_for_its_owners_eyes() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::open(folder.path()).unwrap();
+        assert_eq!(home.token().unwrap(), None);
+        home.keep_token("cvt_abc").unwrap();
+        assert_eq!(home.token().unwrap().as_deref(), Some("cvt_abc"));
+        let metadata = fs::metadata(folder.path().join("worker/token")).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

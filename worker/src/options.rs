@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use cultivar_client::Client;
 use cultivar_spec::document::Change;
+use cultivar_spec::wire::Enrolment;
+
+use crate::home::Home;
 
 use crate::preview::Preview;
 
@@ -50,6 +54,18 @@ pub struct RunOptions {
     /// A file that holds the token
     #[arg(long, env = "CULTIVAR_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// A token of `cultivar worker enroll-token`, exchanged once for one of this worker's own, which
+    /// is kept in its data folder
+    #[arg(
+        long,
+        env = "CULTIVAR_ENROLL_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    enroll_token: Option<String>,
+    /// Trust the certificates of this PEM file only
+    #[arg(long, env = "CULTIVAR_CA_CERT", value_name = "FILE")]
+    pub ca_cert: Option<PathBuf>,
     /// Data folder; this worker's part of it is HOME/worker [default: ~/.local/share/cultivar; for
     /// root /var/lib/cultivar]
     #[arg(long, env = "CULTIVAR_HOME", value_name = "FOLDER")]
@@ -117,21 +133,34 @@ pub struct PredictOptions {
 }
 
 impl RunOptions {
-    /// The token, from wherever it was given.
+    /// A client of the server with the token from wherever it was given, or with the one that an
+    /// enrolment of this worker yields or has yielded.
     ///
     /// # Errors
-    /// It was not, or its file cannot be read.
-    pub fn token(&self) -> anyhow::Result<String> {
+    /// There is none, its file cannot be read, or the server refuses the enrolment.
+    pub async fn connect(&self, home: &Home) -> anyhow::Result<Client> {
+        let client = |token| Client::with_ca(&self.url, token, self.ca_cert.as_deref());
         if let Some(token) = &self.token {
-            return Ok(token.clone());
+            return Ok(client(token.clone())?);
         }
-        let file = self
-            .token_file
-            .as_ref()
-            .context("no token: give --token-file, --token or CULTIVAR_TOKEN")?;
-        let text = std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read the token file {}", file.display()))?;
-        Ok(text.trim().to_owned())
+        if let Some(file) = &self.token_file {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read the token file {}", file.display()))?;
+            return Ok(client(text.trim().to_owned())?);
+        }
+        if let Some(token) = home.token()? {
+            return Ok(client(token)?);
+        }
+        let enrol_token = self.enroll_token.clone().context(
+            "no token: give --token-file, --token, CULTIVAR_TOKEN or, once, --enroll-token",
+        )?;
+        let enrolment = Enrolment {
+            enrol_token,
+            worker: home.id,
+        };
+        let made = client(String::new())?.enroll(&enrolment).await?;
+        home.keep_token(&made.token)?;
+        Ok(client(made.token)?)
     }
 }
 

@@ -31,7 +31,7 @@ use program::{Log, Program};
 use worker::{Settings, Worker};
 
 /// The database of the private cluster.
-const DATABASE: &str = "cultivar";
+pub const DATABASE: &str = "cultivar";
 /// Migrations of a large database may take a while.
 const READY_WITHIN: Duration = Duration::from_secs(300);
 /// Long enough for requests under way.
@@ -168,7 +168,7 @@ pub async fn down(home: &Home, as_json: bool) -> anyhow::Result<()> {
 }
 
 /// `DATABASE_URL`, or a private cluster started for the occasion.
-async fn database(home: &Home) -> anyhow::Result<(Option<Cluster>, String)> {
+pub async fn database(home: &Home) -> anyhow::Result<(Option<Cluster>, String)> {
     match env::var("DATABASE_URL") {
         Ok(url) if !url.is_empty() => Ok((None, url)),
         _ => {
@@ -181,10 +181,12 @@ async fn database(home: &Home) -> anyhow::Result<(Option<Cluster>, String)> {
 }
 
 /// A cluster that is stopped off the asynchronous threads.
-struct Guarded(Option<Cluster>);
+pub struct Guarded(pub Option<Cluster>);
 
 impl Guarded {
-    async fn stop(self) -> anyhow::Result<()> {
+    /// # Errors
+    /// The postmaster does not end.
+    pub async fn stop(self) -> anyhow::Result<()> {
         if let Some(cluster) = self.0 {
             tokio::task::spawn_blocking(move || cluster.stop()).await??;
         }
@@ -312,6 +314,9 @@ fn announce(
 }
 
 /// A program of this build: named by a variable, else beside this one, else on the `PATH`.
+///
+/// # Errors
+/// There is none.
 pub fn find_program(name: &str, variable: &str) -> anyhow::Result<PathBuf> {
     if let Some(chosen) = env::var_os(variable) {
         return Ok(chosen.into());

@@ -1,6 +1,9 @@
 //! Tokens, the caller's own standing, and the workers.
 
-use cultivar_spec::wire::{CreatedToken, NewToken, SessionView, TokenView, WorkerView};
+use cultivar_spec::wire::{
+    AuditPage, CreatedToken, Enrolment, NewEnrolment, NewToken, Rotation, SessionView, TokenView,
+    WorkerView,
+};
 use cultivar_spec::{TokenId, WorkerId};
 use reqwest::Method;
 use serde_json::json;
@@ -29,6 +32,33 @@ impl Client {
         let id = id.to_string();
         let call = self.call(Method::DELETE, &["tokens", &id], Repeat::Harmless);
         self.bytes(&call).await.map(drop)
+    }
+
+    /// Gives a token a successor; the old one works for `rotation.overlap_s` longer.
+    pub async fn rotate_token(
+        &self,
+        id: TokenId,
+        rotation: &Rotation,
+    ) -> Result<CreatedToken, Error> {
+        let id = id.to_string();
+        self.create(&["tokens", &id, "rotate"], rotation).await
+    }
+
+    /// Creates a token that one worker exchanges, once, for its own.
+    pub async fn create_enrolment(&self, new: &NewEnrolment) -> Result<CreatedToken, Error> {
+        self.create(&["workers", "enrolments"], new).await
+    }
+
+    /// Exchanges an enrolment for the worker's own token. Sent again only where it had no effect.
+    pub async fn enroll(&self, enrolment: &Enrolment) -> Result<CreatedToken, Error> {
+        self.post(&["workers", "enroll"], enrolment, Repeat::Harmful)
+            .await
+    }
+
+    /// Who did what to which id, newest first; a page before `cursor`.
+    pub async fn audit(&self, cursor: Option<u64>) -> Result<AuditPage, Error> {
+        let cursor = cursor.map(|cursor| ("cursor", cursor.to_string()));
+        self.get(&["audit"], cursor.as_slice()).await
     }
 
     /// Worker daemons, the latest heard of first.

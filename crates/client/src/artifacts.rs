@@ -5,21 +5,24 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cultivar_spec::Sha256Digest;
+use cultivar_spec::wire::UploadView;
 use futures::{Stream, StreamExt};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode};
 use sha2::{Digest, Sha256};
 use tokio::fs::{File, OpenOptions};
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufWriter};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufWriter, SeekFrom};
 use tokio::sync::watch;
 use tokio_util::io::ReaderStream;
 
 use crate::http::{Call, Failure, Repeat, broken};
 use crate::{Backoff, Client, Error};
 
-const CHUNK: usize = 256 << 10;
+pub(crate) const CHUNK: usize = 256 << 10;
+/// Files from this size on are sent so that a cut upload goes on where it was.
+const RESUMABLE: u64 = 8 << 20;
 /// A transfer that stands still for this long is broken.
-const IDLE: Duration = Duration::from_secs(60);
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
 /// The slowest upload that is not given up, in bytes per second.
 const MIN_UPLOAD_RATE: u64 = 64 << 10;
 
@@ -58,13 +61,24 @@ impl Client {
         let n_bytes = metadata.map_err(|e| Error::file(path, e))?.len();
         let mut call = self.artifact(Method::PUT, sha256);
         call.timeout = Some(IDLE + Duration::from_secs(n_bytes / MIN_UPLOAD_RATE));
-        call.headers.insert(CONTENT_LENGTH, n_bytes.into());
 
         let (sent, mut watched) = watch::channel(0);
         let (call, sent) = (&call, &sent);
         let attempt = || async move {
-            let body = reqwest::Body::wrap_stream(chunks(path, n_bytes, sent.clone()).await?);
-            self.send(call, body).await
+            let mut call = call.clone();
+            let start = match n_bytes >= RESUMABLE {
+                true => self.n_received(sha256, n_bytes).await?,
+                false => 0,
+            };
+            call.headers
+                .insert(CONTENT_LENGTH, (n_bytes - start).into());
+            if n_bytes >= RESUMABLE {
+                let range = format!("bytes {start}-{}/{n_bytes}", n_bytes - 1);
+                let range = HeaderValue::from_str(&range).expect("digits are ASCII");
+                call.headers.insert(CONTENT_RANGE, range);
+            }
+            let body = chunks(path, start, n_bytes, sent.clone()).await?;
+            self.send(&call, reqwest::Body::wrap_stream(body)).await
         };
         let transfer = self.repeat(call, attempt);
         tokio::pin!(transfer);
@@ -110,6 +124,24 @@ impl Client {
         }
         let renamed = tokio::fs::rename(&part, to).await;
         renamed.map_err(|e| Error::file(to, e))
+    }
+
+    /// From which byte an upload goes on. A server that does not say takes the whole.
+    async fn n_received(&self, sha256: Sha256Digest, n_bytes: u64) -> Result<u64, Failure> {
+        let path = ["artifacts", &sha256.to_string(), "upload"];
+        let call = self.call(Method::GET, &path, Repeat::Harmless);
+        let response = match self.send(&call, reqwest::Body::default()).await {
+            Err(failure) if failure.error.status() == Some(404) => return Ok(0),
+            other => other?,
+        };
+        let bytes = response.bytes().await.map_err(|e| broken(&call, &e))?;
+        let view: UploadView =
+            serde_json::from_slice(&bytes).map_err(|source| Error::Unreadable {
+                request: call.line(),
+                source,
+            })?;
+        // Of what is stored meanwhile, the last byte alone is sent, for the answer.
+        Ok(view.n_received.min(n_bytes.saturating_sub(1)))
     }
 
     fn artifact(&self, method: Method, sha256: Sha256Digest) -> Call {
@@ -201,16 +233,19 @@ pub async fn digest_of_file(path: &Path) -> Result<Sha256Digest, Error> {
     hashed.map_err(|e| Error::file(path, e))
 }
 
-/// The file from its start, telling how much of it was taken.
+/// The file from byte `start`, telling how much of it was taken.
 async fn chunks(
     path: &Path,
+    start: u64,
     n_bytes: u64,
     sent: watch::Sender<u64>,
 ) -> Result<impl Stream<Item = std::io::Result<bytes::Bytes>> + use<>, Failure> {
-    let file = File::open(path).await.map_err(|e| Error::file(path, e))?;
-    sent.send_replace(0);
+    let on_file = |e| Error::file(path, e);
+    let mut file = File::open(path).await.map_err(on_file)?;
+    file.seek(SeekFrom::Start(start)).await.map_err(on_file)?;
+    sent.send_replace(start);
     // A file that grows meanwhile must not outgrow the length announced.
-    let stream = ReaderStream::with_capacity(file.take(n_bytes), CHUNK);
+    let stream = ReaderStream::with_capacity(file.take(n_bytes - start), CHUNK);
     Ok(stream.inspect(move |chunk| {
         if let Ok(chunk) = chunk {
             sent.send_modify(|n| *n += chunk.len() as u64);
@@ -218,7 +253,7 @@ async fn chunks(
     }))
 }
 
-async fn hash_into(file: &mut File, hasher: &mut Sha256) -> std::io::Result<u64> {
+pub(crate) async fn hash_into(file: &mut File, hasher: &mut Sha256) -> std::io::Result<u64> {
     let mut n_bytes = 0;
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -254,7 +289,7 @@ async fn copy(
 }
 
 /// Whether the answer starts where the file ends.
-fn continues(response: &Response, n_here: u64) -> bool {
+pub(crate) fn continues(response: &Response, n_here: u64) -> bool {
     let range = response.headers().get(CONTENT_RANGE);
     let range = range.and_then(|range| range.to_str().ok());
     response.status() == StatusCode::PARTIAL_CONTENT

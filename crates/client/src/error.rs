@@ -83,7 +83,9 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::NoServer { .. } | Self::Broken { .. } => true,
-            Self::Refused { status, .. } => matches!(status, 429 | 502 | 503 | 504),
+            // An upload stands elsewhere once the server has read what was still on its way.
+            Self::Refused { body, .. } if body.code == "wrong_offset" => true,
+            Self::Refused { status, .. } => matches!(status, 408 | 429 | 502 | 503 | 504),
             _ => false,
         }
     }

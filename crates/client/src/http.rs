@@ -1,5 +1,6 @@
 //! One HTTP call: how it is addressed, repeated, timed and read.
 
+use std::path::Path;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -74,32 +75,54 @@ impl From<Error> for Failure {
     }
 }
 
+/// What every HTTP client of ours has in common, for a server at `base`.
+pub(crate) fn builder(base: &Url) -> reqwest::ClientBuilder {
+    // reqwest is built without a choice of its own.
+    static CRYPTO: Once = Once::new();
+    CRYPTO.call_once(|| {
+        // An error means that the program chose before us, which is as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(concat!("cultivar/", env!("CARGO_PKG_VERSION")));
+    if base.scheme() == "http" {
+        // Certificates would be read, and would have to exist, for nothing.
+        builder = builder.tls_certs_only([]);
+    }
+    if is_loopback(base) {
+        builder = builder.no_proxy();
+    }
+    builder
+}
+
 impl Client {
     /// A client of the server at `base_url`; nothing is sent yet.
     ///
     /// # Errors
     /// The URL is none, or the token cannot be one.
     pub fn new(base_url: &str, token: impl Into<String>) -> Result<Self, Error> {
-        // reqwest is built without a choice of its own.
-        static CRYPTO: Once = Once::new();
-        CRYPTO.call_once(|| {
-            // An error means that the program chose before us, which is as well.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
+        Self::with_ca(base_url, token, None)
+    }
+
+    /// A client that trusts the certificates of a PEM file, and no others.
+    ///
+    /// # Errors
+    /// The file holds no certificate, the URL is none, or the token cannot be one.
+    pub fn with_ca(
+        base_url: &str,
+        token: impl Into<String>,
+        ca: Option<&Path>,
+    ) -> Result<Self, Error> {
         let base = parse_base(base_url)?;
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.into()))
             .map_err(|_| Error::BadToken)?;
         authorization.set_sensitive(true);
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("cultivar/", env!("CARGO_PKG_VERSION")));
-        if base.scheme() == "http" {
-            // Certificates would be read, and would have to exist, for nothing.
-            builder = builder.tls_certs_only([]);
-        }
-        if is_loopback(&base) {
-            builder = builder.no_proxy();
+        let mut builder = builder(&base).redirect(reqwest::redirect::Policy::none());
+        if let (Some(ca), "https") = (ca, base.scheme()) {
+            let pem = std::fs::read(ca).map_err(|e| Error::file(ca, e))?;
+            let certs = reqwest::Certificate::from_pem_bundle(&pem).map_err(Error::Setup)?;
+            builder = builder.tls_certs_only(certs);
         }
         Ok(Self {
             http: builder.build().map_err(Error::Setup)?,

@@ -3,6 +3,8 @@
 //! One method an endpoint, on [`Client`], one file a resource. Calls that may be repeated without
 //! harm are, while the server is briefly away; every call that creates something carries an
 //! idempotency key, so that repeating it creates one thing.
+//!
+//! [`Hub`] speaks to another server: the Hugging Face hub, for pretrained weights.
 
 mod access;
 mod artifacts;
@@ -12,6 +14,7 @@ mod datasets;
 mod error;
 mod events;
 mod http;
+mod hub;
 mod leases;
 mod ranking;
 mod sse;
@@ -24,4 +27,5 @@ pub use cache::ArtifactCache;
 pub use error::Error;
 pub use events::StreamedEvent;
 pub use http::Client;
+pub use hub::{Hub, HubError, HubFile};
 pub use trials::TrialFilter;

@@ -31,6 +31,11 @@ pub const ROW_GROUP_ROWS: usize = 256;
 /// A row group is closed when its images pass this, however few they are.
 const ROW_GROUP_BYTES: usize = 64 << 20;
 
+/// A row group that claims more than this is not read: the claim alone would take the memory.
+const MAX_ROW_GROUP_ROWS: i64 = 1 << 20;
+/// Bytes of a row group before compression: a few bytes may claim to hold any number of them.
+const MAX_ROW_GROUP_BYTES: i64 = 2 << 30;
+
 /// Every field may be null, as Hugging Face writes it, though none is.
 const SCHEMA: &str = "message schema {
     optional group image { optional binary bytes; optional binary path (STRING); }
@@ -258,6 +263,14 @@ fn for_each_row_group<E: From<ParquetError>>(
         let group = reader
             .get_row_group(group_idx)
             .map_err(|source| format_error(path, source))?;
+        let metadata = group.metadata();
+        let (n_rows, n_bytes) = (metadata.num_rows(), metadata.total_byte_size());
+        if n_rows > MAX_ROW_GROUP_ROWS || n_bytes > MAX_ROW_GROUP_BYTES {
+            let what = format!(
+                "row group {group_idx} claims {n_rows} rows and {n_bytes} bytes; at most {MAX_ROW_GROUP_ROWS} rows and {MAX_ROW_GROUP_BYTES} bytes are read"
+            );
+            return Err(content(path, what).into());
+        }
         visit(group.as_ref())?;
     }
     Ok(())

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use cultivar_dataset::parquet::{
     ParquetError, ROW_GROUP_ROWS, Row, read_classes, read_images, read_rows, write,
 };
+use parquet::file::metadata::{ParquetMetaDataReader, ParquetMetaDataWriter};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 fn rows(n: usize) -> Vec<Row> {
@@ -139,4 +140,32 @@ fn a_file_that_is_no_parquet_is_named() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("a.parquet"), "{error}");
+}
+
+#[test]
+fn a_footer_that_claims_more_than_memory_holds_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.parquet");
+    write_ok(&path, &rows(3));
+    let bytes = Bytes::from(std::fs::read(&path).unwrap());
+    let metadata = ParquetMetaDataReader::new()
+        .parse_and_finish(&bytes)
+        .unwrap();
+    for (n_rows, n_bytes) in [(1 << 40, 100), (3, 1 << 40)] {
+        let group = metadata.row_group(0).clone().into_builder();
+        let group = group.set_num_rows(n_rows).set_total_byte_size(n_bytes);
+        let groups = vec![group.build().unwrap()];
+        let forged = metadata.clone().into_builder().set_row_groups(groups);
+        // Before the footer's length and the magic number lies the footer.
+        let (rest, end) = bytes.split_at(bytes.len() - 8);
+        let n_footer = u32::from_le_bytes(end[..4].try_into().unwrap()) as usize;
+        let mut file = rest[..rest.len() - n_footer].to_vec();
+        ParquetMetaDataWriter::new(&mut file, &forged.build())
+            .finish()
+            .unwrap();
+        std::fs::write(&path, file).unwrap();
+        let error = read_images(&path, |_, _| Ok::<_, ParquetError>(())).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("row group 0 claims"), "{error}");
+    }
 }

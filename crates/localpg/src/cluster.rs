@@ -145,11 +145,15 @@ impl Cluster {
 
     /// The URL of one of its databases, as sqlx and libpq read it.
     pub fn url(&self, database: &str) -> String {
-        format!(
-            "postgres:///{}?host={}&port=5432&user={SUPERUSER}",
-            percent_encode(database),
-            percent_encode(&self.socket_folder.to_string_lossy()),
-        )
+        url(&self.socket_folder, database)
+    }
+
+    /// The URL of its database where the cluster of a folder runs, whoever owns it; starts nothing.
+    pub fn running_url(config: &Config) -> Option<String> {
+        let running = postmaster::running(&config.folder.join("data"))?;
+        running
+            .ready
+            .then(|| url(&running.socket_folder, &config.database))
     }
 
     /// How it came to be running.
@@ -344,6 +348,14 @@ fn last_fatal(log: &Path, from: u64) -> Option<String> {
         .rev()
         .find_map(|line| line.split("FATAL:").nth(1))?;
     Some(fatal.trim().to_owned())
+}
+
+fn url(socket_folder: &Path, database: &str) -> String {
+    format!(
+        "postgres:///{}?host={}&port=5432&user={SUPERUSER}",
+        percent_encode(database),
+        percent_encode(&socket_folder.to_string_lossy()),
+    )
 }
 
 fn percent_encode(text: &str) -> String {

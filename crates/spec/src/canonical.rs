@@ -66,6 +66,18 @@ mod tests {
     }
 
     #[test]
+    fn other_names_of_swish_are_the_same_configuration() {
+        let of = |activation: &str| {
+            let mut raw = serde_json::json!({"data": {"dataset": "d"}});
+            raw["backbone"]["activation"] = activation.into();
+            config_id(&crate::check::trial(&raw).expect("it is valid"))
+        };
+        assert_eq!(of("silu"), of("swish"));
+        assert_eq!(of("squish"), of("swish"));
+        assert_ne!(of("mish"), of("swish"));
+    }
+
+    #[test]
     fn only_the_seed_leaves_the_config_id_alone() {
         let base = TrialSpec::example();
         let mut reseeded = base.clone();

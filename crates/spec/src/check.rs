@@ -362,6 +362,94 @@ mod tests {
     }
 
     #[test]
+    fn patches_must_fit_the_image() {
+        let vit = json!({"name": "vit_small_patch14_dinov2"});
+        check(
+            json!({
+                "backbone": vit,
+                "fit": {"resolution": 224, "eval_resolution": 256, "phases": [{"resolution": 100}]},
+            }),
+            &[
+                ("/fit/eval_resolution", "a multiple of 14"),
+                ("/fit/phases/0/resolution", "such as 112"),
+            ],
+        );
+        check(json!({"backbone": vit, "fit": {"resolution": 98}}), &[]);
+        check(json!({"fit": {"resolution": 97}}), &[]);
+    }
+
+    #[test]
+    fn what_is_frozen_must_be_there() {
+        let frozen = json!({"mode": "full", "freeze_bn": true});
+        check(json!({"adaptation": frozen}), &[]);
+        check(
+            json!({"backbone": {"name": "convnext_tiny"}, "adaptation": frozen}),
+            &[("/adaptation/freeze_bn", "convnext_tiny has no BatchNorm")],
+        );
+    }
+
+    #[test]
+    fn gradual_unfreezing_goes_up_within_the_run() {
+        let gradual = |epochs: Value| {
+            json!({
+                "adaptation": {"mode": "gradual", "unfreeze_epochs": epochs},
+                "fit": {"epochs": 5},
+            })
+        };
+        check(gradual(json!([1, 2, 4])), &[]);
+        check(
+            gradual(json!([2, 1])),
+            &[("/adaptation/unfreeze_epochs", "ascending")],
+        );
+        check(
+            gradual(json!([1, 5])),
+            &[("/adaptation/unfreeze_epochs", "below fit.epochs, 5")],
+        );
+        check(
+            gradual(json!([])),
+            &[("/adaptation/unfreeze_epochs", "at least 1 items")],
+        );
+    }
+
+    #[test]
+    fn phases_share_the_epochs_and_agree_with_the_rest() {
+        let fixres = json!({"share": 0.1, "train": "head_and_last_norm", "views": "evaluation"});
+        let spec = |phases: Value, adaptation: Value| {
+            json!({
+                "adaptation": adaptation,
+                "fit": {"epochs": 10, "resolution": 96, "eval_resolution": 128, "phases": phases},
+            })
+        };
+        let full = json!({"mode": "full"});
+        let freeze = json!({"share": 0.1, "train": "head"});
+        check(
+            spec(json!([freeze, {"share": 0.8}, fixres]), full.clone()),
+            &[],
+        );
+        check(
+            spec(
+                json!([{"share": 0.01}, {"share": 1.0, "views": "evaluation", "resolution": 96}]),
+                full,
+            ),
+            &[
+                ("/fit/phases/0/share", "at least one of the 10 epochs"),
+                ("/fit/phases/1/resolution", "null or 128"),
+            ],
+        );
+        check(
+            spec(json!([fixres]), json!({"mode": "full", "freeze_bn": true})),
+            &[("/fit/phases/0/train", "freeze_bn")],
+        );
+        check(
+            spec(
+                json!([{}]),
+                json!({"mode": "gradual", "unfreeze_epochs": [1]}),
+            ),
+            &[("/fit/phases", "mode")],
+        );
+    }
+
+    #[test]
     fn names_must_be_known() {
         check(
             json!({"backbone": {"name": "resnet9000"}}),

@@ -177,4 +177,22 @@ pub struct Cost {
     pub precision: String,
     /// Version of the code that trained.
     pub code_version: String,
+    /// What became of the weights file, where there was one.
+    pub weights: Option<LoadedWeights>,
+}
+
+/// Which tensors a model took from its weights file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoadedWeights {
+    /// Tensors taken.
+    pub n_loaded: u32,
+    /// Tensors of the file that were left out, but for counters of batches, which no model of ours has.
+    pub n_skipped: u32,
+    /// The first of their names.
+    pub skipped: Vec<String>,
+    /// Tensors of the model that stayed fresh.
+    pub n_made: u32,
+    /// The first of their names.
+    pub made: Vec<String>,
 }

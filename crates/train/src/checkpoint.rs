@@ -12,7 +12,7 @@ use tch::Tensor;
 use crate::models::Model;
 use crate::optim::{Optim, OptimError};
 use crate::params::{LoadError, LoadPolicy};
-use crate::weights::{self, WeightsError};
+use crate::weights::{self, WeightsError, WeightsFile};
 
 const MODEL: &str = "model.";
 const OPTIM: &str = "optim.";
@@ -86,6 +86,25 @@ pub(crate) fn write(
     Ok(())
 }
 
+/// Where the run of a checkpoint stood.
+///
+/// # Errors
+/// The file cannot be read, is damaged, or is of another spec.
+pub(crate) fn position(path: &Path, spec: &TrialSpec) -> Result<Position, CheckpointError> {
+    position_of(&weights::read(path)?, spec)
+}
+
+fn position_of(file: &WeightsFile, spec: &TrialSpec) -> Result<Position, CheckpointError> {
+    if file.metadata.get("spec") != Some(&digest(spec)) {
+        return Err(CheckpointError::OtherSpec);
+    }
+    Ok(Position {
+        step: number(&file.metadata, "step")?,
+        loss_sum: number(&file.metadata, "loss_sum")?,
+        n_losses: number(&file.metadata, "n_losses")?,
+    })
+}
+
 /// Takes model and optimizer back to a checkpoint.
 ///
 /// # Errors
@@ -97,14 +116,7 @@ pub(crate) fn read(
     optim: &mut dyn Optim,
 ) -> Result<Position, CheckpointError> {
     let file = weights::read(path)?;
-    if file.metadata.get("spec") != Some(&digest(spec)) {
-        return Err(CheckpointError::OtherSpec);
-    }
-    let position = Position {
-        step: number(&file.metadata, "step")?,
-        loss_sum: number(&file.metadata, "loss_sum")?,
-        n_losses: number(&file.metadata, "n_losses")?,
-    };
+    let position = position_of(&file, spec)?;
     let part = |prefix: &str| -> HashMap<String, Tensor> {
         let tensors = file.tensors.iter();
         tensors

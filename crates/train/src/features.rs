@@ -1,7 +1,7 @@
 //! Features of a frozen backbone: computed once per machine, shared by every head-only trial.
 //!
 //! They are a function of the dataset version, the decoded size, the backbone with its weights and
-//! activation, the preprocessing, the pooling, the precision, BatchNorm's mode and this code. All of that
+//! activation, the preprocessing, the precision, BatchNorm's mode and this code. All of that
 //! is the file's name, so a file is never out of date; a damaged one is computed again.
 
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ use crate::preprocess::Preprocess;
 use crate::weights;
 
 /// Changes whenever the features of equal inputs would change.
-const CODE_VERSION: u32 = 1;
+const CODE_VERSION: u32 = 2;
 const FEATURES: &str = "features";
 /// Prefix of the model's buffers, which recalibration has changed.
 const BUFFER: &str = "buffer.";
@@ -38,7 +38,6 @@ pub(crate) struct FeatureKey {
     preprocess: Preprocess,
     batch_norm: &'static str,
     view: &'static str,
-    pooling: &'static str,
     dtype: &'static str,
     code_version: u32,
 }
@@ -64,7 +63,6 @@ impl FeatureKey {
                 "running statistics"
             },
             view: "evaluation crop",
-            pooling: "mean",
             dtype: "f32",
             code_version: CODE_VERSION,
         }

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`models`] | networks under timm's parameter names |
 //! | [`params`] | their named tensors, and the flat buffers they train in |
-//! | [`optim`], [`schedule`] | how the weights move |
+//! | [`optim`], [`schedule`], [`phases`] | how the weights move, and which of them when |
 //! | [`loss`] | what they descend |
 //! | [`rng`] | every random draw, from (seed, step, stream) |
 //! | [`weights`] | safetensors in and out |
@@ -31,6 +31,7 @@ pub mod models;
 pub mod neighbours;
 pub mod optim;
 pub mod params;
+pub mod phases;
 mod predict;
 mod predictor;
 pub mod preprocess;

@@ -2,19 +2,27 @@
 //!
 //! Parameter names are timm's, so that its checkpoints load unchanged and ours load there.
 
+mod convnext;
 mod efficientnet;
+mod head;
 mod layers;
+mod maker;
 mod pass;
+mod resnet;
 #[cfg(test)]
 mod tests;
+mod vit;
 
-use cultivar_spec::trial::Backbone;
+use cultivar_spec::TrialSpec;
+use cultivar_spec::backbones::BACKBONES;
+use cultivar_spec::trial::{Backbone, MetricLoss};
 use tch::{Device, Tensor, no_grad};
 
-use crate::params::ParamStore;
+use crate::params::{Group, Param, ParamKind, ParamStore};
 use crate::rng::StepRng;
-use layers::{Linear, Maker};
-use pass::{Norm, Pass};
+use head::{Head, HeadShape};
+use maker::Maker;
+use pass::{Norm, Pass, Scope};
 
 /// How a network is run.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +31,24 @@ pub enum Mode<'a> {
     Eval,
     /// Running statistics, nothing dropped; gradients reach the head only.
     Frozen,
-    /// Batch statistics, which also move the running ones; dropout and drop path drawn from `rng`.
+    /// What [`Model::train_only`] left in training (at first everything) uses batch statistics, which also
+    /// move the running ones; dropout and drop path are drawn from `rng`.
     Train { rng: &'a StepRng },
+}
+
+/// How much of a network is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trained {
+    Head,
+    /// The head and the scale, shift and statistics of the normalisation nearest to it.
+    HeadAndLastNorm,
+    /// The head, and of the backbone's layers (cut by depth into `n_groups` like runs) the last
+    /// `n_open` runs.
+    Groups {
+        n_open: u32,
+        n_groups: u32,
+    },
+    All,
 }
 
 /// No such network.
@@ -34,24 +58,39 @@ pub enum BuildError {
     UnknownBackbone(String, String),
 }
 
-/// The part of a network below the classifier.
+/// The part of a network below the classifier. A family is a file that builds one.
 trait Trunk: Send {
     /// `images`: `[N, 3, H, W]` f32. Returns `[N, F]`, pooled.
     fn features(&self, images: &Tensor, pass: &Pass) -> Tensor;
     /// F.
     fn n_features(&self) -> i64;
-    /// Each block's probability of being dropped.
+    /// Each residual branch's probability of being dropped.
     fn drop_path_rates(&self) -> &[f64];
+    /// How the family ends.
+    fn head(&self) -> HeadShape;
+    /// Name of the normalisation nearest to the head.
+    fn last_norm(&self) -> &str;
 }
 
 /// A network for single-label classification.
 pub struct Model {
     pub params: ParamStore,
+    scope: Scope,
+    drops_paths: bool,
     trunk: Box<dyn Trunk>,
-    classifier: Linear,
-    dropout: f64,
-    /// The factor of the cosines that are the logits, instead of a linear layer's products.
-    cosine_scale: Option<f64>,
+    head: Head,
+}
+
+/// The network of a spec, with fresh weights.
+///
+/// # Errors
+/// The backbone's name is not one that can be built.
+pub fn of_spec(spec: &TrialSpec, n_classes: i64, device: Device) -> Result<Model, BuildError> {
+    let mut model = build(&spec.backbone, n_classes, spec.fit.seed, device)?;
+    if let MetricLoss::ArcFace { scale, .. } = *spec.loss.metric() {
+        model.use_cosine_head(scale);
+    }
+    Ok(model)
 }
 
 /// Builds a backbone with a fresh classifier; every weight is drawn from `seed`.
@@ -64,18 +103,50 @@ pub fn build(
     seed: u64,
     device: Device,
 ) -> Result<Model, BuildError> {
-    let arch = efficientnet::find(&backbone.name).ok_or_else(|| {
-        BuildError::UnknownBackbone(backbone.name.clone(), efficientnet::names().join(", "))
-    })?;
-    let mut params = ParamStore::new(device);
+    build_in(ParamStore::new(device), backbone, n_classes, seed)
+}
+
+/// The names and shapes of a network: its tensors take no memory, and it cannot be run.
+///
+/// # Errors
+/// The backbone's name is not one that can be built.
+pub fn outline(backbone: &Backbone, n_classes: i64) -> Result<Model, BuildError> {
+    build_in(ParamStore::outline(), backbone, n_classes, 0)
+}
+
+fn build_in(
+    mut params: ParamStore,
+    backbone: &Backbone,
+    n_classes: i64,
+    seed: u64,
+) -> Result<Model, BuildError> {
     let mut maker = Maker::new(&mut params, seed);
-    let (trunk, classifier) = efficientnet::build(arch, backbone, n_classes, &mut maker);
+    let families = [
+        efficientnet::build,
+        resnet::build,
+        convnext::build,
+        vit::build,
+    ];
+    let trunk = families
+        .iter()
+        .find_map(|build| build(backbone, &mut maker))
+        .ok_or_else(|| {
+            let names: Vec<&str> = BACKBONES.iter().map(|known| known.name).collect();
+            BuildError::UnknownBackbone(backbone.name.clone(), names.join(", "))
+        })?;
+    let head = Head::new(
+        trunk.head(),
+        trunk.n_features(),
+        n_classes,
+        backbone,
+        &mut maker,
+    );
     Ok(Model {
         params,
-        trunk: Box::new(trunk),
-        classifier,
-        dropout: backbone.dropout,
-        cosine_scale: None,
+        scope: Scope::ALL,
+        drops_paths: true,
+        trunk,
+        head,
     })
 }
 
@@ -92,16 +163,17 @@ impl Model {
     /// `images` as in [`forward`](Self::forward). Under [`Mode::Train`], BatchNorm's running
     /// statistics move.
     pub fn features(&self, images: &Tensor, mode: Mode<'_>) -> Tensor {
-        let running = Pass::new(Norm::Running);
         match mode {
-            Mode::Eval | Mode::Frozen => no_grad(|| self.trunk.features(images, &running)),
+            Mode::Eval | Mode::Frozen => {
+                let pass = Pass::new(Norm::Running, Scope::ALL);
+                no_grad(|| self.trunk.features(images, &pass))
+            }
             Mode::Train { rng } => {
-                let pass = Pass::new(Norm::Batch).with_drop_path(
-                    self.trunk.drop_path_rates(),
-                    images.size()[0],
-                    images.device(),
-                    rng,
-                );
+                let mut pass = Pass::new(Norm::Batch, self.scope);
+                if self.drops_paths {
+                    let rates = self.trunk.drop_path_rates();
+                    pass = pass.with_drop_path(rates, images.size()[0], images.device(), rng);
+                }
                 self.trunk.features(images, &pass)
             }
         }
@@ -110,33 +182,63 @@ impl Model {
     /// Logits of pooled features `[N, n_features]`: dropout (under [`Mode::Train`] only), then the
     /// classifier.
     pub fn head(&self, features: &Tensor, mode: Mode<'_>) -> Tensor {
-        match mode {
-            Mode::Eval => no_grad(|| self.classify(features)),
-            Mode::Frozen => self.classify(features),
-            Mode::Train { rng } if self.dropout > 0.0 => {
-                let kept = pass::dropout_mask(self.dropout, features, rng);
-                self.classify(&(features * kept))
-            }
-            Mode::Train { .. } => self.classify(features),
-        }
+        self.head.forward(features, mode)
     }
 
     /// Makes the logits `scale` times the cosines between features and the classifier's weights, as ArcFace
     /// has them.
     pub fn use_cosine_head(&mut self, scale: f64) {
-        self.cosine_scale = Some(scale);
+        self.head.use_cosines(scale);
     }
 
-    fn classify(&self, features: &Tensor) -> Tensor {
-        match self.cosine_scale {
-            Some(scale) => self.classifier.cosines(features) * scale,
-            None => self.classifier.forward(features),
+    /// Trains a part of the network from here on, and freezes the rest: its parameters, and BatchNorm's
+    /// statistics, which are then the running ones. Where nothing of the backbone but its last norm is
+    /// trained, nothing of it is dropped either. `freeze_bn` freezes every BatchNorm: statistics, scale and
+    /// shift.
+    ///
+    /// The parameters have to be flattened anew.
+    pub fn train_only(&mut self, trained: Trained, freeze_bn: bool) {
+        let last_norm = format!("{}.", self.trunk.last_norm());
+        let first_open = match trained {
+            Trained::All => 0,
+            Trained::Groups { n_open, n_groups } => self.first_open(n_open, n_groups),
+            Trained::Head | Trained::HeadAndLastNorm => u32::MAX,
+        };
+        let trains = |param: &Param| {
+            let is_last_norm =
+                trained == Trained::HeadAndLastNorm && param.name.starts_with(&last_norm);
+            let is_open = param.depth >= first_open || is_last_norm;
+            let is_frozen_bn = freeze_bn && param.kind == ParamKind::BatchNorm;
+            param.group == Group::Head || is_open && !is_frozen_bn
+        };
+        self.params.train_only(trains);
+        self.scope = match trained {
+            _ if freeze_bn => Scope::NONE,
+            Trained::HeadAndLastNorm => Scope::Last,
+            _ => Scope::From(first_open),
+        };
+        self.drops_paths = matches!(trained, Trained::All | Trained::Groups { .. });
+    }
+
+    /// The depth at which the last `n_open` of `n_groups` like runs of the backbone's layers begin.
+    fn first_open(&self, n_open: u32, n_groups: u32) -> u32 {
+        let backbone = self.params.params().iter();
+        let depths = backbone.filter(|param| param.group == Group::Backbone);
+        let n_depths = 1 + depths.map(|param| param.depth).max().unwrap_or(0);
+        match n_open {
+            0 => u32::MAX,
+            _ => n_depths * n_groups.saturating_sub(n_open) / n_groups,
         }
     }
 
     /// Length of a pooled feature.
     pub fn n_features(&self) -> i64 {
         self.trunk.n_features()
+    }
+
+    /// The probability at which each residual branch is dropped in training, from the stem up.
+    pub fn drop_path_rates(&self) -> &[f64] {
+        self.trunk.drop_path_rates()
     }
 
     /// Replaces BatchNorm's running statistics by the plain average over `batches`, images as in
@@ -152,7 +254,7 @@ impl Model {
                 let share = 1.0 / (idx + 1) as f64;
                 let _ = self
                     .trunk
-                    .features(&images, &Pass::new(Norm::Cumulative { share }));
+                    .features(&images, &Pass::new(Norm::Cumulative { share }, Scope::ALL));
             }
         });
     }

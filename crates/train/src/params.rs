@@ -10,7 +10,7 @@ mod load;
 
 use std::collections::HashMap;
 
-use tch::{Device, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 pub use flat::{Flat, Segment};
 pub use load::{LoadError, LoadPolicy, LoadReport};
@@ -22,8 +22,12 @@ pub enum ParamKind {
     Weight,
     /// Added by a convolution or linear layer.
     Bias,
-    /// Scale or shift of a normalisation.
+    /// Scale or shift of a BatchNorm.
+    BatchNorm,
+    /// Scale or shift of another normalisation, or the scale of a residual branch.
     Norm,
+    /// A token or positions: does not decay, whatever its dimensions.
+    Embedding,
 }
 
 /// Which learning rate a parameter follows.
@@ -42,6 +46,9 @@ pub struct Param {
     /// 0 at the stem, growing towards the head: the key of layer-wise learning rates.
     pub depth: u32,
     pub tensor: Tensor,
+    /// Its learning rate over its group's: see [`ParamStore::decay_rates`].
+    lr_scale: f64,
+    is_trained: bool,
 }
 
 /// A tensor that forward passes keep, such as BatchNorm's running mean.
@@ -56,8 +63,8 @@ pub struct ParamStore {
     device: Device,
     params: Vec<Param>,
     buffers: Vec<Buffer>,
-    frozen: Vec<Group>,
     flat: Option<Flat>,
+    is_outline: bool,
 }
 
 impl ParamStore {
@@ -66,9 +73,38 @@ impl ParamStore {
             device,
             params: Vec::new(),
             buffers: Vec::new(),
-            frozen: Vec::new(),
             flat: None,
+            is_outline: false,
         }
+    }
+
+    /// A store whose tensors have shapes and take no memory: [`named`](Self::named),
+    /// [`load`](Self::load) and [`flatten`](Self::flatten) are not for it.
+    pub fn outline() -> Self {
+        Self {
+            is_outline: true,
+            ..Self::new(Device::Cpu)
+        }
+    }
+
+    pub(crate) fn is_outline(&self) -> bool {
+        self.is_outline
+    }
+
+    /// Turns every parameter and buffer into numbers of another kind, f64 for instance.
+    ///
+    /// # Panics
+    /// After [`flatten`](Self::flatten).
+    pub fn to_kind(&mut self, kind: Kind) {
+        assert!(self.flat.is_none(), "turn before flattening");
+        let params = self.params.iter_mut().map(|param| &mut param.tensor);
+        let buffers = self.buffers.iter_mut().map(|buffer| &mut buffer.tensor);
+        no_grad(|| {
+            for tensor in params.chain(buffers) {
+                let turned = tensor.to_kind(kind);
+                tensor.set_data(&turned);
+            }
+        });
     }
 
     pub fn device(&self) -> Device {
@@ -95,7 +131,11 @@ impl ParamStore {
         values: &Tensor,
     ) -> Tensor {
         debug_assert!(self.flat.is_none(), "{name} is added after flattening");
-        let tensor = channels_last(&values.to_device(self.device).detach()).set_requires_grad(true);
+        let values = values.to_device(self.device).detach();
+        let tensor = match self.is_outline {
+            true => values,
+            false => channels_last(&values).set_requires_grad(true),
+        };
         let handle = tensor.shallow_clone();
         self.params.push(Param {
             name,
@@ -103,6 +143,8 @@ impl ParamStore {
             group,
             depth,
             tensor,
+            lr_scale: 1.0,
+            is_trained: true,
         });
         handle
     }
@@ -115,33 +157,55 @@ impl ParamStore {
         handle
     }
 
-    /// Stops gradients to a group. Frozen groups stay out of the flat buffers.
+    /// Stops gradients to a group. Frozen parameters stay out of the flat buffers.
     ///
     /// # Panics
     /// After [`flatten`](Self::flatten).
     pub fn freeze(&mut self, group: Group) {
         assert!(self.flat.is_none(), "freeze before flattening");
-        self.frozen.push(group);
-        for param in self.params.iter_mut().filter(|param| param.group == group) {
-            let _ = param.tensor.requires_grad_(false);
+        self.train_only(|param| param.group != group);
+    }
+
+    /// Trains the parameters that are `wanted` and freezes all others. The flat buffers are given up:
+    /// an optimizer over them has come to its end, and [`flatten`](Self::flatten) makes new ones.
+    pub fn train_only(&mut self, wanted: impl Fn(&Param) -> bool) {
+        let was_flat = self.flat.take().is_some();
+        for param in &mut self.params {
+            param.is_trained = wanted(param);
+            if was_flat {
+                let own = param.tensor.detach().copy();
+                param.tensor.set_data(&own);
+            }
+            let _ = param.tensor.requires_grad_(param.is_trained);
         }
     }
 
     /// Whether a parameter is trained.
     pub fn is_trainable(&self, param: &Param) -> bool {
-        !self.frozen.contains(&param.group)
+        param.is_trained
+    }
+
+    /// Layer-wise learning rates (Clark et al. 2020, <https://arxiv.org/abs/2003.10555>): those of a depth
+    /// are `decay` times those of the next; those of the deepest stay. As timm's
+    /// `param_groups_layer_decay`, whose layers our depths are.
+    ///
+    /// # Panics
+    /// After [`flatten`](Self::flatten).
+    pub fn decay_rates(&mut self, decay: f64) {
+        assert!(self.flat.is_none(), "set rates before flattening");
+        let deepest = self.params.iter().map(|param| param.depth).max();
+        for param in &mut self.params {
+            let n_steps = deepest.unwrap_or(0) - param.depth;
+            param.lr_scale = decay.powi(n_steps as i32);
+        }
     }
 
     /// Moves trainable parameters and their gradients into flat buffers. Once is enough; a second
     /// call does nothing.
     pub fn flatten(&mut self) {
         if self.flat.is_none() {
-            let frozen = &self.frozen;
-            let trainable: Vec<&mut Param> = self
-                .params
-                .iter_mut()
-                .filter(|param| !frozen.contains(&param.group))
-                .collect();
+            let params = self.params.iter_mut();
+            let trainable = params.filter(|param| param.is_trained).collect();
             self.flat = Some(Flat::new(trainable, self.device));
         }
     }

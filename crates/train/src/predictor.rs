@@ -16,7 +16,7 @@ use crate::error::TrainError;
 use crate::models::{self, Model};
 use crate::params::LoadPolicy;
 use crate::predict;
-use crate::preprocess::Preprocess;
+use crate::preprocess::{Preprocess, largest_crop};
 use crate::weights;
 
 /// A model file, ready to predict.
@@ -62,8 +62,7 @@ impl Predictor {
         let classes: Vec<String> = serde_json::from_str(json(model_file::CLASSES)?)
             .map_err(|_| lacks(model_file::CLASSES))?;
         let n_classes = classes.len() as i64;
-        let mut model = models::build(&spec.backbone, n_classes, spec.fit.seed, device)
-            .map_err(TrainError::from)?;
+        let mut model = models::of_spec(&spec, n_classes, device).map_err(TrainError::from)?;
         model
             .params
             .load(&file.tensors, LoadPolicy::Exact)
@@ -71,13 +70,12 @@ impl Predictor {
                 path: path.display().to_string(),
                 source,
             })?;
-        let preprocess = Preprocess::of(&spec);
         Ok(Self {
             model,
-            preprocess,
+            preprocess: Preprocess::of(&spec),
             classes,
             device,
-            short_side: CacheKey::short_side_for(preprocess.largest_resolution()),
+            short_side: CacheKey::short_side_for(largest_crop(&spec)),
         })
     }
 

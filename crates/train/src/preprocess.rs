@@ -16,6 +16,13 @@ const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
 const STD: [f64; 3] = [0.229, 0.224, 0.225];
 const CROP_PCT: f64 = 0.875;
 
+/// The largest side of any crop of a run in pixels, whichever phase takes it.
+pub(crate) fn largest_crop(spec: &TrialSpec) -> u32 {
+    let of_phases = spec.fit.phases.iter().filter_map(|phase| phase.resolution);
+    let largest = Preprocess::of(spec).largest_resolution();
+    of_phases.fold(largest, u32::max)
+}
+
 /// From cached pixels to network input.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Preprocess {
@@ -42,6 +49,14 @@ impl Preprocess {
             resolution: spec.fit.resolution,
             eval_resolution: spec.fit.eval_resolution.unwrap_or(spec.fit.resolution),
             tta: input.tta,
+        }
+    }
+
+    /// The same with training crops of another side.
+    pub fn at(&self, resolution: u32) -> Self {
+        Self {
+            resolution,
+            ..*self
         }
     }
 

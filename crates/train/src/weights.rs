@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use cultivar_spec::weights_file;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use tch::{Device, Kind, Tensor};
 
@@ -25,6 +26,9 @@ pub enum WeightsError {
     Write(PathBuf, #[source] io::Error),
     #[error("{0} is not a safetensors file")]
     Format(PathBuf, #[source] SafeTensorError),
+    /// Not even its beginning is one's.
+    #[error("{0}")]
+    Foreign(String),
     #[error("tensor {name} of {path} is {dtype}, want f32, f64, f16, bf16, i64, i32 or u8")]
     Dtype {
         path: PathBuf,
@@ -39,6 +43,10 @@ pub enum WeightsError {
 /// The file cannot be read, is no safetensors file, or holds another kind of number.
 pub fn read(path: &Path) -> Result<WeightsFile, WeightsError> {
     let bytes = fs::read(path).map_err(|error| WeightsError::Read(path.into(), error))?;
+    let head = &bytes[..bytes.len().min(weights_file::N_MAGIC)];
+    if let Some(fault) = weights_file::fault(head, &path.display().to_string()) {
+        return Err(WeightsError::Foreign(fault));
+    }
     let malformed = |error| WeightsError::Format(path.into(), error);
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(malformed)?;
     let metadata = header.metadata().clone().unwrap_or_default();
@@ -221,13 +229,18 @@ mod tests {
         let folder = tempdir().expect("a folder");
         let path = folder.path().join("model.safetensors");
         assert!(matches!(read(&path), Err(WeightsError::Read(..))));
-        fs::write(&path, b"\x80\x02\x8a\x0alooks like a pickle").expect("it is written");
-        let error = read(&path).err().expect("it is refused");
+        let says = |content: &[u8]| {
+            fs::write(&path, content).expect("it is written");
+            read(&path).err().expect("it is refused").to_string()
+        };
+        let pickle = says(b"\x80\x02\x8a\x0alooks like a pickle");
         assert!(
-            error
-                .to_string()
-                .ends_with("model.safetensors is not a safetensors file")
+            pickle.contains("python tools/convert_weights.py --in "),
+            "{pickle}"
         );
+        for content in [&b"GIF89a"[..], b"\xff\0\0\0\0\0\0\0{ and no more"] {
+            assert!(says(content).ends_with("model.safetensors is not a safetensors file"));
+        }
         let tensors = [("flags".to_owned(), numbers().gt(1.0))];
         let error = write(&path, &tensors, &HashMap::new()).expect_err("it is refused");
         assert!(error.to_string().contains("flags"), "{error}");

@@ -14,12 +14,16 @@ use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use cultivar_spec::wire::Event;
 use futures::StreamExt;
+use uuid::Uuid;
 
 use crate::auth::Reader;
 use crate::error::ApiError;
 use crate::live::{self, Position};
 use crate::state::AppState;
+use crate::store;
 
+/// How often a stream looks whether its token is still good.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 pub fn router() -> ApiRouter<AppState> {
@@ -36,7 +40,7 @@ pub fn router() -> ApiRouter<AppState> {
 struct EventStream(Response);
 
 async fn stream(
-    _: Reader,
+    Reader(principal): Reader,
     State(state): State<AppState>,
     headers: HeaderMap,
 ) -> Result<EventStream, ApiError> {
@@ -53,11 +57,23 @@ async fn stream(
     };
     let events = live::follow(&state, after)
         .await?
+        .take_until(Box::pin(token_ends(state.clone(), principal.token_id)))
         .map(|item| Ok::<_, Infallible>(item.to_sse()));
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
     let no_buffering = [("x-accel-buffering", "no"), ("cache-control", "no-store")];
     let response = (no_buffering, Sse::new(events).keep_alive(keep_alive)).into_response();
     Ok(EventStream(response))
+}
+
+/// Returns once the token is revoked or has run out.
+async fn token_ends(state: AppState, token: Uuid) {
+    loop {
+        tokio::time::sleep(CHECK_EVERY).await;
+        // A database that is away says nothing about the token.
+        if let Ok(false) = store::token::is_valid(&state.pool, token).await {
+            return;
+        }
+    }
 }
 
 impl IntoResponse for EventStream {

@@ -65,18 +65,20 @@ pub fn router() -> ApiRouter<AppState> {
 }
 
 async fn claim(
-    _: LeaseHolder,
+    LeaseHolder(principal): LeaseHolder,
     State(state): State<AppState>,
     Body(claim): Body<Claim>,
 ) -> Result<Json<ClaimReply>, ApiError> {
+    principal.act_as(claim.worker.id)?;
     service::claim::claim(&state, claim).await.map(Json)
 }
 
 async fn heartbeat(
-    _: LeaseHolder,
+    LeaseHolder(principal): LeaseHolder,
     State(state): State<AppState>,
     Body(beat): Body<Heartbeat>,
 ) -> Result<Json<HeartbeatReply>, ApiError> {
+    principal.act_as(beat.worker.id)?;
     service::heartbeat::renew(&state, beat).await.map(Json)
 }
 

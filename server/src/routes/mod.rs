@@ -1,6 +1,7 @@
 //! The HTTP API, one file a resource. Handlers extract, call and respond; nothing else.
 
 mod artifacts;
+mod audit;
 mod compare;
 mod datasets;
 mod events;
@@ -26,6 +27,7 @@ use crate::state::AppState;
 pub fn api() -> ApiRouter<AppState> {
     ApiRouter::new()
         .merge(artifacts::router())
+        .merge(audit::router())
         .merge(compare::router())
         .merge(datasets::router())
         .merge(events::router())

@@ -4,12 +4,13 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::get_with;
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cultivar_spec::PROTOCOL_VERSION;
 use cultivar_spec::wire::{Login, Scope, SessionView};
 
 use crate::auth::{Principal, same_origin};
+use crate::config::Config;
 use crate::error::ApiError;
 use crate::extract::Body;
 use crate::service;
@@ -26,6 +27,11 @@ pub fn router() -> ApiRouter<AppState> {
             op.summary("Exchange a one-time login token for a session cookie")
                 .tag("access")
                 .response::<200, Json<SessionView>>()
+        })
+        .delete_with(logout, |op| {
+            op.summary("End the browser session that asks")
+                .tag("access")
+                .response::<204, ()>()
         }),
     )
 }
@@ -40,16 +46,28 @@ async fn login(
     Body(login): Body<Login>,
 ) -> Result<Response, ApiError> {
     if headers.contains_key(header::ORIGIN) {
-        same_origin(&headers)?;
+        same_origin(&headers, &state.config)?;
     }
     let (scope, secret) = service::tokens::login(&state, &login.login_token).await?;
-    let cookie = format!(
-        "{}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}",
-        state.config.session_cookie(),
-        secret.reveal(),
-        service::tokens::SESSION_S,
-    );
+    let cookie = set_cookie(&state.config, secret.reveal(), service::tokens::SESSION_S);
     Ok(([(header::SET_COOKIE, cookie)], Json(view(scope))).into_response())
+}
+
+async fn logout(principal: Principal, State(state): State<AppState>) -> Result<Response, ApiError> {
+    service::tokens::logout(&state, &principal).await?;
+    let cookie = set_cookie(&state.config, "", 0);
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+fn set_cookie(config: &Config, value: &str, max_age_s: u64) -> String {
+    let secure = match config.is_secure() {
+        true => "; Secure",
+        false => "",
+    };
+    format!(
+        "{}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}",
+        config.session_cookie(),
+    )
 }
 
 fn view(scope: Scope) -> SessionView {

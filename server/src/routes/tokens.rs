@@ -1,12 +1,12 @@
 //! `/api/v1/tokens`.
 
 use aide::axum::ApiRouter;
-use aide::axum::routing::{delete_with, get_with};
+use aide::axum::routing::{delete_with, get_with, post_with};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use cultivar_spec::TokenId;
-use cultivar_spec::wire::{CreatedToken, NewToken, TokenView};
+use cultivar_spec::wire::{CreatedToken, NewToken, Rotation, TokenView};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -44,6 +44,13 @@ pub fn router() -> ApiRouter<AppState> {
                     .response::<204, ()>()
             }),
         )
+        .api_route(
+            "/api/v1/tokens/{id}/rotate",
+            post_with(rotate, |op| {
+                op.summary("Give a token a successor; the old one works for a while longer")
+                    .tag("access")
+            }),
+        )
 }
 
 async fn list(_: Admin, State(state): State<AppState>) -> Result<Json<Vec<TokenView>>, ApiError> {
@@ -57,6 +64,18 @@ async fn create(
     Body(new): Body<NewToken>,
 ) -> Result<Created<CreatedToken>, ApiError> {
     service::tokens::create(&state, principal, key, new)
+        .await
+        .map(Created)
+}
+
+async fn rotate(
+    Admin(principal): Admin,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+    key: IdempotencyKey,
+    Body(rotation): Body<Rotation>,
+) -> Result<Created<CreatedToken>, ApiError> {
+    service::tokens::rotate(&state, principal, key, path.id, rotation)
         .await
         .map(Created)
 }

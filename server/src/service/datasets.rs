@@ -31,8 +31,10 @@ pub async fn register(state: &AppState, manifest: Manifest) -> Result<DatasetVie
 
     let view = summarize(&manifest, version);
     let name = manifest.name.clone();
+    let blobs = blobs_of(version, manifest.files.iter().map(|file| file.sha256));
     run_tx("register_dataset", &state.pool, move |conn| {
         Box::pin(async move {
+            store::artifact::pin(conn, &blobs, &holder(version)).await?;
             store::dataset::insert(conn, &view).await?;
             let event = Event::Dataset {
                 name: view.name.clone(),
@@ -43,6 +45,19 @@ pub async fn register(state: &AppState, manifest: Manifest) -> Result<DatasetVie
     })
     .await?;
     newest(state, &name).await
+}
+
+/// What a dataset version needs: its manifest and its files.
+pub fn blobs_of(
+    version: Sha256Digest,
+    files: impl Iterator<Item = Sha256Digest>,
+) -> Vec<Sha256Digest> {
+    std::iter::once(version).chain(files).collect()
+}
+
+/// As whose a version's blobs are pinned.
+pub fn holder(version: Sha256Digest) -> String {
+    format!("dataset:{version}")
 }
 
 /// The newest version of a dataset and its manifest.

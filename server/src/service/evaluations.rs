@@ -35,7 +35,12 @@ pub async fn request(
             Box::pin(async move {
                 let locked = store::trial::lock(conn, trial).await?;
                 let locked = locked.ok_or_else(|| ApiError::no_such("trial", trial))?;
-                if locked.state != TrialState::Completed || locked.model.is_none() {
+                if locked.state == TrialState::Completed && locked.model.is_none() {
+                    return Err(ApiError::Conflict(format!(
+                        "the model of trial {trial} is gone: this server keeps those of the best of a sweep only"
+                    )));
+                }
+                if locked.state != TrialState::Completed {
                     return Err(ApiError::Conflict(format!(
                         "trial {trial} is {}; only a completed trial can be evaluated",
                         locked.state.name()

@@ -1,7 +1,6 @@
 //! Short names of trials, made of what sets them apart.
 
 use cultivar_spec::TrialSpec;
-use cultivar_spec::trial::Adaptation;
 use serde_json::Value;
 
 /// Longest label in characters.
@@ -9,11 +8,7 @@ const MAX_CHARS: usize = 120;
 
 /// Backbone and adaptation, for a trial on its own.
 pub fn of_spec(spec: &TrialSpec) -> String {
-    let mode = match spec.adaptation {
-        Adaptation::HeadOnly {} => "head_only",
-        Adaptation::Full { .. } => "full",
-    };
-    format!("{} {mode}", spec.backbone.name)
+    format!("{} {}", spec.backbone.name, spec.adaptation.mode())
 }
 
 /// What a sweep varies, `sgd lr=0.01 mish`; where it varies nothing, as for a trial on its own.

@@ -1,7 +1,9 @@
 //! What the server does, between the routes above and the SQL below.
 
 pub mod artifacts;
+pub mod backup;
 pub mod claim;
+pub mod collect;
 pub mod compare;
 pub mod datasets;
 pub mod evaluations;

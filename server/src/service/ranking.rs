@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cultivar_search::stats::{Correct, Groups, ranking};
 use cultivar_spec::manifest::{Manifest, Split};
-use cultivar_spec::trial::{Adaptation, TrainOn};
+use cultivar_spec::trial::TrainOn;
 use cultivar_spec::wire::{DatasetView, Estimate, Leaderboard, LeaderboardRow, TransferReport};
 use cultivar_spec::{Sha256Digest, TrialSpec};
 use serde::Serialize;
@@ -305,10 +305,7 @@ fn describe(trial: &CompletedTrial) -> LeaderboardRow {
         label: trial.label.clone(),
         backbone: spec.backbone.name.clone(),
         weights: spec.backbone.weights.to_string(),
-        adaptation: match spec.adaptation {
-            Adaptation::HeadOnly {} => "head_only".into(),
-            Adaptation::Full { .. } => "full".into(),
-        },
+        adaptation: spec.adaptation.mode().into(),
         activation: word(spec.backbone.activation),
         optimizer: spec.optimizer.kind().into(),
         schedule: spec.schedule.kind().into(),

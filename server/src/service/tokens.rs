@@ -1,4 +1,4 @@
-//! Handing out access: tokens, the one-time login, the machine's own admin token.
+//! Handing out access: tokens, their rotation, enrolments, the one-time login, the machine's own admin token.
 
 use std::io;
 use std::path::Path;
@@ -6,18 +6,19 @@ use std::path::Path;
 use anyhow::Context;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use cultivar_spec::TokenId;
-use cultivar_spec::wire::{CreatedToken, NewToken, Scope};
+use cultivar_spec::wire::{CreatedToken, Enrolment, NewEnrolment, NewToken, Rotation, Scope};
+use cultivar_spec::{Secret, SecretKind, TokenId, WorkerId};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use tokio::fs;
 
-use crate::auth::{Principal, Secret};
+use crate::auth::{Principal, generate};
 use crate::error::ApiError;
 use crate::service::replay::{IdempotencyKey, Replay, once};
 use crate::state::AppState;
-use crate::store;
 use crate::store::token::NewRow;
+use crate::store::{self, Step};
 use crate::tx::run_tx;
 
 /// How long a browser stays logged in, in seconds.
@@ -30,7 +31,17 @@ const LOGIN_S: u64 = 24 * 3600;
 #[derive(Serialize, Deserialize)]
 struct Minted {
     id: TokenId,
+    scope: Scope,
     salt: String,
+}
+
+/// A token but for its secret.
+struct Blank {
+    name: String,
+    scope: Scope,
+    expires_in_s: Option<u64>,
+    worker: Option<WorkerId>,
+    replaces: Option<TokenId>,
 }
 
 /// Creates a token.
@@ -43,27 +54,138 @@ pub async fn create(
     key: IdempotencyKey,
     new: NewToken,
 ) -> Result<CreatedToken, ApiError> {
-    let label = key.0.clone().unwrap_or_default();
-    let replay = Replay::new(&principal, key, "POST /api/v1/tokens", &new);
-    let scope = new.scope;
-    let derive = {
-        let principal = principal.clone();
-        move |salt: &[u8; 16]| Secret::from_bytes(principal.derive(salt, &label))
-    };
+    let replay = Replay::new(&principal, key.clone(), "POST /api/v1/tokens", &new);
+    mint(
+        state,
+        principal,
+        key,
+        replay,
+        SecretKind::Access,
+        move |_| {
+            Box::pin(async move {
+                Ok(Blank {
+                    name: new.name,
+                    scope: new.scope,
+                    expires_in_s: new.expires_in_s,
+                    worker: None,
+                    replaces: None,
+                })
+            })
+        },
+    )
+    .await
+}
+
+/// Gives a token a successor of the same name, scope and lifetime; the old one works for a while longer.
+///
+/// # Errors
+/// There is no such valid token.
+pub async fn rotate(
+    state: &AppState,
+    principal: Principal,
+    key: IdempotencyKey,
+    id: TokenId,
+    rotation: Rotation,
+) -> Result<CreatedToken, ApiError> {
+    let request = (id, &rotation);
+    let replay = Replay::new(
+        &principal,
+        key.clone(),
+        "POST /api/v1/tokens/{id}/rotate",
+        &request,
+    );
+    mint(
+        state,
+        principal,
+        key,
+        replay,
+        SecretKind::Access,
+        move |conn| {
+            Box::pin(async move {
+                let old = store::token::lock_for_rotation(conn, id).await?;
+                let old = old.ok_or_else(|| ApiError::no_such("valid API token", id))?;
+                store::token::end_within(conn, id, rotation.overlap_s).await?;
+                Ok(Blank {
+                    name: old.name,
+                    scope: old.scope,
+                    expires_in_s: old.lifetime_s,
+                    worker: old.worker,
+                    replaces: Some(id),
+                })
+            })
+        },
+    )
+    .await
+}
+
+/// Creates a token that one worker exchanges, once, for its own.
+///
+/// # Errors
+/// The Idempotency-Key came with another body.
+pub async fn new_enrolment(
+    state: &AppState,
+    principal: Principal,
+    key: IdempotencyKey,
+    new: NewEnrolment,
+) -> Result<CreatedToken, ApiError> {
+    let replay = Replay::new(
+        &principal,
+        key.clone(),
+        "POST /api/v1/workers/enrolments",
+        &new,
+    );
+    mint(
+        state,
+        principal,
+        key,
+        replay,
+        SecretKind::Enrolment,
+        move |_| {
+            Box::pin(async move {
+                Ok(Blank {
+                    name: new.name,
+                    scope: Scope::Worker,
+                    expires_in_s: Some(new.expires_in_s),
+                    worker: None,
+                    replaces: None,
+                })
+            })
+        },
+    )
+    .await
+}
+
+/// Makes the secret that only this caller can ask for again, and its row, once per Idempotency-Key.
+async fn mint<F>(
+    state: &AppState,
+    principal: Principal,
+    key: IdempotencyKey,
+    replay: Replay,
+    kind: SecretKind,
+    blank: F,
+) -> Result<CreatedToken, ApiError>
+where
+    F: for<'c> FnOnce(&'c mut PgConnection) -> Step<'c, Blank> + Send + 'static,
+{
+    let label = key.0.unwrap_or_default();
+    let derive = move |salt: &[u8; 16]| Secret::new(kind, principal.derive(salt, &label));
     let derive_again = derive.clone();
-    let minted = run_tx("create_token", &state.pool, move |conn| {
+    let minted = run_tx("mint_token", &state.pool, move |conn| {
         Box::pin(once(conn, replay, move |conn| {
             Box::pin(async move {
+                let blank = blank(conn).await?;
                 let salt: [u8; 16] = rand::rng().random();
                 let row = NewRow {
-                    name: &new.name,
-                    scope: new.scope,
-                    secret_hash: derive(&salt).hash(),
-                    single_use: false,
-                    expires_in_s: new.expires_in_s,
+                    name: &blank.name,
+                    scope: blank.scope,
+                    secret: &derive(&salt),
+                    expires_in_s: blank.expires_in_s,
+                    worker: blank.worker,
+                    replaces: blank.replaces,
                 };
                 Ok(Minted {
                     id: store::token::insert(conn, row).await?,
+                    scope: blank.scope,
                     salt: BASE64_STANDARD.encode(salt),
                 })
             })
@@ -78,37 +200,88 @@ pub async fn create(
     Ok(CreatedToken {
         id: minted.id,
         token: derive_again(&salt).reveal().to_owned(),
-        scope,
+        scope: minted.scope,
     })
 }
 
-/// Exchanges a login token for a session's secret.
+/// Exchanges an enrolment for a worker's own token.
+///
+/// # Errors
+/// It was used before, ran out or never was.
+pub async fn enroll(state: &AppState, enrolment: Enrolment) -> Result<CreatedToken, ApiError> {
+    let refused = || {
+        ApiError::unauthorized(
+            "this enrolment was used before or ran out: make another with cultivar worker enroll-token",
+        )
+    };
+    let used = Secret::parse(SecretKind::Enrolment, &enrolment.enrol_token)
+        .map_err(ApiError::unauthorized)?;
+    run_tx("enroll", &state.pool, move |conn| {
+        Box::pin(async move {
+            let token = store::token::consume(conn, &used).await?;
+            let token = token.ok_or_else(refused)?;
+            let own = generate(SecretKind::Access);
+            let row = NewRow {
+                name: &token.name,
+                scope: token.scope,
+                secret: &own,
+                expires_in_s: None,
+                worker: Some(enrolment.worker),
+                replaces: None,
+            };
+            Ok(CreatedToken {
+                id: store::token::insert(conn, row).await?,
+                token: own.reveal().to_owned(),
+                scope: token.scope,
+            })
+        })
+    })
+    .await
+}
+
+/// Exchanges a login link's token for a session's secret.
 ///
 /// # Errors
 /// The token was used before, ran out or never was.
 pub async fn login(state: &AppState, login_token: &str) -> Result<(Scope, Secret), ApiError> {
-    const REFUSED: ApiError = ApiError::Unauthorized(
-        "this login link was used before or ran out: restart the server for a fresh one",
-    );
-    let login = Secret::parse(login_token).ok_or(REFUSED)?;
+    let refused = || {
+        ApiError::unauthorized(
+            "this login link was used before or ran out: restart the server for a fresh one",
+        )
+    };
+    let login = Secret::parse(SecretKind::Login, login_token).map_err(ApiError::unauthorized)?;
     run_tx("login", &state.pool, move |conn| {
         Box::pin(async move {
-            let scope = store::token::consume(conn, &login.hash())
-                .await?
-                .ok_or(REFUSED)?;
-            let session = Secret::generate();
+            let token = store::token::consume(conn, &login).await?;
+            let token = token.ok_or_else(refused)?;
+            let session = generate(SecretKind::Session);
             let row = NewRow {
                 name: "session",
-                scope,
-                secret_hash: session.hash(),
-                single_use: false,
+                scope: token.scope,
+                secret: &session,
                 expires_in_s: Some(SESSION_S),
+                worker: None,
+                replaces: None,
             };
             store::token::insert(conn, row).await?;
-            Ok((scope, session))
+            Ok((token.scope, session))
         })
     })
     .await
+}
+
+/// Ends the session that the caller came with.
+///
+/// # Errors
+/// The caller came with an API token, which is revoked elsewhere.
+pub async fn logout(state: &AppState, principal: &Principal) -> Result<(), ApiError> {
+    if principal.secret_kind() != SecretKind::Session {
+        return Err(ApiError::Conflict(
+            "this is no browser session: revoke a token with DELETE /api/v1/tokens/{id}".into(),
+        ));
+    }
+    store::token::revoke(&state.pool, TokenId(principal.token_id)).await?;
+    Ok(())
 }
 
 /// A login token for the page, good for one use.
@@ -116,24 +289,25 @@ pub async fn login(state: &AppState, login_token: &str) -> Result<(Scope, Secret
 /// # Errors
 /// The database is out of reach.
 pub async fn new_login(state: &AppState) -> Result<Secret, ApiError> {
-    mint(state, "login", true, Some(LOGIN_S)).await
+    mint_admin(state, "login", SecretKind::Login, Some(LOGIN_S)).await
 }
 
-async fn mint(
+async fn mint_admin(
     state: &AppState,
     name: &'static str,
-    single_use: bool,
+    kind: SecretKind,
     expires_in_s: Option<u64>,
 ) -> Result<Secret, ApiError> {
-    run_tx("mint_token", &state.pool, move |conn| {
+    run_tx("mint_admin", &state.pool, move |conn| {
         Box::pin(async move {
-            let secret = Secret::generate();
+            let secret = generate(kind);
             let row = NewRow {
                 name,
                 scope: Scope::Admin,
-                secret_hash: secret.hash(),
-                single_use,
+                secret: &secret,
                 expires_in_s,
+                worker: None,
+                replaces: None,
             };
             store::token::insert(conn, row).await?;
             Ok(secret)
@@ -149,13 +323,19 @@ async fn mint(
 pub async fn ensure_admin(state: &AppState) -> anyhow::Result<()> {
     let path = state.config.admin_token_file();
     if let Ok(text) = fs::read_to_string(&path).await
-        && let Some(secret) = Secret::parse(text.trim())
-        && let Some(token) = store::token::find(&state.pool, &secret.hash()).await?
+        && let Ok(secret) = Secret::parse(SecretKind::Access, text.trim())
+        && let Some(token) = store::token::find(&state.pool, &secret).await?
         && token.scope == Scope::Admin
     {
         return Ok(());
     }
-    let secret = mint(state, "admin token of this machine", false, None).await?;
+    let secret = mint_admin(
+        state,
+        "admin token of this machine",
+        SecretKind::Access,
+        None,
+    )
+    .await?;
     write_private(&path, &format!("{}\n", secret.reveal()))
         .await
         .with_context(|| format!("cannot write the admin token to {}", path.display()))

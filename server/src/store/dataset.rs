@@ -65,6 +65,18 @@ pub async fn version(
     .await
 }
 
+/// Versions whose blobs nothing refers to yet: registered by a server of an earlier version.
+pub async fn unpinned(db: impl PgExecutor<'_>) -> Result<Vec<Sha256Digest>> {
+    sqlx::query(
+        "-- dataset::unpinned
+         SELECT version FROM dataset d
+         WHERE NOT EXISTS (SELECT FROM artifact_pin p WHERE p.holder = 'dataset:' || encode(d.version, 'hex'))",
+    )
+    .try_map(|row: PgRow| row.digest("version"))
+    .fetch_all(db)
+    .await
+}
+
 fn view(row: &PgRow) -> Result<DatasetView> {
     let view: DatasetView = row.json("summary")?;
     Ok(DatasetView {

@@ -3,9 +3,11 @@
 
 pub mod artifact;
 pub mod attempt;
+pub mod audit;
 pub mod claim;
 pub mod columns;
 pub mod dataset;
+pub mod dump;
 pub mod evaluation;
 pub mod event;
 pub mod health;

@@ -1,10 +1,11 @@
-//! Tokens, login tokens and sessions.
+//! Tokens, login links, enrolments and sessions.
 
 use chrono::{DateTime, Utc};
-use cultivar_spec::TokenId;
-use cultivar_spec::wire::{Scope, TokenView};
+use cultivar_spec::wire::{Scope, TokenKind, TokenView};
+use cultivar_spec::{Secret, SecretKind, TokenId, WorkerId};
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{PgConnection, PgExecutor, PgPool, Row};
+use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::Result;
@@ -13,89 +14,157 @@ use super::columns::Columns;
 /// A token that is valid now.
 pub struct ValidToken {
     pub id: Uuid,
+    pub name: String,
     pub scope: Scope,
-    pub expires_at: Option<DateTime<Utc>>,
+    pub worker: Option<WorkerId>,
+    secret_hash: Vec<u8>,
+    is_use_noted: bool,
 }
 
 /// A token to be.
 pub struct NewRow<'a> {
     pub name: &'a str,
     pub scope: Scope,
-    pub secret_hash: [u8; 32],
-    pub single_use: bool,
+    pub secret: &'a Secret,
     pub expires_in_s: Option<u64>,
+    pub worker: Option<WorkerId>,
+    pub replaces: Option<TokenId>,
 }
 
-/// The token with this hash, if it may be used; notes the use, at most once a minute.
-pub async fn find(pool: &PgPool, secret_hash: &[u8; 32]) -> Result<Option<ValidToken>> {
-    let row = sqlx::query(
-        "-- token::find
-         WITH used AS (
-             UPDATE token SET last_used_at = now()
-             WHERE secret_hash = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
-         )
-         SELECT id, scope, expires_at FROM token
-         WHERE secret_hash = $1 AND NOT single_use AND revoked_at IS NULL
+/// A token about to be rotated. Its row stays locked.
+pub struct Rotated {
+    pub name: String,
+    pub scope: Scope,
+    pub worker: Option<WorkerId>,
+    /// From creation to expiry.
+    pub lifetime_s: Option<u64>,
+}
+
+/// Bytes of the hash that the index may compare, in whatever time that takes. The rest is compared
+/// in constant time.
+const N_LOOKED_UP: usize = 8;
+
+/// The token with this secret, if it may be used; notes the use, at most once a minute.
+pub async fn find(pool: &PgPool, secret: &Secret) -> Result<Option<ValidToken>> {
+    let Some(token) = valid(pool, secret).await? else {
+        return Ok(None);
+    };
+    if !token.is_use_noted {
+        sqlx::query(
+            "-- token::note_use
+             UPDATE token SET last_used_at = now() WHERE id = $1",
+        )
+        .bind(token.id)
+        .execute(pool)
+        .await?;
+    }
+    Ok(Some(token))
+}
+
+async fn valid(db: impl PgExecutor<'_>, secret: &Secret) -> Result<Option<ValidToken>> {
+    let hash = secret.hash();
+    let low = &hash[..N_LOOKED_UP];
+    let mut high = [0xff; 32];
+    high[..N_LOOKED_UP].copy_from_slice(low);
+    let found = sqlx::query(
+        "-- token::valid
+         SELECT id, name, scope, worker_id, secret_hash,
+                coalesce(last_used_at > now() - interval '1 minute', false) AS is_use_noted
+         FROM token
+         WHERE secret_hash BETWEEN $1 AND $2 AND kind = $3 AND revoked_at IS NULL
            AND (expires_at IS NULL OR expires_at > now())",
     )
-    .bind(&secret_hash[..])
-    .fetch_optional(pool)
-    .await?;
-    row.map(|row| {
+    .bind(low)
+    .bind(&high[..])
+    .bind(secret.kind().name())
+    .try_map(|row: PgRow| {
+        let worker: Option<Uuid> = row.try_get("worker_id")?;
         Ok(ValidToken {
             id: row.try_get("id")?,
+            name: row.try_get("name")?,
             scope: row.word("scope")?,
-            expires_at: row.try_get("expires_at")?,
+            worker: worker.map(WorkerId),
+            secret_hash: row.try_get("secret_hash")?,
+            is_use_noted: row.try_get("is_use_noted")?,
         })
     })
-    .transpose()
+    .fetch_all(db)
+    .await?;
+    let is_it = |token: &ValidToken| bool::from(token.secret_hash[..].ct_eq(&hash));
+    Ok(found.into_iter().find(is_it))
+}
+
+/// Whether a token that was recognised before may still be used.
+pub async fn is_valid(db: impl PgExecutor<'_>, id: Uuid) -> Result<bool> {
+    sqlx::query_scalar(
+        "-- token::is_valid
+         SELECT EXISTS (SELECT FROM token
+             WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))",
+    )
+    .bind(id)
+    .fetch_one(db)
+    .await
 }
 
 pub async fn insert(conn: &mut PgConnection, new: NewRow<'_>) -> Result<TokenId> {
     let id = TokenId::new();
+    let kind = new.secret.kind();
     sqlx::query(
         "-- token::insert
-         INSERT INTO token (id, name, scope, secret_hash, single_use, expires_at)
-         VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))",
+         INSERT INTO token (id, name, scope, kind, secret_hash, single_use, expires_at, worker_id, replaces)
+         VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7), $8, $9)",
     )
     .bind(id.0)
     .bind(new.name)
     .bind(new.scope.name())
-    .bind(&new.secret_hash[..])
-    .bind(new.single_use)
+    .bind(kind.name())
+    .bind(&new.secret.hash()[..])
+    .bind(matches!(kind, SecretKind::Login | SecretKind::Enrolment))
     .bind(new.expires_in_s.map(|s| s as f64))
+    .bind(new.worker.map(|id| id.0))
+    .bind(new.replaces.map(|id| id.0))
     .execute(conn)
     .await?;
     Ok(id)
 }
 
-/// Uses a login token up; `None` where it was used before, ran out or never was.
-pub async fn consume(conn: &mut PgConnection, secret_hash: &[u8; 32]) -> Result<Option<Scope>> {
-    sqlx::query(
+/// Uses a login link or an enrolment up; `None` where it was used before, ran out or never was.
+pub async fn consume(conn: &mut PgConnection, secret: &Secret) -> Result<Option<ValidToken>> {
+    let Some(token) = valid(&mut *conn, secret).await? else {
+        return Ok(None);
+    };
+    // Of two who come at once, the one that waited for the row finds it used.
+    let done = sqlx::query(
         "-- token::consume
-         UPDATE token SET revoked_at = now(), last_used_at = now()
-         WHERE secret_hash = $1 AND single_use AND revoked_at IS NULL
-           AND (expires_at IS NULL OR expires_at > now())
-         RETURNING scope",
+         UPDATE token SET revoked_at = now(), last_used_at = now() WHERE id = $1 AND revoked_at IS NULL",
     )
-    .bind(&secret_hash[..])
-    .try_map(|row: PgRow| row.word("scope"))
-    .fetch_optional(conn)
-    .await
+    .bind(token.id)
+    .execute(conn)
+    .await?;
+    Ok((done.rows_affected() == 1).then_some(token))
 }
 
-/// Tokens people made, newest first; login tokens and sessions are not among them.
+/// Tokens that people made, newest first; login links and sessions are not among them.
 pub async fn list(pool: &PgPool) -> Result<Vec<TokenView>> {
     sqlx::query(
         "-- token::list
-         SELECT id, name, scope, created_at, expires_at, revoked_at, last_used_at FROM token
-         WHERE NOT single_use AND name <> 'session' ORDER BY id DESC LIMIT 1000",
+         SELECT id, kind, name, scope, worker_id, replaces, created_at, expires_at, revoked_at, last_used_at FROM token
+         WHERE kind IN ('access', 'enrolment') ORDER BY id DESC LIMIT 1000",
     )
     .try_map(|row: PgRow| {
+        let kind: String = row.try_get("kind")?;
+        let worker: Option<Uuid> = row.try_get("worker_id")?;
+        let replaces: Option<Uuid> = row.try_get("replaces")?;
         Ok(TokenView {
             id: TokenId(row.try_get("id")?),
+            kind: match kind.as_str() {
+                "enrolment" => TokenKind::Enrolment,
+                _ => TokenKind::Access,
+            },
             name: row.try_get("name")?,
             scope: row.word("scope")?,
+            worker: worker.map(WorkerId),
+            replaces: replaces.map(TokenId),
             created_at: row.try_get("created_at")?,
             expires_at: row.try_get("expires_at")?,
             revoked_at: row.try_get("revoked_at")?,
@@ -104,6 +173,44 @@ pub async fn list(pool: &PgPool) -> Result<Vec<TokenView>> {
     })
     .fetch_all(pool)
     .await
+}
+
+/// Locks a valid API token that is to have a successor.
+pub async fn lock_for_rotation(conn: &mut PgConnection, id: TokenId) -> Result<Option<Rotated>> {
+    sqlx::query(
+        "-- token::lock_for_rotation
+         SELECT name, scope, worker_id, created_at, expires_at FROM token
+         WHERE id = $1 AND kind = 'access' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+         FOR UPDATE",
+    )
+    .bind(id.0)
+    .try_map(|row: PgRow| {
+        let worker: Option<Uuid> = row.try_get("worker_id")?;
+        let created_at: DateTime<Utc> = row.try_get("created_at")?;
+        let expires_at: Option<DateTime<Utc>> = row.try_get("expires_at")?;
+        let lifetime = |at: DateTime<Utc>| (at - created_at).num_seconds().max(1) as u64;
+        Ok(Rotated {
+            name: row.try_get("name")?,
+            scope: row.word("scope")?,
+            worker: worker.map(WorkerId),
+            lifetime_s: expires_at.map(lifetime),
+        })
+    })
+    .fetch_optional(conn)
+    .await
+}
+
+/// Lets a token work for this much longer, and no longer than it would have.
+pub async fn end_within(conn: &mut PgConnection, id: TokenId, seconds: u64) -> Result<()> {
+    sqlx::query(
+        "-- token::end_within
+         UPDATE token SET expires_at = least(expires_at, now() + make_interval(secs => $2)) WHERE id = $1",
+    )
+    .bind(id.0)
+    .bind(seconds as f64)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Whether there was such a token; revoking twice is revoking once.

@@ -1,6 +1,6 @@
 //! Trials: the cold table of everything ever submitted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use cultivar_spec::wire::{AttemptView, JobKind, TrialDetail, TrialView};
 use cultivar_spec::{LeaseId, Sha256Digest, SweepId, TrialId, TrialSpec, TrialState, WorkerId};
@@ -50,6 +50,11 @@ const CHUNK: usize = 2000;
 
 /// Inserts trials as `queued`; their jobs are queued apart.
 pub async fn insert(conn: &mut PgConnection, rows: &[NewRow]) -> Result<()> {
+    let weights = rows
+        .iter()
+        .filter_map(|row| row.spec.backbone.weights_sha256);
+    let weights: Vec<_> = weights.collect::<HashSet<_>>().into_iter().collect();
+    super::artifact::pin(conn, &weights, "trials").await?;
     for rows in rows.chunks(CHUNK) {
         sqlx::query(
             "-- trial::insert
@@ -202,6 +207,42 @@ pub async fn spec_and_model(
     .try_map(|row: PgRow| Ok((row.json("spec")?, row.maybe_digest("model_sha256")?)))
     .fetch_optional(db)
     .await
+}
+
+/// Locks completed trials of sweeps that are not among the best `keep_best` of theirs and still have a model
+/// or a checkpoint. Those that somebody else holds are left for the next time.
+pub async fn lock_beyond_best(conn: &mut PgConnection, keep_best: u32) -> Result<Vec<TrialId>> {
+    sqlx::query(
+        "-- trial::lock_beyond_best
+         SELECT t.id FROM trial t JOIN (
+             SELECT id, row_number() OVER (
+                 PARTITION BY sweep_id
+                 ORDER BY objective * CASE spec #>> '{objective,direction}' WHEN 'minimize' THEN 1 ELSE -1 END NULLS LAST, id
+             ) AS place
+             FROM trial WHERE sweep_id IS NOT NULL AND state = 'completed'
+         ) ranked ON ranked.id = t.id
+         WHERE ranked.place > $1 AND (t.model_sha256 IS NOT NULL OR t.checkpoint_sha256 IS NOT NULL)
+         LIMIT 1000 FOR UPDATE OF t SKIP LOCKED",
+    )
+    .bind(i64::from(keep_best))
+    .try_map(|row: PgRow| Ok(TrialId(row.try_get("id")?)))
+    .fetch_all(conn)
+    .await
+}
+
+/// Forgets model and checkpoint of locked trials, but for those that are being evaluated. How many there were.
+pub async fn forget_models(conn: &mut PgConnection, ids: &[TrialId]) -> Result<u64> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let done = sqlx::query(
+        "-- trial::forget_models
+         UPDATE trial SET model_sha256 = NULL, checkpoint_sha256 = NULL, checkpoint_epoch = NULL, checkpoint_step = NULL
+         WHERE id = ANY($1) AND NOT EXISTS (
+             SELECT FROM evaluation e WHERE e.trial_id = trial.id AND e.state IN ('queued', 'running'))",
+    )
+    .bind(ids)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// Locks a trial until the transaction ends.

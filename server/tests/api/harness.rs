@@ -76,9 +76,17 @@ pub fn with_app<F>(lease_s: f64, test: impl FnOnce(App) -> F)
 where
     F: Future<Output = App> + Send + 'static,
 {
+    with_config(lease_s, |_| (), test);
+}
+
+/// The same, against a replica whose other settings the test chooses.
+pub fn with_config<F>(lease_s: f64, adjust: impl FnOnce(&mut Config), test: impl FnOnce(App) -> F)
+where
+    F: Future<Output = App> + Send + 'static,
+{
     run_async(async {
         let database = Database::create().await;
-        let app = App::start(database.clone(), lease_s).await;
+        let app = App::start_with(database.clone(), lease_s, adjust).await;
         let outcome = tokio::spawn(test(app)).await;
         match outcome {
             Ok(app) => app.stop().await,
@@ -105,15 +113,22 @@ pub fn run_async<F: Future>(test: F) -> F::Output {
 
 impl App {
     pub async fn start(database: Database, lease_s: f64) -> Self {
+        Self::start_with(database, lease_s, |_| ()).await
+    }
+
+    /// A replica whose other settings the test chooses.
+    pub async fn start_with(
+        database: Database,
+        lease_s: f64,
+        adjust: impl FnOnce(&mut Config),
+    ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let config = Config {
-            home: home.path().to_owned(),
-            database_url: database.url.clone(),
-            lease_s,
-            heartbeat_s: lease_s / 6.0,
-            local_addr: listener.local_addr().unwrap(),
-        };
+        let address = listener.local_addr().unwrap();
+        let mut config = Config::new(home.path().to_owned(), database.url.clone(), address);
+        config.lease_s = lease_s;
+        config.heartbeat_s = lease_s / 6.0;
+        adjust(&mut config);
         let shutdown = CancellationToken::new();
         let (sender, receiver) = oneshot::channel();
         let running = tokio::spawn(serve(

@@ -4,6 +4,8 @@
 
 mod access;
 mod artifacts;
+mod audit;
+mod backup;
 mod bad_input;
 mod evaluations;
 mod events;
@@ -12,9 +14,13 @@ mod harness;
 mod invariants;
 mod leases;
 mod lifecycle;
+mod limits;
 mod queueing;
 mod replays;
 mod retries;
+mod scopes;
 mod search;
 mod startup;
 mod sweeps;
+mod tls;
+mod tokens;

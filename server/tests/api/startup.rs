@@ -103,7 +103,7 @@ fn the_binary_says_when_it_is_ready_and_ends_on_sigterm() {
             ready["login_url"]
                 .as_str()
                 .unwrap()
-                .starts_with(&format!("{url}/#login=cvt_"))
+                .starts_with(&format!("{url}/#login=cvl_"))
         );
         let health = reqwest::get(format!("{url}/readyz")).await.unwrap();
         assert_eq!(health.status(), 200);

@@ -5,17 +5,16 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request, StatusCode, header};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use cultivar_server::config::Config;
 use cultivar_server::state::AppState;
 use cultivar_spec::manifest::{DataFile, ImageEntry, Manifest, Split};
 use cultivar_spec::wire::DatasetView;
-use cultivar_spec::{Sha256Digest, TrialId, TrialSpec, canonical_json, config_id};
+use cultivar_spec::{
+    Secret, SecretKind, Sha256Digest, TrialId, TrialSpec, canonical_json, config_id,
+};
 use futures::FutureExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use sqlx::types::Json;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio_util::sync::CancellationToken;
@@ -72,13 +71,8 @@ pub async fn on_board(test: impl AsyncFnOnce(&mut Board)) {
 impl Board {
     async fn open(database_url: String) -> Self {
         let home = tempfile::tempdir().expect("a home folder");
-        let config = Config {
-            home: home.path().to_owned(),
-            database_url,
-            lease_s: 30.0,
-            heartbeat_s: 5.0,
-            local_addr: ([127, 0, 0, 1], 0).into(),
-        };
+        let address = ([127, 0, 0, 1], 0).into();
+        let config = Config::new(home.path().to_owned(), database_url, address);
         let state = AppState::open(config, CancellationToken::new())
             .await
             .expect("a server");
@@ -96,9 +90,9 @@ impl Board {
 
     /// Makes a token of a scope.
     pub async fn token(&self, scope: &str) -> String {
-        let random: [u8; 32] = std::array::from_fn(|_| rand::random());
-        let secret = format!("cvt_{}", BASE64_URL_SAFE_NO_PAD.encode(random));
-        let hash: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+        let random = std::array::from_fn(|_| rand::random());
+        let secret = Secret::new(SecretKind::Access, random);
+        let hash = secret.hash();
         sqlx::query("INSERT INTO token (id, name, scope, secret_hash) VALUES ($1, 'test', $2, $3)")
             .bind(Uuid::new_v4())
             .bind(scope)
@@ -106,7 +100,7 @@ impl Board {
             .execute(&self.state.pool)
             .await
             .expect("a token");
-        secret
+        secret.reveal().to_owned()
     }
 
     /// Registers a version of [`DATASET`] whose held-out images have these groups, and makes it the
@@ -142,11 +136,14 @@ impl Board {
         let version = manifest.version();
         let bytes = Bytes::from(canonical_json(&manifest));
         let body = futures::stream::iter([Ok::<_, String>(bytes)]);
+        let patience = std::time::Duration::from_secs(5);
+        let staged = self.state.blobs.stage(&version, body, patience).await;
+        let staged = staged.expect("the manifest is written");
         self.state
             .blobs
-            .put(&version, body)
+            .publish(&staged)
             .await
-            .expect("a stored manifest");
+            .expect("the manifest is stored");
         self.artifact(&version).await;
         let view = DatasetView {
             name: DATASET.into(),

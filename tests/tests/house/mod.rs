@@ -2,3 +2,4 @@
 
 mod compose;
 mod crate_dag;
+mod dependencies;

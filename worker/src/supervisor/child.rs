@@ -275,6 +275,7 @@ mod tests {
     fn a_trainer_sees_no_secret() {
         for name in [
             "CULTIVAR_TOKEN",
+            "CULTIVAR_ENROLL_TOKEN",
             "DATABASE_URL",
             "AWS_SECRET_ACCESS_KEY",
             "CULTIVAR_HOME",

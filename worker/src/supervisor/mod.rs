@@ -92,9 +92,9 @@ async fn run(options: RunOptions) -> anyhow::Result<()> {
         Some(home) => home.clone(),
         None => home::default()?,
     };
-    // Every wait for the server has its own end, told by the lease; the client need not have one.
-    let client = Client::new(&options.url, options.token()?)?.with_patience(Duration::ZERO);
     let home = Home::open(&cultivar_home)?;
+    // Every wait for the server has its own end, told by the lease; the client need not have one.
+    let client = options.connect(&home).await?.with_patience(Duration::ZERO);
     let stopping = CancellationToken::new();
     let shared = Arc::new(Shared {
         artifacts: ArtifactCache::new(client.clone(), home.artifacts()),

@@ -1,5 +1,6 @@
 //! The client against a server that the test scripts: what is sent, how often, and how answers read.
 
+mod hub;
 mod server;
 
 use std::path::Path;

@@ -56,7 +56,11 @@ impl Server {
     }
 
     pub fn client(&self) -> Client {
-        Client::new(&format!("http://{}", self.address), "cvt_for_tests").expect("a client")
+        Client::new(&self.url(), "cvt_for_tests").expect("a client")
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     pub fn seen(&self) -> Vec<Seen> {

@@ -19,6 +19,10 @@ pub enum ImportError {
     NotAFolder(PathBuf),
     #[error("{}: the name is not UTF-8; rename it", .0.display())]
     NotUtf8(PathBuf),
+    #[error("{} is a link that leads out of the folder; put the file itself there", .0.display())]
+    LinkOutside(PathBuf),
+    #[error("{} is neither a file nor a folder; remove it", .0.display())]
+    NotAFile(PathBuf),
     #[error("{} is nested too deep; is a link pointing back at a folder above it?", .0.display())]
     TooDeep(PathBuf),
     #[error(

@@ -7,6 +7,9 @@ use bytes::Bytes;
 
 use super::tables::Tables;
 
+/// No image is larger, and memory is not for the taking.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+
 /// Where an image lies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Place {
@@ -50,7 +53,17 @@ impl Images {
     pub fn read(&self, path: &str, place: Place) -> io::Result<Bytes> {
         match (place, &self.tables) {
             (Place::Row { table_idx, row_idx }, Some(tables)) => tables.image(table_idx, row_idx),
-            _ => std::fs::read(self.dir.join(path)).map(Bytes::from),
+            _ => read_bounded(&self.dir.join(path)),
         }
     }
+}
+
+fn read_bounded(path: &Path) -> io::Result<Bytes> {
+    let n_bytes = std::fs::metadata(path)?.len();
+    if n_bytes > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!(
+            "the file has {n_bytes} bytes; at most {MAX_FILE_BYTES} are read"
+        )));
+    }
+    std::fs::read(path).map(Bytes::from)
 }

@@ -214,12 +214,18 @@ pub fn is_image(path: &str) -> bool {
 /// A folder cannot be read, is nested too deep, or holds a name that is not UTF-8.
 pub fn files_below(dir: &Path) -> Result<Vec<String>, ImportError> {
     let mut files = Vec::new();
-    walk(dir, "", 0, &mut files)?;
+    let root = std::fs::canonicalize(dir).map_err(|source| ImportError::Io {
+        path: dir.to_owned(),
+        source,
+    })?;
+    walk(&root, dir, "", 0, &mut files)?;
     files.sort();
     Ok(files)
 }
 
+/// Links are followed inside `root` only: a folder that came from elsewhere must not name this machine's files.
 fn walk(
+    root: &Path,
     dir: &Path,
     prefix: &str,
     depth: usize,
@@ -230,7 +236,8 @@ fn walk(
     }
     let io = |path: PathBuf| move |source| ImportError::Io { path, source };
     for entry in std::fs::read_dir(dir).map_err(io(dir.to_owned()))? {
-        let path = entry.map_err(io(dir.to_owned()))?.path();
+        let entry = entry.map_err(io(dir.to_owned()))?;
+        let path = entry.path();
         let name = path.file_name().and_then(|name| name.to_str());
         let Some(name) = name else {
             return Err(ImportError::NotUtf8(path));
@@ -239,10 +246,25 @@ fn walk(
             continue;
         }
         let relative = format!("{prefix}{name}");
-        if path.is_dir() {
-            walk(&path, &format!("{relative}/"), depth + 1, files)?;
-        } else {
+        let kind = entry.file_type().map_err(io(path.clone()))?;
+        if kind.is_symlink() {
+            match std::fs::canonicalize(&path) {
+                Ok(target) if target.starts_with(root) => {}
+                Ok(_) => return Err(ImportError::LinkOutside(path)),
+                // It leads nowhere, which is reported with the other broken images.
+                Err(_) => {
+                    files.push(relative);
+                    continue;
+                }
+            }
+        }
+        let metadata = std::fs::metadata(&path).map_err(io(path.clone()))?;
+        if metadata.is_dir() {
+            walk(root, &path, &format!("{relative}/"), depth + 1, files)?;
+        } else if metadata.is_file() {
             files.push(relative);
+        } else {
+            return Err(ImportError::NotAFile(path));
         }
     }
     Ok(())
@@ -284,6 +306,34 @@ mod tests {
             }
         }
         warnings
+    }
+
+    #[test]
+    fn links_stay_inside_and_devices_are_no_images() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let inside = dir.path().join("data");
+        std::fs::create_dir_all(inside.join("cat")).unwrap();
+        std::fs::write(inside.join("cat/a.png"), "").unwrap();
+        std::fs::write(dir.path().join("secret.png"), "").unwrap();
+        let scanned = || scan(&inside, &mut Vec::new());
+        symlink("a.png", inside.join("cat/b.png")).unwrap();
+        symlink("cat", inside.join("dog")).unwrap();
+        let paths: Vec<_> = scanned().unwrap().into_iter().map(|l| l.path).collect();
+        assert_eq!(paths, ["cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png"]);
+
+        let refused = |target: &str, part: &str| {
+            let link = inside.join("cat/c.png");
+            symlink(target, &link).unwrap();
+            let error = scanned().unwrap_err().to_string();
+            assert!(error.contains(part), "{target}: {error}");
+            std::fs::remove_file(link).unwrap();
+        };
+        refused("../../secret.png", "leads out of the folder");
+        refused("/dev/zero", "leads out of the folder");
+        let _socket = std::os::unix::net::UnixListener::bind(inside.join("cat/d.png")).unwrap();
+        let error = scanned().unwrap_err().to_string();
+        assert!(error.contains("neither a file nor a folder"), "{error}");
     }
 
     #[test]

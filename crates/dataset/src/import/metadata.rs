@@ -105,12 +105,14 @@ fn row(mut record: Map<String, Value>) -> Result<MetadataRow, String> {
     };
     let file_name =
         cell("file_name")?.ok_or("no file_name; want the image's path relative to this file")?;
-    let inside = Path::new(&file_name)
-        .components()
-        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let inside = Path::new(&file_name).components().all(|part| match part {
+        // Hidden files are passed over, so nobody has looked where they lead.
+        Component::Normal(name) => !name.as_encoded_bytes().starts_with(b"."),
+        part => part == Component::CurDir,
+    });
     if !inside {
         return Err(format!(
-            "file_name {file_name:?} points outside the folder of this file"
+            "file_name {file_name:?} points outside the folder of this file, or to a hidden file"
         ));
     }
     let split = match cell("split")? {
@@ -167,6 +169,7 @@ mod tests {
             "file_name\n../../etc/passwd\n",
             "line 2: file_name \"../../etc/passwd\" points outside",
         );
+        check_csv("file_name\n.hidden/a.png\n", "or to a hidden file");
         check_csv("file_name,label\na.png\n", "line: 2");
         let check_jsonl = |text, part| check("metadata.jsonl", text, Err(part));
         check_jsonl(

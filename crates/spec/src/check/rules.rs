@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::{Violation, one_of};
 use crate::trial::{
-    Adaptation, Augment, Crop, Loss, MetricLoss, Mix, Policy, RandConvention, Sampler, Tta,
+    Adaptation, Augment, Crop, Loss, MetricLoss, Mix, PhaseTrains, PhaseViews, Policy,
+    RandConvention, Sampler, Tta, phase_epochs,
 };
 use crate::{TrialSpec, backbones};
 
@@ -15,11 +16,14 @@ pub(super) fn violations(spec: &TrialSpec) -> Vec<Violation> {
     names(spec, &mut rules);
     objective(spec, &mut rules);
     input(spec, &mut rules);
+    patches(spec, &mut rules);
     augment(spec, &mut rules);
     policy(spec, &mut rules);
     loss(spec, &mut rules);
     metric_loss(spec, &mut rules);
     head_only(spec, &mut rules);
+    adaptation(spec, &mut rules);
+    phases(spec, &mut rules);
     rules.broken
 }
 
@@ -79,6 +83,104 @@ fn input(spec: &TrialSpec, rules: &mut Rules) {
             &format!("/input/std/{idx}"),
             std,
             "a number above 0",
+        );
+    }
+}
+
+fn patches(spec: &TrialSpec, rules: &mut Rules) {
+    let Some(backbone) = backbones::find(&spec.backbone.name) else {
+        return;
+    };
+    let patch = backbone.family.patch;
+    let mut side = |pointer: &str, side: u32| {
+        rules.rule(
+            side.is_multiple_of(patch),
+            pointer,
+            &side,
+            format!(
+                "a multiple of {patch}, the patch of {}, such as {}",
+                backbone.name,
+                side.next_multiple_of(patch)
+            ),
+        );
+    };
+    side("/fit/resolution", spec.fit.resolution);
+    if let Some(eval_resolution) = spec.fit.eval_resolution {
+        side("/fit/eval_resolution", eval_resolution);
+    }
+    for (idx, phase) in spec.fit.phases.iter().enumerate() {
+        if let Some(resolution) = phase.resolution {
+            side(&format!("/fit/phases/{idx}/resolution"), resolution);
+        }
+    }
+}
+
+fn adaptation(spec: &TrialSpec, rules: &mut Rules) {
+    let backbone = backbones::find(&spec.backbone.name);
+    let has_batch_norm = backbone.is_none_or(|backbone| backbone.family.has_batch_norm);
+    let freezes_bn =
+        !matches!(spec.adaptation, Adaptation::HeadOnly {}) && spec.adaptation.freeze_bn();
+    rules.rule(
+        has_batch_norm || !freezes_bn,
+        "/adaptation/freeze_bn",
+        &freezes_bn,
+        format!("false: {} has no BatchNorm", spec.backbone.name),
+    );
+    if let Adaptation::Gradual {
+        unfreeze_epochs, ..
+    } = &spec.adaptation
+    {
+        rules.rule(
+            unfreeze_epochs.is_sorted(),
+            "/adaptation/unfreeze_epochs",
+            unfreeze_epochs,
+            "epochs in ascending order: the head comes first, the stem last",
+        );
+        let last = unfreeze_epochs.last().copied().unwrap_or(0);
+        rules.rule(
+            last < spec.fit.epochs,
+            "/adaptation/unfreeze_epochs",
+            unfreeze_epochs,
+            format!("epochs below fit.epochs, {}", spec.fit.epochs),
+        );
+    }
+}
+
+fn phases(spec: &TrialSpec, rules: &mut Rules) {
+    let phases = &spec.fit.phases;
+    if phases.is_empty() {
+        return;
+    }
+    let full = matches!(spec.adaptation, Adaptation::Full { .. });
+    rules.rule(
+        full,
+        "/fit/phases",
+        phases,
+        "none: phases say what is trained when, which adaptation {\"mode\": \"full\"} alone leaves to them",
+    );
+    let n_epochs = phase_epochs(phases, spec.fit.epochs);
+    let eval_resolution = spec.fit.eval_resolution.unwrap_or(spec.fit.resolution);
+    for (idx, phase) in phases.iter().enumerate() {
+        rules.rule(
+            n_epochs[idx] > 0,
+            &format!("/fit/phases/{idx}/share"),
+            &phase.share,
+            format!("at least one of the {} epochs", spec.fit.epochs),
+        );
+        let sees_evaluation = phase.views == PhaseViews::Evaluation;
+        let resolution = phase.resolution.unwrap_or(eval_resolution);
+        rules.rule(
+            !sees_evaluation || resolution == eval_resolution,
+            &format!("/fit/phases/{idx}/resolution"),
+            &phase.resolution,
+            format!("null or {eval_resolution}: evaluation's views have evaluation's resolution"),
+        );
+        let trains_last_norm = phase.train == PhaseTrains::HeadAndLastNorm;
+        rules.rule(
+            !trains_last_norm || !spec.adaptation.freeze_bn(),
+            &format!("/fit/phases/{idx}/train"),
+            &phase.train,
+            "all or head: freeze_bn keeps the last norm as it is",
         );
     }
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Phase;
 use crate::MAX_SEED;
 
 /// Length, batch size, resolution and seed of the run.
@@ -23,6 +24,10 @@ pub struct Fit {
     pub precision: Precision,
     /// Which epoch's weights are kept and scored.
     pub select: Select,
+    /// Stretches of the run that train different parts, at different resolutions. None: all of it in
+    /// one.
+    #[schemars(length(max = 16))]
+    pub phases: Vec<Phase>,
     #[schemars(range(max = MAX_SEED))]
     pub seed: u64,
 }
@@ -36,6 +41,7 @@ impl Default for Fit {
             eval_resolution: None,
             precision: Precision::Auto,
             select: Select::Last,
+            phases: Vec::new(),
             seed: 0,
         }
     }

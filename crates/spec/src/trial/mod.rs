@@ -8,6 +8,7 @@ mod fit;
 mod loss;
 mod model;
 mod optim;
+mod phase;
 mod task;
 
 pub use augment::*;
@@ -15,6 +16,7 @@ pub use fit::*;
 pub use loss::*;
 pub use model::*;
 pub use optim::*;
+pub use phase::*;
 pub use task::*;
 
 use schemars::JsonSchema;
@@ -51,7 +53,7 @@ impl TrialSpec {
         match (&self.augment, &self.adaptation) {
             (Some(augment), _) => augment.clone(),
             (None, Adaptation::HeadOnly { .. }) => Augment::none(),
-            (None, Adaptation::Full { .. }) => Augment::standard(),
+            (None, Adaptation::Full { .. } | Adaptation::Gradual { .. }) => Augment::standard(),
         }
     }
 

@@ -22,9 +22,19 @@ pub struct Backbone {
     /// Stochastic depth: the last block's drop probability, growing linearly from 0.
     #[schemars(range(min = 0.0, max = 0.9))]
     pub drop_path: f64,
-    /// Dropout before the classifier.
+    /// Dropout before the last layer of the classifier.
     #[schemars(range(min = 0.0, max = 0.9))]
     pub dropout: f64,
+    pub head: Head,
+}
+
+/// The classifier on top of the backbone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Head {
+    /// Width of a hidden layer under the backbone's activation. Left out: one linear layer.
+    #[schemars(range(min = 1, max = 65536))]
+    pub hidden: Option<u32>,
 }
 
 impl Default for Backbone {
@@ -36,6 +46,7 @@ impl Default for Backbone {
             activation: Activation::Native,
             drop_path: 0.0,
             dropout: 0.0,
+            head: Head::default(),
         }
     }
 }
@@ -108,8 +119,9 @@ impl JsonSchema for Weights {
     }
 }
 
-/// The nonlinearity, swapped in wherever the backbone has its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The nonlinearity, swapped in wherever the backbone has its own. `silu` and `squish` are read as
+/// other names of `swish`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
     /// What the backbone was designed with.
@@ -118,11 +130,28 @@ pub enum Activation {
     /// Negative slope 0.01.
     LeakyRelu,
     /// x * sigmoid(x).
+    #[serde(alias = "silu", alias = "squish")]
     Swish,
     /// x * tanh(softplus(x)).
     Mish,
     Gelu,
     HardSwish,
+}
+
+impl JsonSchema for Activation {
+    fn schema_name() -> Cow<'static, str> {
+        "Activation".into()
+    }
+    // Written out because the derived schema knows no aliases.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "The nonlinearity, swapped in wherever the backbone has its own. silu and squish are other names of swish.",
+            "enum": [
+                "native", "relu", "leaky_relu", "swish", "silu", "squish", "mish", "gelu", "hard_swish",
+            ],
+        })
+    }
 }
 
 /// How pixels reach the network. `null` means: as the checkpoint says.
@@ -168,18 +197,81 @@ pub enum Adaptation {
     /// A linear head on frozen features (BatchNorm statistics frozen too).
     /// Admits no image augmentation and no batch mixing.
     HeadOnly {},
-    /// Every parameter.
+    /// Every parameter, unless `fit.phases` say otherwise.
     Full {
         /// The head's learning rate over the backbone's.
         #[serde(default = "one")]
         #[schemars(range(min = 0.01, max = 1000.0))]
         head_lr_mult: f64,
+        /// Learning rate of a layer over that of the next towards the head.
+        #[serde(default = "one")]
+        #[schemars(range(min = 0.1, max = 1.0))]
+        layer_decay: f64,
+        /// BatchNorm keeps its statistics, scale and shift.
+        #[serde(default)]
+        freeze_bn: bool,
+    },
+    /// The head first, then more and more of the backbone, from the head down (Howard and Ruder
+    /// 2018). Each unfreezing starts the optimizer afresh; the schedule runs on.
+    Gradual {
+        /// The backbone's layers are cut into as many like groups as there are numbers here: the first
+        /// number is the epoch at whose start the group nearest to the head is unfrozen, the last one
+        /// that of the stem's.
+        #[schemars(length(min = 1, max = 64))]
+        unfreeze_epochs: Vec<u32>,
+        #[serde(default = "one")]
+        #[schemars(range(min = 0.01, max = 1000.0))]
+        head_lr_mult: f64,
+        #[serde(default = "one")]
+        #[schemars(range(min = 0.1, max = 1.0))]
+        layer_decay: f64,
+        #[serde(default)]
+        freeze_bn: bool,
     },
 }
 
 impl Default for Adaptation {
     fn default() -> Self {
-        Self::Full { head_lr_mult: 1.0 }
+        Self::Full {
+            head_lr_mult: 1.0,
+            layer_decay: 1.0,
+            freeze_bn: false,
+        }
+    }
+}
+
+impl Adaptation {
+    /// The tag, as in the spec.
+    pub fn mode(&self) -> &'static str {
+        match self {
+            Self::HeadOnly {} => "head_only",
+            Self::Full { .. } => "full",
+            Self::Gradual { .. } => "gradual",
+        }
+    }
+
+    /// The head's learning rate over the backbone's.
+    pub fn head_lr_mult(&self) -> f64 {
+        match self {
+            Self::HeadOnly {} => 1.0,
+            Self::Full { head_lr_mult, .. } | Self::Gradual { head_lr_mult, .. } => *head_lr_mult,
+        }
+    }
+
+    /// Learning rate of a layer over that of the next towards the head.
+    pub fn layer_decay(&self) -> f64 {
+        match self {
+            Self::HeadOnly {} => 1.0,
+            Self::Full { layer_decay, .. } | Self::Gradual { layer_decay, .. } => *layer_decay,
+        }
+    }
+
+    /// BatchNorm keeps its statistics, scale and shift.
+    pub fn freeze_bn(&self) -> bool {
+        match self {
+            Self::HeadOnly {} => true,
+            Self::Full { freeze_bn, .. } | Self::Gradual { freeze_bn, .. } => *freeze_bn,
+        }
     }
 }
 

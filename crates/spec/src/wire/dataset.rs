@@ -55,3 +55,12 @@ pub struct ArtifactView {
     pub sha256: Sha256Digest,
     pub n_bytes: u64,
 }
+
+/// `GET /api/v1/artifacts/{sha256}/upload`: where an upload stands.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct UploadView {
+    /// The artifact is here, whole; nothing is to be sent.
+    pub is_stored: bool,
+    /// Bytes that are here. A `PUT` with `Content-Range` goes on from there.
+    pub n_received: u64,
+}

@@ -9,7 +9,7 @@ pub struct ErrorBody {
     /// What was wrong, where, and what would be right.
     pub error: String,
     /// A stable word for programs: `invalid`, `not_found`, `unauthorized`, `forbidden`,
-    /// `conflict`, `superseded`, `too_large`, `unavailable`, `internal`.
+    /// `conflict`, `superseded`, `wrong_offset`, `too_large`, `timeout`, `rate_limited`, `unavailable`, `internal`.
     pub code: String,
     /// For `invalid`: every violation, each with its JSON pointer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

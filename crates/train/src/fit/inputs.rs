@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use cultivar_spec::manifest::Split;
-use cultivar_spec::trial::{Adaptation, Augment, Loss, MetricLoss, Weights};
+use cultivar_spec::trial::{Adaptation, Augment, Loss, PhaseViews, Weights};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::report::Reporter;
@@ -18,7 +18,8 @@ use crate::features::{FeatureKey, features, needs_recalibration};
 use crate::loss::Outputs;
 use crate::loss::metric::unit;
 use crate::models::{self, Mode, Model};
-use crate::params::{Group, LoadPolicy};
+use crate::params::{LoadPolicy, LoadReport};
+use crate::phases::{Stage, stage_at};
 use crate::predict;
 use crate::rng::StepRng;
 use crate::weights;
@@ -27,6 +28,10 @@ use crate::weights;
 const EVAL_BATCH: usize = 128;
 
 /// Where batches come from.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a run has one of these, and never moves it"
+)]
 pub(super) enum Inputs {
     /// Every image is rendered anew each time.
     Images { pixels: Pixels, augment: Augment },
@@ -50,18 +55,18 @@ pub(super) struct Batch {
 pub(super) fn fresh_model(session: &Session<'_>) -> Result<Model, TrainError> {
     let spec = session.spec;
     let n_classes = session.manifest.classes.len() as i64;
-    let mut model = models::build(&spec.backbone, n_classes, spec.fit.seed, session.device)?;
-    if let MetricLoss::ArcFace { scale, .. } = *spec.loss.metric() {
-        model.use_cosine_head(scale);
-    }
-    Ok(model)
+    Ok(models::of_spec(spec, n_classes, session.device)?)
 }
 
-/// Fills a model from a weights file.
+/// Fills a model from a weights file, and says what it took.
 ///
 /// # Errors
 /// The file cannot be read or does not fit.
-pub(super) fn load(model: &mut Model, path: &Path, policy: LoadPolicy) -> Result<(), TrainError> {
+pub(super) fn load(
+    model: &mut Model,
+    path: &Path,
+    policy: LoadPolicy,
+) -> Result<LoadReport, TrainError> {
     let file = weights::read(path)?;
     let report = model
         .params
@@ -77,7 +82,7 @@ pub(super) fn load(model: &mut Model, path: &Path, policy: LoadPolicy) -> Result
         report.skipped.len(),
         report.made.len()
     );
-    Ok(())
+    Ok(report)
 }
 
 /// The model with the weights the spec asks for, and what it will be trained on.
@@ -94,16 +99,21 @@ pub(super) fn prepare(
     match (spec.backbone.weights, weights_file) {
         (Weights::Random, _) => {}
         // The head is a fresh one even where the file's would fit: its classes are others.
-        (_, Some(path)) => load(&mut model, path, LoadPolicy::BackboneOnly)?,
+        (_, Some(path)) => {
+            let report = load(&mut model, path, LoadPolicy::BackboneOnly)?;
+            reporter.loaded(report.note());
+        }
         (weights, None) => return Err(TrainError::NoWeights(weights.to_string())),
     }
+    let freeze_bn = spec.adaptation.freeze_bn();
+    model.train_only(stage_at(spec, 0).trained, freeze_bn);
+    model.params.decay_rates(spec.adaptation.layer_decay());
     let inputs = match spec.adaptation {
-        Adaptation::Full { .. } => Inputs::Images {
+        Adaptation::Full { .. } | Adaptation::Gradual { .. } => Inputs::Images {
             pixels: session.pixels(reporter)?,
             augment: spec.augment(),
         },
         Adaptation::HeadOnly {} => {
-            model.params.freeze(Group::Backbone);
             Inputs::Features(frozen_features(session, &mut model, reporter)?)
         }
     };
@@ -167,14 +177,28 @@ fn recalibrate(
 }
 
 impl Inputs {
-    /// The training batch of a step.
-    pub fn batch(&self, session: &Session<'_>, indices: &[i64], step: &StepRng) -> Batch {
+    /// The training batch of a step, as its stage sees the images.
+    pub fn batch(
+        &self,
+        session: &Session<'_>,
+        stage: &Stage,
+        indices: &[i64],
+        step: &StepRng,
+    ) -> Batch {
         let labels = session.labels(indices);
         let (x, mixed) = match self {
             Self::Features(features) => (rows(features, indices), None),
             Self::Images { pixels, augment } => {
                 let pixels = pixels.gather(indices);
-                let images = session.preprocess.training(&pixels, augment, step);
+                if stage.views == PhaseViews::Evaluation {
+                    return Batch {
+                        x: session.preprocess.evaluation(&pixels),
+                        labels,
+                        mixed: None,
+                    };
+                }
+                let preprocess = session.preprocess.at(stage.resolution);
+                let images = preprocess.training(&pixels, augment, step);
                 let mixed = mix(&images, &labels, &augment.mix, step);
                 (images, mixed)
             }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cultivar_spec::Outcome;
-use cultivar_spec::trainer::{Cost, FromTrainer, JobResult};
+use cultivar_spec::trainer::{Cost, FromTrainer, JobResult, LoadedWeights};
 use cultivar_spec::wire::{MetricPoint, Progress};
 use tch::Device;
 
@@ -32,6 +32,7 @@ pub(super) struct Reporter<'a> {
     n_images: u64,
     /// When training began, and at which step.
     training_began: Option<(Instant, u64)>,
+    weights: Option<LoadedWeights>,
 }
 
 impl<'a> Reporter<'a> {
@@ -63,7 +64,13 @@ impl<'a> Reporter<'a> {
             last_told: now,
             n_images: 0,
             training_began: None,
+            weights: None,
         }
+    }
+
+    /// What the model took from its weights file, for the result.
+    pub fn loaded(&mut self, weights: LoadedWeights) {
+        self.weights = Some(weights);
     }
 
     /// # Errors
@@ -177,6 +184,7 @@ impl<'a> Reporter<'a> {
                 device: device::describe(self.device).name,
                 precision: "f32".into(),
                 code_version: env!("CARGO_PKG_VERSION").into(),
+                weights: self.weights.clone(),
             },
         }
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use cultivar_spec::manifest::Split;
 use cultivar_spec::trainer::{EvaluateJob, JobResult, TrainJob};
-use cultivar_spec::trial::{Adaptation, MetricLoss};
+use cultivar_spec::trial::MetricLoss;
 use cultivar_spec::{Outcome, model_file};
 use tch::{Device, Tensor};
 
@@ -25,8 +25,9 @@ use crate::error::TrainError;
 use crate::loss::{self, Mixed};
 use crate::models::Model;
 use crate::neighbours::{knn_top1, recall_at_1};
-use crate::optim::{self, Optim};
+use crate::optim::{self, Optim, OptimError};
 use crate::params::LoadPolicy;
+use crate::phases::{Stage, stage_at};
 use crate::predict::{self, Scores};
 use crate::rng::StepRng;
 use crate::schedule::{lr_factor, momentum};
@@ -124,6 +125,8 @@ struct Run<'a> {
     sampler: Sampler,
     steps_per_epoch: u64,
     n_steps: u64,
+    /// How the current epoch is trained.
+    stage: Stage,
     /// Steps done.
     step: u64,
     /// Of the current epoch or, between two, of the last.
@@ -144,11 +147,9 @@ impl<'a> Run<'a> {
         let spec = session.spec;
         let (mut model, inputs) = inputs::prepare(session, weights_file, reporter)?;
         model.params.flatten();
-        let head_lr_mult = match spec.adaptation {
-            Adaptation::Full { head_lr_mult } => head_lr_mult,
-            Adaptation::HeadOnly {} => 1.0,
-        };
+        let head_lr_mult = spec.adaptation.head_lr_mult();
         let optim = optim::build(&spec.optimizer, &model.params, head_lr_mult)?;
+        let stage = stage_at(spec, 0);
         let batch_size = spec.fit.batch_size as usize;
         let sampler = Sampler::new(
             &spec.data.sampler,
@@ -165,6 +166,7 @@ impl<'a> Run<'a> {
             sampler,
             steps_per_epoch,
             n_steps: steps_per_epoch * u64::from(spec.fit.epochs),
+            stage,
             step: 0,
             loss: EpochLoss::default(),
             validation: None,
@@ -175,6 +177,10 @@ impl<'a> Run<'a> {
 
     fn resume(&mut self, path: &Path) -> Result<(), CheckpointError> {
         let spec = self.session.spec;
+        // The optimizer's state is of the stage of the last step done.
+        let n_steps = checkpoint::position(path, spec)?.step;
+        let epoch = n_steps.saturating_sub(1) / self.steps_per_epoch;
+        self.enter(stage_at(spec, epoch as u32))?;
         let position = checkpoint::read(path, spec, &mut self.model, &mut *self.optim)?;
         self.step = position.step;
         self.loss = EpochLoss::resumed(position.loss_sum, position.n_losses);
@@ -193,6 +199,7 @@ impl<'a> Run<'a> {
         if first_batch == 0 {
             self.loss = EpochLoss::default();
         }
+        self.enter(stage_at(self.session.spec, epoch as u32))?;
         reporter.phase("training");
         let began = Instant::now();
         let mut n_images = 0;
@@ -226,13 +233,29 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Trains by another stage from here on. Where another part of the network is trained, it starts
+    /// from the weights that would be evaluated, with a fresh optimizer.
+    fn enter(&mut self, stage: Stage) -> Result<(), OptimError> {
+        if stage.trained != self.stage.trained {
+            let spec = self.session.spec;
+            self.optim.swap_in_eval();
+            self.model
+                .train_only(stage.trained, spec.adaptation.freeze_bn());
+            self.model.params.flatten();
+            let head_lr_mult = spec.adaptation.head_lr_mult();
+            self.optim = optim::build(&spec.optimizer, &self.model.params, head_lr_mult)?;
+        }
+        self.stage = stage;
+        Ok(())
+    }
+
     fn train_on(&mut self, images: &[i64]) {
         let spec = self.session.spec;
         let rng = StepRng {
             seed: spec.fit.seed,
             step: self.step,
         };
-        let batch = self.inputs.batch(self.session, images, &rng);
+        let batch = self.inputs.batch(self.session, &self.stage, images, &rng);
         let outputs = self.inputs.outputs(&self.model, &batch.x, &spec.loss, &rng);
         let mixed = batch.mixed.as_ref().map(|mixed| Mixed {
             labels: &mixed.labels,
@@ -241,7 +264,8 @@ impl<'a> Run<'a> {
         let loss = loss::total(&spec.loss, &outputs, &batch.labels, mixed);
         self.model.params.zero_grad();
         loss.backward();
-        let momentum = momentum(&spec.schedule, self.step, self.n_steps);
+        let (step, n_steps) = self.scheduled(self.step);
+        let momentum = momentum(&spec.schedule, step, n_steps);
         self.optim.step(self.lr_at(self.step), momentum);
         self.loss.add(&loss);
         self.step += 1;
@@ -252,7 +276,15 @@ impl<'a> Run<'a> {
     /// The backbone's learning rate at a step.
     fn lr_at(&self, step: u64) -> f64 {
         let spec = self.session.spec;
-        spec.optimizer.lr() * lr_factor(&spec.schedule, step, self.n_steps)
+        let (step, n_steps) = self.scheduled(step);
+        spec.optimizer.lr() * self.stage.lr_mult * lr_factor(&spec.schedule, step, n_steps)
+    }
+
+    /// Where the schedule stands at a step of the current stage, and how long it is.
+    fn scheduled(&self, step: u64) -> (u64, u64) {
+        let at = |epoch: u32| u64::from(epoch) * self.steps_per_epoch;
+        let range = &self.stage.schedule;
+        (step - at(range.start), at(range.end) - at(range.start))
     }
 
     fn looks_at_loss(&self) -> bool {

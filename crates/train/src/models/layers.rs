@@ -1,34 +1,67 @@
-//! Layers over tensors of a [`ParamStore`], and the maker that creates them with fresh weights.
+//! Layers over tensors of a [`ParamStore`](crate::params::ParamStore). [`Maker`](super::maker::Maker)
+//! makes them.
 
-use rand::Rng;
-use rand_distr::{Distribution, StandardNormal};
 use tch::{Kind, Tensor};
 
 use super::pass::{Norm, Pass};
 use crate::loss::metric::unit;
-use crate::params::{Group, ParamKind, ParamStore};
-use crate::rng::{Stream, stream};
 
-/// A convolution without bias; a BatchNorm follows it.
+/// What a convolution sees beyond the border: zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Padding {
+    /// Half a kernel on every side: PyTorch's way.
+    Half,
+    /// As many as make the output `ceil(size / stride)`, the odd one at the bottom and the right:
+    /// TensorFlow's SAME.
+    Same,
+    None,
+}
+
 pub(super) struct Conv {
-    weight: Tensor,
-    stride: i64,
-    padding: i64,
-    groups: i64,
+    pub weight: Tensor,
+    pub bias: Option<Tensor>,
+    pub stride: i64,
+    pub padding: Padding,
+    pub groups: i64,
 }
 
 impl Conv {
+    /// `x`: `[N, n_in, H, W]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let both = |n: i64| [n, n];
+        let (kernel, stride) = (self.weight.size()[2], self.stride);
+        match self.padding {
+            Padding::None => self.convolve(x, [0, 0]),
+            Padding::Half => self.convolve(x, [kernel / 2, kernel / 2]),
+            Padding::Same => {
+                let size = x.size();
+                let [top, bottom] = same(size[2], kernel, stride);
+                let [left, right] = same(size[3], kernel, stride);
+                if (top, left) == (bottom, right) {
+                    self.convolve(x, [top, left])
+                } else {
+                    self.convolve(&x.constant_pad_nd([left, right, top, bottom]), [0, 0])
+                }
+            }
+        }
+    }
+
+    fn convolve(&self, x: &Tensor, padding: [i64; 2]) -> Tensor {
         x.conv2d(
             &self.weight,
-            None::<&Tensor>,
-            both(self.stride),
-            both(self.padding),
-            both(1),
+            self.bias.as_ref(),
+            [self.stride, self.stride],
+            padding,
+            [1, 1],
             self.groups,
         )
     }
+}
+
+/// Zeros before and after `size` pixels.
+fn same(size: i64, kernel: i64, stride: i64) -> [i64; 2] {
+    let n_out = (size + stride - 1) / stride;
+    let n_zeros = ((n_out - 1) * stride + kernel - size).max(0);
+    [n_zeros / 2, n_zeros - n_zeros / 2]
 }
 
 /// How a family of networks normalises.
@@ -41,11 +74,13 @@ pub(super) struct BatchNormConfig {
 }
 
 pub(super) struct BatchNorm {
-    weight: Tensor,
-    bias: Tensor,
-    running_mean: Tensor,
-    running_var: Tensor,
-    config: BatchNormConfig,
+    pub weight: Tensor,
+    pub bias: Tensor,
+    pub running_mean: Tensor,
+    pub running_var: Tensor,
+    pub config: BatchNormConfig,
+    /// That of its parameters.
+    pub depth: u32,
 }
 
 impl BatchNorm {
@@ -70,19 +105,51 @@ impl BatchNorm {
 
 /// A convolution and its BatchNorm.
 pub(super) struct ConvNorm {
-    conv: Conv,
-    norm: BatchNorm,
+    pub conv: Conv,
+    pub norm: BatchNorm,
 }
 
 impl ConvNorm {
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Tensor {
-        self.norm.forward(&self.conv.forward(x), pass.norm)
+        let norm = pass.norm_at(self.norm.depth);
+        self.norm.forward(&self.conv.forward(x), norm)
+    }
+
+    /// The same for the BatchNorm nearest to the head.
+    pub fn forward_last(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        let norm = pass.last_norm_at(self.norm.depth);
+        self.norm.forward(&self.conv.forward(x), norm)
+    }
+}
+
+/// Ba et al. 2016, <https://arxiv.org/abs/1607.06450>.
+pub(super) struct LayerNorm {
+    pub weight: Tensor,
+    pub bias: Tensor,
+    pub eps: f64,
+}
+
+impl LayerNorm {
+    /// Normalises the last dimension of `x`.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.layer_norm(
+            self.weight.size().as_slice(),
+            Some(&self.weight),
+            Some(&self.bias),
+            self.eps,
+            true,
+        )
+    }
+
+    /// Normalises the channels of `x` `[N, C, H, W]` at every place.
+    pub fn forward_2d(&self, x: &Tensor) -> Tensor {
+        self.forward(&x.permute([0, 2, 3, 1])).permute([0, 3, 1, 2])
     }
 }
 
 pub(super) struct Linear {
-    weight: Tensor,
-    bias: Tensor,
+    pub weight: Tensor,
+    pub bias: Tensor,
 }
 
 impl Linear {
@@ -96,161 +163,11 @@ impl Linear {
     }
 }
 
-/// The geometry of a convolution.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ConvShape {
-    pub n_in: i64,
-    pub n_out: i64,
-    pub kernel: i64,
-    pub stride: i64,
-    pub groups: i64,
-}
-
-impl ConvShape {
-    /// 1 x 1.
-    pub fn pointwise(n_in: i64, n_out: i64) -> Self {
-        Self {
-            n_in,
-            n_out,
-            kernel: 1,
-            stride: 1,
-            groups: 1,
-        }
-    }
-
-    /// One filter per channel.
-    pub fn depthwise(n: i64, kernel: i64, stride: i64) -> Self {
-        Self {
-            n_in: n,
-            n_out: n,
-            kernel,
-            stride,
-            groups: n,
-        }
-    }
-}
-
-/// Makes layers and registers their tensors under timm's names.
-pub(super) struct Maker<'a> {
-    store: &'a mut ParamStore,
-    seed: u64,
-    depth: u32,
-    group: Group,
-}
-
-impl<'a> Maker<'a> {
-    pub fn new(store: &'a mut ParamStore, seed: u64) -> Self {
-        Self {
-            store,
-            seed,
-            depth: 0,
-            group: Group::Backbone,
-        }
-    }
-
-    /// What is made from here on lies one step nearer to the head.
-    pub fn deeper(&mut self) {
-        self.depth += 1;
-    }
-
-    /// What is made from here on belongs to the head.
-    pub fn start_head(&mut self) {
-        self.deeper();
-        self.group = Group::Head;
-    }
-
-    /// A convolution with half a kernel of zeros on every side. Weights are normal with variance
-    /// 2 / fan-out, where the fan-out counts the channels of one group only, as in TensorFlow's
-    /// EfficientNet and timm.
-    fn conv(&mut self, name: &str, shape: ConvShape) -> Conv {
-        let ConvShape {
-            n_in,
-            n_out,
-            kernel,
-            stride,
-            groups,
-        } = shape;
-        let fan_out = kernel * kernel * n_out / groups;
-        let std = (2.0 / fan_out as f64).sqrt() as f32;
-        let size = [n_out, n_in / groups, kernel, kernel];
-        let weight = self.weight(format!("{name}.weight"), &size, |rng| {
-            let normal: f32 = StandardNormal.sample(rng);
-            normal * std
-        });
-        Conv {
-            weight,
-            stride,
-            padding: kernel / 2,
-            groups,
-        }
-    }
-
-    /// A convolution and its BatchNorm, which starts as the identity.
-    pub fn conv_norm(
-        &mut self,
-        (conv, norm): (&str, &str),
-        shape: ConvShape,
-        config: BatchNormConfig,
-    ) -> ConvNorm {
-        let conv = self.conv(conv, shape);
-        let ones = Tensor::ones([shape.n_out], (Kind::Float, tch::Device::Cpu));
-        let zeros = ones.zeros_like();
-        let mut param = |field: &str, values: &Tensor| {
-            self.store.add_param(
-                format!("{norm}.{field}"),
-                ParamKind::Norm,
-                self.group,
-                self.depth,
-                values,
-            )
-        };
-        let (weight, bias) = (param("weight", &ones), param("bias", &zeros));
-        let mut buffer = |field: &str, values: &Tensor| {
-            self.store
-                .add_buffer(format!("{norm}.{field}"), &values.copy())
-        };
-        ConvNorm {
-            conv,
-            norm: BatchNorm {
-                weight,
-                bias,
-                running_mean: buffer("running_mean", &zeros),
-                running_var: buffer("running_var", &ones),
-                config,
-            },
-        }
-    }
-
-    /// A linear layer: weights uniform in `+-range`, bias zero.
-    pub fn linear(&mut self, name: &str, n_in: i64, n_out: i64, range: f32) -> Linear {
-        let weight = self.weight(format!("{name}.weight"), &[n_out, n_in], |rng| {
-            rng.random_range(-range..range)
-        });
-        let bias = self.store.add_param(
-            format!("{name}.bias"),
-            ParamKind::Bias,
-            self.group,
-            self.depth,
-            &Tensor::zeros([n_out], (Kind::Float, tch::Device::Cpu)),
-        );
-        Linear { weight, bias }
-    }
-
-    /// A weight drawn from a generator of its own, so that no layer's draws depend on another's.
-    fn weight<R>(&mut self, name: String, size: &[i64], mut draw: R) -> Tensor
-    where
-        R: FnMut(&mut rand_chacha::ChaCha8Rng) -> f32,
-    {
-        let param_idx = self.store.params().len() as u64;
-        let mut rng = stream(self.seed, param_idx, Stream::Init);
-        let n: i64 = size.iter().product();
-        let values: Vec<f32> = (0..n).map(|_| draw(&mut rng)).collect();
-        self.store.add_param(
-            name,
-            ParamKind::Weight,
-            self.group,
-            self.depth,
-            &Tensor::from_slice(&values).view(size),
-        )
-    }
+/// Mean over the places of `x` `[N, C, H, W]`: `[N, C]` f32, or f64 if `x` is.
+pub(super) fn mean_pool(x: &Tensor) -> Tensor {
+    let kind = match x.kind() {
+        Kind::Double => Kind::Double,
+        _ => Kind::Float,
+    };
+    x.mean_dim([2, 3].as_slice(), false, kind)
 }

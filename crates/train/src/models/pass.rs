@@ -18,21 +18,53 @@ pub(super) enum Norm {
 }
 
 pub(super) struct Pass {
-    pub norm: Norm,
-    /// `[n_blocks, N, 1, 1, 1]` f32: 0 where a sample skips a block, 1 / keep where it does not.
+    norm: Norm,
+    scope: Scope,
+    /// `[n_branches, N]` f32: 0 where a sample skips a branch, 1 / keep where it does not.
     drop_path: Option<Tensor>,
 }
 
+/// Which BatchNorms do as the pass says; the others use their running statistics and leave them alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Those of layers of this depth and above.
+    From(u32),
+    /// The one nearest to the head.
+    Last,
+}
+
+impl Scope {
+    pub const ALL: Self = Self::From(0);
+    pub const NONE: Self = Self::From(u32::MAX);
+}
+
 impl Pass {
-    pub fn new(norm: Norm) -> Self {
+    pub fn new(norm: Norm, scope: Scope) -> Self {
         Self {
             norm,
+            scope,
             drop_path: None,
         }
     }
 
-    /// Draws for every block which of `n` samples skip it (Huang et al. 2016,
-    /// <https://arxiv.org/abs/1603.09382>). All blocks' masks go to the device at once.
+    /// For a BatchNorm of that depth.
+    pub fn norm_at(&self, depth: u32) -> Norm {
+        match self.scope {
+            Scope::From(first) if depth >= first => self.norm,
+            _ => Norm::Running,
+        }
+    }
+
+    /// For the BatchNorm nearest to the head.
+    pub fn last_norm_at(&self, depth: u32) -> Norm {
+        match self.scope {
+            Scope::Last => self.norm,
+            Scope::From(_) => self.norm_at(depth),
+        }
+    }
+
+    /// Draws for every branch which of `n` samples skip it (Huang et al. 2016,
+    /// <https://arxiv.org/abs/1603.09382>). All branches' masks go to the device at once.
     pub fn with_drop_path(mut self, rates: &[f64], n: i64, device: Device, step: &StepRng) -> Self {
         if rates.iter().any(|&rate| rate > 0.0) {
             let mut rng = step.stream(Stream::DropPath);
@@ -40,19 +72,33 @@ impl Pass {
                 .iter()
                 .flat_map(|&rate| kept(&mut rng, rate, n as usize).collect::<Vec<_>>())
                 .collect();
-            let shape = [rates.len() as i64, n, 1, 1, 1];
+            let shape = [rates.len() as i64, n];
             self.drop_path = Some(Tensor::from_slice(&masks).view(shape).to_device(device));
         }
         self
     }
 
-    /// Block `block_idx`'s residual branch `[N, C, H, W]` with its dropped samples set to zero.
-    pub fn drop_path(&self, branch: Tensor, block_idx: usize) -> Tensor {
-        match &self.drop_path {
-            Some(masks) => branch * masks.get(block_idx as i64),
-            None => branch,
-        }
+    /// Residual branch number `idx`, `[N, ...]`, with its dropped samples set to zero.
+    pub fn drop_path(&self, branch: Tensor, idx: usize) -> Tensor {
+        let Some(masks) = &self.drop_path else {
+            return branch;
+        };
+        let mut shape = vec![1; branch.dim()];
+        shape[0] = branch.size()[0];
+        let mask = masks
+            .get(idx as i64)
+            .view(shape.as_slice())
+            .to_kind(branch.kind());
+        branch * mask
     }
+}
+
+/// Drop rates that grow linearly: the first of `n` blocks keeps everything, the last has the full
+/// `rate`.
+pub(super) fn linear_rates(rate: f64, n: usize) -> Vec<f64> {
+    (0..n)
+        .map(|idx| rate * idx as f64 / (n - 1) as f64)
+        .collect()
 }
 
 /// A dropout mask of the shape, kind and device of `x`: 0 with probability `rate`, else
@@ -63,6 +109,7 @@ pub(super) fn dropout_mask(rate: f64, x: &Tensor, step: &StepRng) -> Tensor {
     Tensor::from_slice(&mask)
         .view(x.size().as_slice())
         .to_device(x.device())
+        .to_kind(x.kind())
 }
 
 fn kept(rng: &mut impl Rng, rate: f64, n: usize) -> impl Iterator<Item = f32> {

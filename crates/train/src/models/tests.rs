@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use cultivar_spec::trial::Activation;
+use cultivar_spec::trial::{self, Activation};
 use tch::Kind;
 
 use super::*;
@@ -121,7 +121,7 @@ fn drop_path_keeps_the_expectation_and_grows_with_depth() {
     let n = 4000;
     let rates = [0.0, 0.1, 0.4];
     let step = StepRng { seed: 5, step: 0 };
-    let pass = Pass::new(Norm::Batch).with_drop_path(&rates, n, Device::Cpu, &step);
+    let pass = Pass::new(Norm::Batch, Scope::ALL).with_drop_path(&rates, n, Device::Cpu, &step);
     for (idx, rate) in rates.into_iter().enumerate() {
         let branch = Tensor::ones([n, 1, 1, 1], (Kind::Float, Device::Cpu));
         let kept = pass.drop_path(branch, idx);
@@ -132,16 +132,180 @@ fn drop_path_keeps_the_expectation_and_grows_with_depth() {
             "{rate}"
         );
     }
-    let trunk = model(Backbone {
-        drop_path: 0.32,
+}
+
+/// One small member of each family.
+const FAMILIES: [&str; 5] = [
+    "efficientnet_b0",
+    "tf_efficientnetv2_s",
+    "resnet18",
+    "convnext_tiny",
+    "vit_tiny_patch16_224",
+];
+
+#[test]
+fn every_family_drops_paths_and_swaps_activations() {
+    let rng = StepRng { seed: 0, step: 3 };
+    let logits = |name: &str, drop_path, activation| {
+        let model = model(Backbone {
+            name: name.into(),
+            drop_path,
+            activation,
+            ..Backbone::default()
+        });
+        // Fresh ConvNeXt and ResNet blocks are all but the identity.
+        let raised = |param: &&Param| param.tensor.dim() == 1 && param.name.ends_with(['t', 'a']);
+        for param in model.params.params().iter().filter(raised) {
+            let _ = no_grad(|| param.tensor.shallow_clone().fill_(0.5));
+        }
+        no_grad(|| model.forward(&images(4), Mode::Train { rng: &rng }))
+    };
+    for name in FAMILIES {
+        let plain = logits(name, 0.0, Activation::Native);
+        assert_eq!(plain, logits(name, 0.0, Activation::Native), "{name}");
+        let dropped = logits(name, 0.9, Activation::Native);
+        assert_ne!(dropped, plain, "{name} drops nothing");
+        assert_ne!(
+            logits(name, 0.0, Activation::Mish),
+            plain,
+            "{name} keeps its activation"
+        );
+        assert!(
+            bool::try_from(dropped.isfinite().all()).expect("a flag"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_hidden_layer_of_the_head_learns_too() {
+    let backbone = Backbone {
+        head: trial::Head { hidden: Some(12) },
+        ..Backbone::default()
+    };
+    let model = model(backbone);
+    let rng = StepRng { seed: 0, step: 0 };
+    let features = Tensor::ones([3, model.n_features()], (Kind::Float, Device::Cpu));
+    let logits = model.head(&features, Mode::Train { rng: &rng });
+    assert_eq!(logits.size(), [3, N_CLASSES]);
+    logits.square().sum(Kind::Float).backward();
+    let head: Vec<(&str, Vec<i64>)> = model
+        .params
+        .params()
+        .iter()
+        .filter(|param| param.group == Group::Head)
+        .inspect(|param| assert!(param.tensor.grad().defined(), "{}", param.name))
+        .map(|param| (param.name.as_str(), param.tensor.size()))
+        .collect();
+    assert_eq!(
+        head,
+        [
+            ("head_hidden.weight", vec![12, 1280]),
+            ("head_hidden.bias", vec![12]),
+            ("classifier.weight", vec![N_CLASSES, 12]),
+            ("classifier.bias", vec![N_CLASSES]),
+        ]
+    );
+}
+
+/// Names of what a training step of `model` changes: parameters that get gradients, statistics that
+/// move.
+fn touched(model: &Model) -> Vec<String> {
+    let before = named(model);
+    let rng = StepRng { seed: 0, step: 0 };
+    let logits = model.forward(&images(4), Mode::Train { rng: &rng });
+    logits.square().sum(Kind::Float).backward();
+    let params = model.params.params().iter();
+    let learning = params.filter(|param| param.tensor.grad().defined());
+    let learning = learning.map(|param| param.name.clone());
+    let buffers = model.params.buffers().iter();
+    let moved = buffers.filter(|buffer| before[&buffer.name] != buffer.tensor);
+    learning
+        .chain(moved.map(|buffer| buffer.name.clone()))
+        .collect()
+}
+
+fn partly(name: &str, trained: Trained, freeze_bn: bool) -> Vec<String> {
+    let mut model = model(Backbone {
+        name: name.into(),
         ..Backbone::default()
     });
-    let rates = trunk.trunk.drop_path_rates();
-    assert_eq!((rates.len(), rates[0]), (16, 0.0));
-    assert!(
-        (rates[15] - 0.30).abs() < 1e-12,
-        "timm counts to the number of blocks"
+    model.train_only(trained, freeze_bn);
+    touched(&model)
+}
+
+#[test]
+fn the_head_alone_can_be_trained() {
+    assert_eq!(
+        partly("resnet18", Trained::Head, false),
+        ["fc.weight", "fc.bias"]
     );
+    let vit = partly("vit_tiny_patch16_224", Trained::Head, false);
+    assert_eq!(vit, ["head.weight", "head.bias"]);
+}
+
+#[test]
+fn the_last_norm_can_be_trained_with_the_head() {
+    let cases = [
+        ("efficientnet_lite0", "bn2", "classifier"),
+        ("resnet18", "layer4.1.bn2", "fc"),
+        ("resnet50", "layer4.2.bn3", "fc"),
+        ("convnext_tiny", "head.norm", "head.fc"),
+        ("vit_tiny_patch16_224", "norm", "head"),
+    ];
+    for (name, norm, head) in cases {
+        let mut wanted = vec![
+            format!("{norm}.weight"),
+            format!("{norm}.bias"),
+            format!("{head}.weight"),
+            format!("{head}.bias"),
+        ];
+        if norm.contains("bn") {
+            wanted.extend([
+                format!("{norm}.running_mean"),
+                format!("{norm}.running_var"),
+            ]);
+        }
+        assert_eq!(
+            partly(name, Trained::HeadAndLastNorm, false),
+            wanted,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn groups_open_from_the_head_down() {
+    let open = |n_open| {
+        partly(
+            "resnet18",
+            Trained::Groups {
+                n_open,
+                n_groups: 3,
+            },
+            false,
+        )
+    };
+    assert_eq!(open(0), ["fc.weight", "fc.bias"]);
+    // Nine depths: stem and eight blocks.
+    let last = open(1);
+    assert_eq!(last[0], "layer3.1.conv1.weight");
+    let frozen = |name: &String| name.starts_with("layer3.0") || name.starts_with("layer2");
+    assert!(!last.iter().any(frozen), "{last:?}");
+    assert!(
+        last.contains(&"layer3.1.bn1.running_mean".to_owned()),
+        "{last:?}"
+    );
+    assert_eq!(open(3), partly("resnet18", Trained::All, false));
+}
+
+#[test]
+fn frozen_batch_norms_neither_learn_nor_move() {
+    let all = partly("resnet18", Trained::All, false);
+    let rest = partly("resnet18", Trained::All, true);
+    let is_norm = |name: &&String| name.contains("bn") || name.contains("downsample.1");
+    let wanted: Vec<&String> = all.iter().filter(|name| !is_norm(name)).collect();
+    assert_eq!(rest.iter().collect::<Vec<_>>(), wanted);
 }
 
 #[test]

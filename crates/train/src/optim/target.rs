@@ -29,10 +29,11 @@ impl Target {
             .rate_segments()
             .into_iter()
             .map(|run| Rate {
-                lr_mult: match run.group {
-                    Group::Backbone => 1.0,
-                    Group::Head => head_lr_mult,
-                },
+                lr_mult: run.lr_scale
+                    * match run.group {
+                        Group::Backbone => 1.0,
+                        Group::Head => head_lr_mult,
+                    },
                 run,
             })
             .collect();
@@ -89,5 +90,41 @@ impl Target {
             self.values.size().as_slice(),
             (Kind::Float, self.values.device()),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind};
+
+    use super::*;
+    use crate::params::{ParamKind, ParamStore};
+
+    #[test]
+    fn each_layer_moves_at_its_own_rate() {
+        let mut store = ParamStore::new(Device::Cpu);
+        for (depth, group) in [(0, Group::Backbone), (1, Group::Backbone), (2, Group::Head)] {
+            let ones = Tensor::ones([2, 3], (Kind::Float, Device::Cpu));
+            let _ = store.add_param(
+                format!("layer{depth}"),
+                ParamKind::Weight,
+                group,
+                depth,
+                &ones,
+            );
+        }
+        store.decay_rates(0.5);
+        store.flatten();
+        let mut target = Target::new(store.flat().expect("it is flat"), 10.0, None);
+        let direction = target.values.ones_like();
+        tch::no_grad(|| target.descend(direction, 0.01));
+        for (param, rate) in store.params().iter().zip([0.25, 0.5, 10.0]) {
+            let wanted = param.tensor.ones_like() * (1.0 - 0.01 * rate);
+            assert!(
+                param.tensor.allclose(&wanted, 1e-6, 0.0, false),
+                "{}",
+                param.name
+            );
+        }
     }
 }

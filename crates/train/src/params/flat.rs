@@ -10,24 +10,27 @@ const ALIGN: i64 = 16;
 
 /// The trainable parameters of a model as two flat tensors.
 ///
-/// Parameters are ordered so that those an optimizer treats alike are neighbours: by group, then
-/// decayed before undecayed, then by row length. The order depends on the architecture only.
+/// Parameters are ordered so that those an optimizer treats alike are neighbours: by group, then by
+/// their scale of the learning rate, decayed before undecayed, then by row length. The order depends on the architecture only.
 pub struct Flat {
-    /// `[n]` f32. Every parameter is a view of a part. The gaps that align runs hold zeros.
+    /// `[n]` f32 (or f64, if the parameters are). Every parameter is a view of a part. The gaps that
+    /// align runs hold zeros.
     pub values: Tensor,
-    /// `[n]` f32, in the same order. Zero in the gaps.
+    /// `[n]` of the same kind, in the same order. Zero in the gaps.
     pub grads: Tensor,
     segments: Vec<Segment>,
 }
 
 /// A run of the flat buffers whose parameters are treated alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Segment {
     /// First scalar.
     pub start: i64,
     /// Number of scalars.
     pub len: i64,
     pub group: Group,
+    /// Learning rate over the group's.
+    pub lr_scale: f64,
     /// Whether weight decay applies: not to biases and other 1-d parameters.
     pub decays: bool,
     /// Scalars per output channel; the run is a row-major `[len / row_len, row_len]` matrix.
@@ -50,12 +53,14 @@ impl Flat {
         let mut starts = Vec::with_capacity(params.len());
         let mut n = 0;
         for param in &params {
-            let (group, undecayed, row_len) = key(param);
+            let (group, _, undecayed, row_len) = key(param);
             let len = param.tensor.numel() as i64;
+            let lr_scale = param.lr_scale;
             let decays = !undecayed;
             match segments.last_mut() {
                 Some(last)
-                    if (last.group, last.decays, last.row_len) == (group, decays, row_len) =>
+                    if (last.group, last.lr_scale, last.decays, last.row_len)
+                        == (group, lr_scale, decays, row_len) =>
                 {
                     last.len += len;
                 }
@@ -65,6 +70,7 @@ impl Flat {
                         start: n,
                         len,
                         group,
+                        lr_scale,
                         decays,
                         row_len,
                     });
@@ -74,8 +80,11 @@ impl Flat {
             n += len;
         }
 
-        let values = Tensor::zeros([n], (Kind::Float, device));
-        let grads = Tensor::zeros([n], (Kind::Float, device));
+        let kind = params
+            .first()
+            .map_or(Kind::Float, |param| param.tensor.kind());
+        let values = Tensor::zeros([n], (kind, device));
+        let grads = values.zeros_like();
         define_grads(&params);
         no_grad(|| {
             for (param, start) in params.iter_mut().zip(starts) {
@@ -104,7 +113,10 @@ impl Flat {
         let mut merged: Vec<Segment> = Vec::new();
         for segment in &self.segments {
             match merged.last_mut() {
-                Some(last) if (last.group, last.decays) == (segment.group, segment.decays) => {
+                Some(last)
+                    if (last.group, last.lr_scale, last.decays)
+                        == (segment.group, segment.lr_scale, segment.decays) =>
+                {
                     // The gap between the two holds zeros, which no update changes.
                     last.len = segment.start + segment.len - last.start;
                     last.row_len = 1;
@@ -116,7 +128,8 @@ impl Flat {
     }
 }
 
-fn key(param: &Param) -> (Group, bool, i64) {
+/// Bits of positive numbers are ordered as the numbers are.
+fn key(param: &Param) -> (Group, u64, bool, i64) {
     let size = param.tensor.size();
     let decays = param.kind == ParamKind::Weight && size.len() > 1;
     let row_len = if size.len() > 1 {
@@ -124,7 +137,7 @@ fn key(param: &Param) -> (Group, bool, i64) {
     } else {
         1
     };
-    (param.group, !decays, row_len)
+    (param.group, param.lr_scale.to_bits(), !decays, row_len)
 }
 
 /// A view of a part of `flat` in a parameter's shape; channels-last where there are four dimensions,
@@ -142,10 +155,10 @@ fn view_as(flat: &Tensor, start: i64, size: &[i64]) -> Tensor {
 fn define_grads(params: &[&mut Param]) {
     let sums: Vec<Tensor> = params
         .iter()
-        .map(|param| param.tensor.sum(Kind::Float))
+        .map(|param| param.tensor.sum(param.tensor.kind()))
         .collect();
-    if !sums.is_empty() {
-        Tensor::stack(&sums, 0).sum(Kind::Float).backward();
+    if let Some(first) = sums.first() {
+        Tensor::stack(&sums, 0).sum(first.kind()).backward();
     }
 }
 
@@ -247,6 +260,62 @@ mod tests {
             .map(|run| (run.start, run.len))
             .collect();
         assert_eq!(rates, [(0, 156), (160, 5), (176, 8), (192, 2)]);
+    }
+
+    #[test]
+    fn layer_wise_rates_tell_runs_apart() {
+        let mut store = ParamStore::new(Device::Cpu);
+        for depth in 0..3 {
+            let group = if depth == 2 {
+                Group::Head
+            } else {
+                Group::Backbone
+            };
+            for (field, shape) in [("weight", vec![2, 3]), ("bias", vec![2])] {
+                let values = Tensor::ones(&shape, (Kind::Float, Device::Cpu));
+                let name = format!("{depth}.{field}");
+                let _ = store.add_param(name, ParamKind::Weight, group, depth, &values);
+            }
+        }
+        store.decay_rates(0.5);
+        store.flatten();
+        let runs = store.flat().expect("it is flat").rate_segments();
+        let seen: Vec<_> = runs.iter().map(|run| (run.lr_scale, run.decays)).collect();
+        let wanted = [0.25, 0.25, 0.5, 0.5, 1.0, 1.0].into_iter();
+        let wanted: Vec<_> = wanted.zip([true, false].into_iter().cycle()).collect();
+        assert_eq!(seen, wanted);
+    }
+
+    #[test]
+    fn what_is_trained_can_change() {
+        let mut store = store();
+        let before = store.named();
+        store.flatten();
+        store.train_only(|param| param.group == Group::Head);
+        store.flatten();
+        let flat = store.flat().expect("it is flat");
+        let _ = flat.values.shallow_clone().g_add_scalar_(1.0);
+        for ((name, before), param) in before.iter().zip(store.params()) {
+            let is_head = param.group == Group::Head;
+            assert_eq!(*before != param.tensor, is_head, "{name}");
+            assert_eq!(param.tensor.requires_grad(), is_head, "{name}");
+        }
+        store.train_only(|_| true);
+        store.flatten();
+        let sums: Vec<Tensor> = store
+            .params()
+            .iter()
+            .map(|param| param.tensor.sum(Kind::Float))
+            .collect();
+        Tensor::stack(&sums, 0).sum(Kind::Float).backward();
+        for param in store.params() {
+            assert_eq!(
+                param.tensor.grad(),
+                param.tensor.ones_like(),
+                "{}",
+                param.name
+            );
+        }
     }
 
     #[test]

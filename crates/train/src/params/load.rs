@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use cultivar_spec::trainer::LoadedWeights;
 use tch::{Tensor, no_grad};
 
 use super::{Group, ParamStore};
@@ -27,6 +28,24 @@ pub struct LoadReport {
     pub skipped: Vec<String>,
     /// Left at its fresh initial value.
     pub made: Vec<String>,
+}
+
+/// Names in a note: enough to recognise a head or a wrong file by.
+const N_NOTED: usize = 20;
+
+impl LoadReport {
+    /// What is kept of it with the result.
+    pub fn note(&self) -> LoadedWeights {
+        let is_counter = |name: &&String| name.ends_with("num_batches_tracked");
+        let skipped: Vec<&String> = self.skipped.iter().filter(|n| !is_counter(n)).collect();
+        LoadedWeights {
+            n_loaded: self.loaded.len() as u32,
+            n_skipped: skipped.len() as u32,
+            skipped: skipped.into_iter().take(N_NOTED).cloned().collect(),
+            n_made: self.made.len() as u32,
+            made: self.made.iter().take(N_NOTED).cloned().collect(),
+        }
+    }
 }
 
 /// The file does not fit the model.
@@ -180,6 +199,23 @@ mod tests {
             LoadPolicy::Exact,
             Err("classifier.weight is [1000, 2] in the weights, the model wants [4, 2]"),
         );
+    }
+
+    #[test]
+    fn the_note_counts_all_and_names_the_first() {
+        let names = |prefix: &str, n: usize| -> Vec<String> {
+            (0..n).map(|idx| format!("{prefix}{idx}")).collect()
+        };
+        let mut report = LoadReport {
+            loaded: names("loaded", 300),
+            skipped: names("skipped", 2),
+            made: names("made", 30),
+        };
+        report.skipped.push("bn1.num_batches_tracked".into());
+        let note = report.note();
+        assert_eq!((note.n_loaded, note.n_skipped, note.n_made), (300, 2, 30));
+        assert_eq!(note.skipped, ["skipped0", "skipped1"]);
+        assert_eq!((note.made.len(), note.made[0].as_str()), (20, "made0"));
     }
 
     #[test]

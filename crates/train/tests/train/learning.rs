@@ -50,6 +50,11 @@ fn full_training_learns_and_evaluation_agrees_with_it() {
         ("cpu", "f32")
     );
 
+    let note = result.cost.weights.expect("a note of the weights file");
+    assert_eq!((note.n_skipped, note.n_made), (2, 2));
+    assert!(note.n_loaded > 200, "{note:?}");
+    assert_eq!(note.made, ["classifier.weight", "classifier.bias"]);
+
     let predictions = result.predictions.expect("predictions");
     let file = weights::read(&predictions).unwrap();
     assert_eq!(file.metadata[SPLIT], "val");

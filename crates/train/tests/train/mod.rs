@@ -4,6 +4,7 @@ mod caches;
 mod learning;
 mod methods;
 mod mini;
+mod phases;
 mod predictor;
 mod resample;
 mod resume;

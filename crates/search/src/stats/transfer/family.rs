@@ -56,9 +56,9 @@ pub(super) fn sort(trials: &[TransferTrial]) -> Sorted<'_> {
     for family in families.into_values() {
         let matched = !family.pretrained.is_empty() && !family.random.is_empty();
         match family.spec.adaptation {
-            Adaptation::Full { .. } if matched => sorted.full.push(family),
             Adaptation::HeadOnly {} if matched => sorted.heads.push(family),
-            Adaptation::Full { .. } => {
+            _ if matched => sorted.full.push(family),
+            Adaptation::Full { .. } | Adaptation::Gradual { .. } => {
                 sorted.n_without_random += family.pretrained.len();
                 sorted.n_without_pretrained += family.random.len();
             }

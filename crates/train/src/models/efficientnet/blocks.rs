@@ -1,36 +1,52 @@
 //! The blocks EfficientNets are made of.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use super::super::layers::{BatchNormConfig, ConvNorm, ConvShape, Maker};
+use super::super::layers::{BatchNormConfig, Conv, ConvNorm, Padding};
+use super::super::maker::{ConvShape, Maker};
 use super::super::pass::Pass;
+use super::round_channels;
 use crate::activation::Nonlinearity;
+
+/// What a block is made of. Where input and output have one shape, a shortcut goes around it all.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum BlockKind {
+    /// A convolution.
+    Plain,
+    /// Depthwise, then pointwise.
+    Separable,
+    /// The mobile inverted bottleneck (Sandler et al. 2018, <https://arxiv.org/abs/1801.04381>):
+    /// pointwise to `expand` times the channels, depthwise, pointwise back.
+    Inverted { expand: i64 },
+    /// The same with its first two convolutions fused into one.
+    Fused { expand: i64 },
+}
 
 /// The geometry of a block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BlockShape {
     pub n_in: i64,
     pub n_out: i64,
-    /// Channels between expansion and projection; without an expansion, none.
-    pub n_mid: Option<i64>,
     pub kernel: i64,
     pub stride: i64,
+    pub padding: Padding,
+    /// Squeeze-and-excitation, where there is a depthwise convolution.
+    pub squeezes: bool,
 }
 
-/// A mobile inverted bottleneck (Sandler et al. 2018, <https://arxiv.org/abs/1801.04381>), or, without
-/// the expansion, a depthwise-separable convolution. The projection has no nonlinearity; where
-/// input and output have one shape, a shortcut goes around it all.
 pub(super) struct Block {
-    expand: Option<ConvNorm>,
-    depthwise: ConvNorm,
-    project: ConvNorm,
+    /// Each is followed by the nonlinearity.
+    layers: Vec<ConvNorm>,
+    squeeze: Option<SqueezeExcite>,
+    /// Back to few channels, without a nonlinearity.
+    project: Option<ConvNorm>,
     activation: Nonlinearity,
     has_shortcut: bool,
 }
 
 impl Block {
     pub fn new(
-        name: &str,
+        kind: BlockKind,
         shape: BlockShape,
         norm: BatchNormConfig,
         activation: Nonlinearity,
@@ -39,37 +55,49 @@ impl Block {
         let BlockShape {
             n_in,
             n_out,
-            n_mid,
             kernel,
             stride,
+            padding,
+            squeezes,
         } = shape;
-        let mut layer = |(conv, bn): (&str, &str), shape| {
-            let names = (format!("{name}.{conv}"), format!("{name}.{bn}"));
-            maker.conv_norm((&names.0, &names.1), shape, norm)
-        };
+        let dense = |n_out| ConvShape::dense(n_in, n_out, kernel, stride).padded(padding);
+        let depthwise = |n| ConvShape::depthwise(n, kernel, stride).padded(padding);
+        let expanded = |expand: i64| round_channels((n_in * expand) as f64);
         // timm counts the layers of each kind of block on its own.
-        let (expand, depthwise, project) = match n_mid {
-            Some(n_mid) => (
-                Some(layer(("conv_pw", "bn1"), ConvShape::pointwise(n_in, n_mid))),
-                layer(
-                    ("conv_dw", "bn2"),
-                    ConvShape::depthwise(n_mid, kernel, stride),
-                ),
-                layer(("conv_pwl", "bn3"), ConvShape::pointwise(n_mid, n_out)),
+        let (layers, n_mid, project) = match kind {
+            BlockKind::Plain => (vec![(("conv", "bn1"), dense(n_out))], n_out, None),
+            BlockKind::Separable => (
+                vec![(("conv_dw", "bn1"), depthwise(n_in))],
+                n_in,
+                Some(("conv_pw", "bn2")),
             ),
-            None => (
-                None,
-                layer(
-                    ("conv_dw", "bn1"),
-                    ConvShape::depthwise(n_in, kernel, stride),
-                ),
-                layer(("conv_pw", "bn2"), ConvShape::pointwise(n_in, n_out)),
-            ),
+            BlockKind::Inverted { expand } => {
+                let n_mid = expanded(expand);
+                let layers = vec![
+                    (("conv_pw", "bn1"), ConvShape::pointwise(n_in, n_mid)),
+                    (("conv_dw", "bn2"), depthwise(n_mid)),
+                ];
+                (layers, n_mid, Some(("conv_pwl", "bn3")))
+            }
+            BlockKind::Fused { expand } => {
+                let n_mid = expanded(expand);
+                (
+                    vec![(("conv_exp", "bn1"), dense(n_mid))],
+                    n_mid,
+                    Some(("conv_pwl", "bn2")),
+                )
+            }
         };
+        let is_depthwise = matches!(kind, BlockKind::Separable | BlockKind::Inverted { .. });
         Self {
-            expand,
-            depthwise,
-            project,
+            layers: layers
+                .into_iter()
+                .map(|(names, shape)| maker.conv_norm(names, shape, norm, 1.0))
+                .collect(),
+            squeeze: (squeezes && is_depthwise)
+                .then(|| SqueezeExcite::new(n_mid, n_in / 4, activation, &mut maker.within("se"))),
+            project: project
+                .map(|names| maker.conv_norm(names, ConvShape::pointwise(n_mid, n_out), norm, 1.0)),
             activation,
             has_shortcut: stride == 1 && n_in == n_out,
         }
@@ -77,18 +105,49 @@ impl Block {
 
     /// `x`: `[N, n_in, H, W]`. Returns `[N, n_out, H / stride, W / stride]`, rounded up.
     pub fn forward(&self, x: &Tensor, pass: &Pass, block_idx: usize) -> Tensor {
-        let expanded = self
-            .expand
-            .as_ref()
-            .map(|layer| self.activation.apply(layer.forward(x, pass)));
-        let depthwise = self.depthwise.forward(expanded.as_ref().unwrap_or(x), pass);
-        let projected = self
-            .project
-            .forward(&self.activation.apply(depthwise), pass);
-        if self.has_shortcut {
-            pass.drop_path(projected, block_idx) + x
-        } else {
-            projected
+        let mut branch = x.shallow_clone();
+        for layer in &self.layers {
+            branch = self.activation.apply(layer.forward(&branch, pass));
         }
+        if let Some(squeeze) = &self.squeeze {
+            branch = squeeze.forward(&branch);
+        }
+        if let Some(project) = &self.project {
+            branch = project.forward(&branch, pass);
+        }
+        if self.has_shortcut {
+            pass.drop_path(branch, block_idx) + x
+        } else {
+            branch
+        }
+    }
+}
+
+/// Hu et al. 2017, <https://arxiv.org/abs/1709.01507>: each channel scaled by what a small network makes
+/// of the means of all.
+struct SqueezeExcite {
+    reduce: Conv,
+    expand: Conv,
+    activation: Nonlinearity,
+}
+
+impl SqueezeExcite {
+    fn new(n: i64, n_squeezed: i64, activation: Nonlinearity, maker: &mut Maker<'_>) -> Self {
+        let mut conv = |name, n_in, n_out| {
+            let shape = ConvShape::pointwise(n_in, n_out);
+            maker.conv(name, shape, true, shape.by_fan_out())
+        };
+        Self {
+            reduce: conv("conv_reduce", n, n_squeezed),
+            expand: conv("conv_expand", n_squeezed, n),
+            activation,
+        }
+    }
+
+    /// `x`: `[N, C, H, W]`, as is the result.
+    fn forward(&self, x: &Tensor) -> Tensor {
+        let means = x.mean_dim([2, 3].as_slice(), true, None::<Kind>);
+        let squeezed = self.activation.apply(self.reduce.forward(&means));
+        x * self.expand.forward(&squeezed).sigmoid()
     }
 }
