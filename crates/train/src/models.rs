@@ -83,6 +83,18 @@ pub struct Model {
     head: Head,
 }
 
+/// The network of a spec, with fresh weights.
+///
+/// # Errors
+/// The backbone's name is not one that can be built.
+pub fn of_spec(spec: &TrialSpec, n_classes: i64, device: Device) -> Result<Model, BuildError> {
+    let mut model = build(&spec.backbone, n_classes, spec.fit.seed, device)?;
+    if let MetricLoss::ArcFace { scale, .. } = *spec.loss.metric() {
+        model.use_cosine_head(scale);
+    }
+    Ok(model)
+}
+
 /// Builds a backbone with a fresh classifier; every weight is drawn from `seed`.
 ///
 /// # Errors

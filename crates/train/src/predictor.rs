@@ -13,9 +13,10 @@ use tch::{Device, Kind, no_grad};
 use crate::data::cache::{CacheKey, shrink};
 use crate::data::resident::PixelBatch;
 use crate::error::TrainError;
-use crate::models::{self, Mode, Model};
+use crate::models::{self, Model};
 use crate::params::LoadPolicy;
-use crate::preprocess::Preprocess;
+use crate::predict;
+use crate::preprocess::{Preprocess, largest_crop};
 use crate::weights;
 
 /// A model file, ready to predict.
@@ -69,13 +70,12 @@ impl Predictor {
                 path: path.display().to_string(),
                 source,
             })?;
-        let preprocess = Preprocess::of(&spec);
         Ok(Self {
             model,
-            preprocess,
+            preprocess: Preprocess::of(&spec),
             classes,
             device,
-            short_side: CacheKey::short_side_for(preprocess.largest_resolution()),
+            short_side: CacheKey::short_side_for(largest_crop(&spec)),
         })
     }
 

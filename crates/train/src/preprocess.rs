@@ -16,6 +16,13 @@ const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
 const STD: [f64; 3] = [0.229, 0.224, 0.225];
 const CROP_PCT: f64 = 0.875;
 
+/// The largest side of any crop of a run in pixels, whichever phase takes it.
+pub(crate) fn largest_crop(spec: &TrialSpec) -> u32 {
+    let of_phases = spec.fit.phases.iter().filter_map(|phase| phase.resolution);
+    let largest = Preprocess::of(spec).largest_resolution();
+    of_phases.fold(largest, u32::max)
+}
+
 /// From cached pixels to network input.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Preprocess {

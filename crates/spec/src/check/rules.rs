@@ -277,7 +277,7 @@ fn fit(spec: &TrialSpec, rules: &mut Rules) {
         &fit.accumulation,
         format!("a divisor of batch_size ({})", fit.batch_size),
     );
-    if let Adaptation::Full { .. } = spec.adaptation {
+    if spec.adaptation != (Adaptation::HeadOnly {}) {
         rules.rule(
             fit.accumulation == 1 || fit.batch_size >= 2 * fit.accumulation,
             "/fit/accumulation",
