@@ -83,14 +83,14 @@ pub struct Model {
     head: Head,
 }
 
-/// The network of a spec, with fresh weights.
+/// The network of a spec, with the head its loss asks for and fresh weights.
 ///
 /// # Errors
 /// The backbone's name is not one that can be built.
 pub fn of_spec(spec: &TrialSpec, n_classes: i64, device: Device) -> Result<Model, BuildError> {
     let mut model = build(&spec.backbone, n_classes, spec.fit.seed, device)?;
     if let MetricLoss::ArcFace { scale, .. } = *spec.loss.metric() {
-        model.use_cosine_head(scale);
+        model.head.use_cosines(scale);
     }
     Ok(model)
 }
@@ -150,18 +150,6 @@ fn build_in(
         trunk,
         head,
     })
-}
-
-/// The network of a spec, with the head its loss asks for; see [`build`].
-///
-/// # Errors
-/// The backbone's name is not one that can be built.
-pub fn of_spec(spec: &TrialSpec, n_classes: i64, device: Device) -> Result<Model, BuildError> {
-    let mut model = build(&spec.backbone, n_classes, spec.fit.seed, device)?;
-    if let MetricLoss::ArcFace { scale, .. } = *spec.loss.metric() {
-        model.head.use_cosines(scale);
-    }
-    Ok(model)
 }
 
 impl Model {

@@ -13,9 +13,8 @@ use tch::{Device, Kind, no_grad};
 use crate::data::cache::{CacheKey, shrink};
 use crate::data::resident::PixelBatch;
 use crate::error::TrainError;
-use crate::models::{self, Model};
+use crate::models::{self, Mode, Model};
 use crate::params::LoadPolicy;
-use crate::predict;
 use crate::preprocess::{Preprocess, largest_crop};
 use crate::weights;
 

@@ -20,7 +20,6 @@ use crate::loss::metric::unit;
 use crate::models::{self, Mode, Model};
 use crate::params::{LoadPolicy, LoadReport};
 use crate::phases::{Stage, stage_at};
-use crate::predict;
 use crate::rng::StepRng;
 use crate::weights;
 
