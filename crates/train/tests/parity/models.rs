@@ -77,8 +77,8 @@ struct Step {
     activation: Activation,
     sides: Vec<i64>,
     labels: Vec<i64>,
-    /// For each side, of the first two images.
-    eval_logits: Vec<Vec<f64>>,
+    /// For each side, of the first two images; none where rounding alone decides them.
+    eval_logits: Vec<Option<Vec<f64>>>,
     loss: f64,
     /// timm's own f32 gradients are near its f64 ones.
     is_smooth: bool,
@@ -181,6 +181,9 @@ fn check_step(case: &Step, kind: Kind, bound: f64) {
     model.params.flatten();
     let evals = case.sides.iter().zip(&case.eval_logits);
     for ((&side, theirs), &is_smooth) in evals.zip(&case.is_eval_smooth) {
+        let Some(theirs) = theirs else {
+            continue;
+        };
         if kind == Kind::Float && !is_smooth {
             continue;
         }
