@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup demo test check openapi parity bench-train clean
+.PHONY: help setup demo test check openapi parity bench-train bench-search bench-stats clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -26,15 +26,22 @@ check: ## Formatting, lints and documentation
 parity: ## Compare every training method with PyTorch and timm, and print one table
 	@tools/parity.sh
 
-bench-train: ## Training steps beside PyTorch eager
+bench-train: ## Training steps beside PyTorch eager, optimizer steps beside timm's
 	@tools/setup.sh torch parity
-	cargo build --release -p cultivar-train --example step_time
+	cargo build --release -p cultivar-train --example step_time --example optim_step
 	@.cultivar/parity/bin/python bench/train/run.py $${CARGO_TARGET_DIR:-target}/release/examples/step_time
+	@.cultivar/parity/bin/python bench/train/optim_step.py $${CARGO_TARGET_DIR:-target}/release/examples/optim_step
 
 openapi: ## Regenerate openapi.json and the web's API types
 	@tools/setup.sh build
 	$${CARGO_TARGET_DIR:-target}/release/cultivar-server --print-openapi > openapi.json
 	cd web && npm run --silent api
+
+bench-search: ## Samplers beside Optuna's on recorded tables (HPO_TABLES=folder)
+	@bench/search/run.sh
+
+bench-stats: ## Coverage of intervals, false claims and races on 10,000 simulated leaderboards
+	cargo run --release -p cultivar-search --example bench_stats
 
 clean: ## Remove what the build made; .cultivar (libtorch, packages, demo data) stays
 	rm -rf target web/dist web/node_modules

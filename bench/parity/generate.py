@@ -15,6 +15,7 @@ import torch
 
 import augment
 import losses
+import metrics
 import models
 import optimizers
 import pointwise
@@ -34,7 +35,10 @@ def main():
         "training_steps": models.training_steps(),
         "parameter_names": models.parameter_names(),
         "optimizers": optimizers.trajectories(),
+        "average": optimizers.average(),
+        "loss_scales": optimizers.loss_scales(),
         "schedules": schedules.factors(),
+        "metrics": metrics.scores(),
         "losses": losses.of_classes(),
         "metric_losses": losses.of_embeddings(),
         "neighbours": losses.neighbours(),

@@ -1,6 +1,6 @@
 """Optuna's samplers on recorded tables; appends one JSON line per (table, sampler, seed).
 
-Every parameter is given as `suggest_int` over the index of its level, so that Optuna knows the order
+Every number is given as `suggest_int` over the index of its level, so that Optuna knows the order
 of the levels, which helps it. A run that the file already holds is not repeated.
 """
 
@@ -33,9 +33,8 @@ def run(table: Table, sampler: str, seed: int) -> dict:
     for number in range(max(BUDGETS)):
         started = time.perf_counter()
         trial = study.ask()
-        idxs = [trial.suggest_int(name, 0, size - 1) for name, size in zip(table.params, table.sizes)]
+        cell = table.ask(trial)
         ask_s += time.perf_counter() - started
-        cell = table.cell(idxs)
         value = table.draw(cell, seed, number)
         study.tell(trial, value)
         # The first of equal values, as study.best_trial has it.

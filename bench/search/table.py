@@ -5,6 +5,7 @@ trial `t` of seed `s` sees the same repetition of a cell whichever sampler asks 
 """
 
 import gzip
+import itertools
 import json
 from pathlib import Path
 
@@ -20,25 +21,30 @@ def splitmix64(x: int) -> int:
 
 
 class Table:
-    """Cells of a grid, each with the values of several training seeds; larger is better."""
+    """Cells of a finite space, each with the values of several training seeds; larger is better."""
 
     def __init__(self, path: Path):
         with gzip.open(path) as file:
             raw = json.load(file)
         sign = 1.0 if raw["direction"] == "maximize" else -1.0
         self.name = raw["name"]
-        self.params = list(raw["space"])
-        self.sizes = [len(values) for values in raw["space"].values()]
-        self.values = [[sign * value for value in cell] for cell in raw["values"]]
+        if "cells" in raw:
+            self.space = raw["space"]
+            overlays = [cell["overlay"] for cell in raw["cells"]]
+            values = [cell["values"] for cell in raw["cells"]]
+        else:
+            self.space = {name: {"choice": levels} for name, levels in raw["space"].items()}
+            combinations = itertools.product(*raw["space"].values())
+            overlays = [dict(zip(raw["space"], levels)) for levels in combinations]
+            values = raw["values"]
+        self.cell_of_overlay = {key(overlay): idx for idx, overlay in enumerate(overlays)}
+        self.values = [[sign * value for value in cell] for cell in values]
         self.means = [sum(cell) / len(cell) for cell in self.values]
         self.best, self.worst = max(self.means), min(self.means)
 
-    def cell(self, idxs) -> int:
-        """Row-major index of a cell, from the index of each parameter's level."""
-        cell = 0
-        for size, idx in zip(self.sizes, idxs, strict=True):
-            cell = cell * size + idx
-        return cell
+    def ask(self, trial) -> int:
+        """The cell that an Optuna trial chooses."""
+        return self.cell_of_overlay[key(suggest(trial, self.space, ""))]
 
     def draw(self, cell: int, seed: int, trial: int) -> float:
         """What trial number `trial` of the run `seed` observes."""
@@ -48,6 +54,29 @@ class Table:
     def regret(self, cell: int) -> float:
         """Normalised regret of a cell's mean, in [0, 1]."""
         return (self.best - self.means[cell]) / (self.best - self.worst)
+
+
+def key(overlay) -> str:
+    return json.dumps(overlay, sort_keys=True)
+
+
+def suggest(trial, node, name: str):
+    """Asks an Optuna trial for a value of a sweep's search space, as one would write it by hand: numbers by
+    the index of their level, so that their order is known, alternatives as categories."""
+    if not isinstance(node, dict):
+        return node
+    if set(node) == {"choice"}:
+        items = node["choice"]
+        if all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in items):
+            return sorted(items)[trial.suggest_int(name, 0, len(items) - 1)]
+        idx = trial.suggest_categorical(name, list(range(len(items))))
+        return suggest(trial, items[idx], f"{name}.{idx}")
+    if set(node) == {"int"}:
+        return trial.suggest_int(name, *node["int"])
+    if set(node) == {"quantized"}:
+        low, high, step = node["quantized"]
+        return low + step * trial.suggest_int(name, 0, round((high - low) / step))
+    return {field: suggest(trial, inner, f"{name}.{field}") for field, inner in node.items()}
 
 
 def tables(folder: Path) -> list[Table]:

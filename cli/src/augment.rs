@@ -54,10 +54,8 @@ pub async fn run(command: Command, as_json: bool) -> anyhow::Result<()> {
     let mut raw = yaml::read(&spec)?;
     // A sheet needs no registered dataset.
     if raw.pointer("/data/dataset").is_none() {
-        let unnamed = "dataset=preview"
-            .parse::<Change>()
-            .map_err(|error| anyhow!(error))?;
-        unnamed.apply(&mut raw)?;
+        let unnamed = "dataset=preview".parse::<Change>();
+        unnamed.map_err(|error| anyhow!(error))?.apply(&mut raw)?;
     }
     for change in &set {
         change.apply(&mut raw)?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use cultivar_spec::trial::MetricLoss;
 use cultivar_spec::{TrialId, model_file};
 use serde_json::{Map, Value, json};
 
@@ -41,6 +42,13 @@ pub async fn run(args: Export, session: &Session) -> anyhow::Result<()> {
             detail.trial.state.name()
         );
     };
+    if let MetricLoss::ArcFace { .. } = detail.spec.loss.metric() {
+        bail!(
+            "trial {} was trained with arc_face: its logits are cosines, which timm's linear head does not compute; \
+             `cultivar predict` does",
+            args.trial
+        );
+    }
     let part = beside(&args.out);
     client.download(model, &part).await?;
     let (from, to) = (part.clone(), args.out.clone());

@@ -108,8 +108,13 @@ async fn main() -> ExitCode {
         print!("{}", openapi::document());
         return ExitCode::SUCCESS;
     }
+    // A command says what it did; a server is a longer story.
+    let level = match args.command {
+        Some(_) => "warn",
+        None => "info",
+    };
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("CULTIVAR_LOG").unwrap_or_else(|_| "info".into()))
+        .with_env_filter(EnvFilter::try_from_env("CULTIVAR_LOG").unwrap_or_else(|_| level.into()))
         .with_writer(log::Redacted)
         .init();
     match run(args).await {

@@ -8,6 +8,5 @@ pub mod frame;
 mod home;
 pub mod local;
 pub mod options;
-pub mod preview;
 pub mod supervisor;
 pub mod trainer;

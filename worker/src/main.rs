@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cultivar_worker::options::{Cli, Command};
-use cultivar_worker::{local, preview, supervisor, trainer};
+use cultivar_worker::{local, supervisor, trainer};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         Some(Command::Trainer) => trainer::run().map(success),
         Some(Command::Train(options)) => local::main(&options),
         Some(Command::Predict(options)) => local::predict::main(&options),
-        Some(Command::Preview(options)) => preview::run(&options).map(success),
+        Some(Command::Preview(args)) => local::preview::run(&args).map(success),
         Some(Command::Run(options)) => supervisor::main(options).map(success),
         None => supervisor::main(cli.run).map(success),
     };

@@ -12,7 +12,7 @@ use cultivar_spec::wire::Enrolment;
 
 use crate::home::Home;
 
-use crate::preview::Preview;
+use crate::local::preview::Preview;
 
 /// Trains the trials of a Cultivar server on this machine
 #[derive(Parser, Debug)]

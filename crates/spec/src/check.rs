@@ -125,6 +125,7 @@ fn one_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trial::EvalWeights;
     use serde_json::json;
 
     fn check(overlay: Value, expect: &[(&str, &str)]) {
@@ -178,11 +179,11 @@ mod tests {
     fn an_unknown_or_missing_tag_names_the_variants() {
         check(
             json!({"optimizer": {"kind": "sgdd"}}),
-            &[("/optimizer/kind", "one of sgd, adamw, ranger")],
+            &[("/optimizer/kind", "one of sgd, adam, adamw, radam, ranger")],
         );
         check(
             json!({"optimizer": {"lr": 0.1}}),
-            &[("/optimizer/kind", "one of sgd, adamw, ranger")],
+            &[("/optimizer/kind", "one of sgd, adam, adamw, radam, ranger")],
         );
         check(
             json!({"optimizer": "sgd"}),
@@ -446,6 +447,73 @@ mod tests {
                 json!({"mode": "gradual", "unfreeze_epochs": [1]}),
             ),
             &[("/fit/phases", "mode")],
+        );
+    }
+
+    #[test]
+    fn schedules_and_weights_must_make_sense() {
+        check(
+            json!({"schedule": {"kind": "multi_step", "warmup_fraction": 0.3, "milestones": [0.5, 0.2]}}),
+            &[
+                ("/schedule/milestones", "rising"),
+                (
+                    "/schedule/milestones",
+                    "after the warm-up, which ends at 0.3",
+                ),
+            ],
+        );
+        check(
+            json!({"schedule": {"kind": "multi_step", "milestones": []}}),
+            &[("/schedule/milestones", "at least 1 items")],
+        );
+        check(
+            json!({"fit": {"batch_size": 12, "accumulation": 5}}),
+            &[("/fit/accumulation", "divisor of batch_size (12)")],
+        );
+        check(
+            json!({"fit": {"batch_size": 4, "accumulation": 4}}),
+            &[("/fit/accumulation", "at least 2 images")],
+        );
+        check(
+            json!({"fit": {"batch_size": 4, "accumulation": 4}, "adaptation": {"mode": "head_only"}}),
+            &[],
+        );
+        check(
+            json!({"fit": {"eval_weights": "ema"}}),
+            &[("/fit/eval_weights", "raw")],
+        );
+        check(
+            json!({
+                "fit": {"accumulation": 2},
+                "loss": {"kind": "cross_entropy", "metric": {"kind": "triplet"}},
+                "data": {"dataset": "d", "sampler": {"kind": "pk", "p": 16, "k": 4}},
+            }),
+            &[("/fit/accumulation", "triplet compares")],
+        );
+        check(
+            json!({"fit": {"select": "best"}, "data": {"dataset": "d", "train_on": "train_val"}}),
+            &[("/fit/select", "last")],
+        );
+        check(
+            json!({"optimizer": {"kind": "adam", "sam": {"rho": 0.0, "adaptiv": true}}}),
+            &[
+                ("/optimizer/sam/rho", "above 0"),
+                ("/optimizer/sam/adaptiv", "adaptive, rho"),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_average_is_evaluated_where_there_is_one() {
+        let weights = |fit: Value| {
+            let spec = trial(&json!({"data": {"dataset": "d"}, "fit": fit})).unwrap();
+            spec.fit.eval_weights
+        };
+        assert_eq!(weights(json!({})), Some(EvalWeights::Raw));
+        assert_eq!(weights(json!({"ema": {}})), Some(EvalWeights::Ema));
+        assert_eq!(
+            weights(json!({"ema": {}, "eval_weights": "raw"})),
+            Some(EvalWeights::Raw)
         );
     }
 

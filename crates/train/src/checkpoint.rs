@@ -1,5 +1,5 @@
-//! A point to go on from: weights, buffers, optimizer state, and where the run stood, in one
-//! safetensors file.
+//! A point to go on from: weights, buffers, the state of everything that has one, and where the run stood, in
+//! one safetensors file.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,10 @@ use std::{fs, io};
 use cultivar_spec::{Sha256Digest, TrialSpec, canonical_json};
 use tch::Tensor;
 
-use crate::models::Model;
-use crate::optim::{Optim, OptimError};
-use crate::params::{LoadError, LoadPolicy};
-use crate::weights::{self, WeightsError, WeightsFile};
+use crate::optim::OptimError;
+use crate::params::LoadError;
+use crate::weights::{self, WeightsError};
 
-const MODEL: &str = "model.";
-const OPTIM: &str = "optim.";
 /// How many checkpoints are kept: the newest, and the one that may still be on its way to the server.
 const KEPT: usize = 2;
 
@@ -24,6 +21,8 @@ const KEPT: usize = 2;
 pub(crate) struct Position {
     /// Steps done.
     pub step: u64,
+    /// Epochs done, validation included.
+    pub epochs: u32,
     /// Sum of the training losses of this epoch's steps, and their number.
     pub loss_sum: f64,
     pub n_losses: u64,
@@ -50,6 +49,20 @@ pub(crate) fn path(work_dir: &Path, step: u64) -> PathBuf {
     work_dir.join(format!("checkpoint-{step:09}.safetensors"))
 }
 
+/// A checkpoint in memory.
+pub(crate) struct Checkpoint {
+    pub position: Position,
+    tensors: HashMap<String, Tensor>,
+}
+
+/// Tensors under the name of the part of a run they belong to.
+pub(crate) fn named(part: &str, tensors: Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
+    tensors
+        .into_iter()
+        .map(|(name, tensor)| (format!("{part}.{name}"), tensor))
+        .collect()
+}
+
 /// Writes a checkpoint and removes those before the last but one. It is whole or not there.
 ///
 /// # Errors
@@ -57,26 +70,19 @@ pub(crate) fn path(work_dir: &Path, step: u64) -> PathBuf {
 pub(crate) fn write(
     path: &Path,
     spec: &TrialSpec,
-    model: &Model,
-    optim: &dyn Optim,
+    tensors: &[(String, Tensor)],
     position: Position,
 ) -> Result<(), WeightsError> {
-    let named = |prefix: &'static str, tensors: Vec<(String, Tensor)>| {
-        tensors
-            .into_iter()
-            .map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
-    };
-    let mut tensors: Vec<_> = named(MODEL, model.params.named()).collect();
-    tensors.extend(named(OPTIM, optim.state()));
     let metadata = [
         ("spec", digest(spec).to_string()),
         ("step", position.step.to_string()),
+        ("epochs", position.epochs.to_string()),
         // Rust prints the shortest text that reads back as the same number.
         ("loss_sum", position.loss_sum.to_string()),
         ("n_losses", position.n_losses.to_string()),
     ];
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value));
-    weights::write(path, &tensors, &HashMap::from(metadata))?;
+    weights::write(path, tensors, &HashMap::from(metadata))?;
     if let Err(error) = remove_old(path) {
         tracing::warn!(
             "cannot remove old checkpoints beside {}: {error}",
@@ -86,51 +92,36 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// Where the run of a checkpoint stood that was written under a spec with this digest.
+/// Reads a checkpoint that was written under a spec with this digest.
 ///
 /// # Errors
 /// The file cannot be read, is damaged, or is of another spec.
-pub(crate) fn position(path: &Path, of_spec: Sha256Digest) -> Result<Position, CheckpointError> {
-    position_of(&weights::read(path)?, of_spec)
-}
-
-fn position_of(file: &WeightsFile, of_spec: Sha256Digest) -> Result<Position, CheckpointError> {
+pub(crate) fn read(path: &Path, of_spec: Sha256Digest) -> Result<Checkpoint, CheckpointError> {
+    let file = weights::read(path)?;
     if file.metadata.get("spec") != Some(&of_spec.to_string()) {
         return Err(CheckpointError::OtherSpec);
     }
-    Ok(Position {
+    let position = Position {
         step: number(&file.metadata, "step")?,
+        epochs: number(&file.metadata, "epochs")?,
         loss_sum: number(&file.metadata, "loss_sum")?,
         n_losses: number(&file.metadata, "n_losses")?,
+    };
+    Ok(Checkpoint {
+        position,
+        tensors: file.tensors,
     })
 }
 
-/// Takes model and optimizer back to a checkpoint that was written under a spec with this digest.
-///
-/// # Errors
-/// The file cannot be read, is damaged, or is of another spec. The model may be half loaded then.
-pub(crate) fn read(
-    path: &Path,
-    of_spec: Sha256Digest,
-    model: &mut Model,
-    optim: &mut dyn Optim,
-) -> Result<Position, CheckpointError> {
-    let file = weights::read(path)?;
-    let position = position_of(&file, of_spec)?;
-    let part = |prefix: &str| -> HashMap<String, Tensor> {
-        let tensors = file.tensors.iter();
-        tensors
-            .filter_map(|(name, tensor)| {
-                Some((
-                    name.strip_prefix(prefix)?.to_owned(),
-                    tensor.shallow_clone(),
-                ))
-            })
-            .collect()
-    };
-    optim.load_state(&part(OPTIM))?;
-    model.params.load(&part(MODEL), LoadPolicy::Exact)?;
-    Ok(position)
+impl Checkpoint {
+    /// The tensors of a part of the run, under the names it gave them.
+    pub fn part(&self, part: &str) -> HashMap<String, Tensor> {
+        let of_part = |(name, tensor): (&String, &Tensor)| {
+            let name = name.strip_prefix(part)?.strip_prefix('.')?;
+            Some((name.to_owned(), tensor.shallow_clone()))
+        };
+        self.tensors.iter().filter_map(of_part).collect()
+    }
 }
 
 /// What a checkpoint is known by.

@@ -12,6 +12,7 @@ use crate::data::sampler::TooFewClasses;
 use crate::models::BuildError;
 use crate::optim::OptimError;
 use crate::params::LoadError;
+use crate::precision::PrecisionError;
 use crate::weights::WeightsError;
 use cultivar_dataset::parquet::ParquetError;
 
@@ -41,6 +42,8 @@ pub(crate) enum TrainError {
     Sampler(#[from] TooFewClasses),
     #[error("the dataset has no {0} images")]
     EmptySplit(&'static str),
+    #[error(transparent)]
+    Precision(#[from] PrecisionError),
     #[error("the spec asks for {0} weights and the job names no file of them")]
     NoWeights(String),
     #[error(
@@ -94,6 +97,7 @@ impl TrainError {
             | Self::Manifest { .. }
             | Self::Sampler(_)
             | Self::EmptySplit(_)
+            | Self::Precision(_)
             | Self::NoWeights(_)
             | Self::Weights(_) => Outcome::BadInput,
             Self::Diverged { .. } => Outcome::Diverged,

@@ -5,7 +5,10 @@
 //! | [`models`] | networks under timm's parameter names |
 //! | [`params`] | their named tensors, and the flat buffers they train in |
 //! | [`optim`], [`schedule`], [`phases`] | how the weights move, and which of them when |
+//! | [`ema`] | their moving average |
+//! | [`precision`] | the number formats of the passes |
 //! | [`loss`] | what they descend |
+//! | [`predict`] | what the logits amount to |
 //! | [`rng`] | every random draw, from (seed, step, stream) |
 //! | [`weights`] | safetensors in and out |
 //! | [`data`] | the decoded cache, its images on the device, their order |
@@ -23,6 +26,7 @@ mod checkpoint;
 mod control;
 pub mod data;
 mod device;
+pub mod ema;
 mod error;
 mod features;
 mod fit;
@@ -32,7 +36,8 @@ pub mod neighbours;
 pub mod optim;
 pub mod params;
 pub mod phases;
-mod predict;
+pub mod precision;
+pub mod predict;
 mod predictor;
 pub mod preprocess;
 pub mod preview;

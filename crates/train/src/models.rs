@@ -13,8 +13,9 @@ mod resnet;
 mod tests;
 mod vit;
 
+use cultivar_spec::TrialSpec;
 use cultivar_spec::backbones::BACKBONES;
-use cultivar_spec::trial::Backbone;
+use cultivar_spec::trial::{Backbone, MetricLoss};
 use tch::{Device, Tensor, no_grad};
 
 use crate::params::{Group, Param, ParamKind, ParamStore};
@@ -33,6 +34,8 @@ pub enum Mode<'a> {
     /// What [`Model::train_only`] left in training (at first everything) uses batch statistics, which also
     /// move the running ones; dropout and drop path are drawn from `rng`.
     Train { rng: &'a StepRng },
+    /// As `Train`, with the same draws, but the running statistics stay: a second look at the same images.
+    Again { rng: &'a StepRng },
 }
 
 /// How much of a network is trained.
@@ -78,6 +81,18 @@ pub struct Model {
     drops_paths: bool,
     trunk: Box<dyn Trunk>,
     head: Head,
+}
+
+/// The network of a spec, with the head its loss asks for and fresh weights.
+///
+/// # Errors
+/// The backbone's name is not one that can be built.
+pub fn of_spec(spec: &TrialSpec, n_classes: i64, device: Device) -> Result<Model, BuildError> {
+    let mut model = build(&spec.backbone, n_classes, spec.fit.seed, device)?;
+    if let MetricLoss::ArcFace { scale, .. } = *spec.loss.metric() {
+        model.head.use_cosines(scale);
+    }
+    Ok(model)
 }
 
 /// Builds a backbone with a fresh classifier; every weight is drawn from `seed`.
@@ -155,8 +170,12 @@ impl Model {
                 let pass = Pass::new(Norm::Running, Scope::ALL);
                 no_grad(|| self.trunk.features(images, &pass))
             }
-            Mode::Train { rng } => {
-                let mut pass = Pass::new(Norm::Batch, self.scope);
+            Mode::Train { rng } | Mode::Again { rng } => {
+                let norm = match mode {
+                    Mode::Again { .. } => Norm::Cumulative { share: 0.0 },
+                    _ => Norm::Batch,
+                };
+                let mut pass = Pass::new(norm, self.scope);
                 if self.drops_paths {
                     let rates = self.trunk.drop_path_rates();
                     pass = pass.with_drop_path(rates, images.size()[0], images.device(), rng);
@@ -170,12 +189,6 @@ impl Model {
     /// classifier.
     pub fn head(&self, features: &Tensor, mode: Mode<'_>) -> Tensor {
         self.head.forward(features, mode)
-    }
-
-    /// Makes the logits `scale` times the cosines between features and the classifier's weights, as ArcFace
-    /// has them.
-    pub fn use_cosine_head(&mut self, scale: f64) {
-        self.head.use_cosines(scale);
     }
 
     /// Trains a part of the network from here on, and freezes the rest: its parameters, and BatchNorm's

@@ -121,7 +121,7 @@ impl ParamStore {
 
     /// Takes `values` in as a parameter and gives the handle its layer computes with.
     ///
-    /// `values`: f32, on any device; a 4-d weight is laid out channels-last.
+    /// `values`: of one floating kind for all, on any device; a 4-d weight is laid out channels-last.
     pub fn add_param(
         &mut self,
         name: String,
@@ -200,13 +200,13 @@ impl ParamStore {
         }
     }
 
-    /// Moves trainable parameters and their gradients into flat buffers. Once is enough; a second
+    /// Moves trainable parameters, their gradients and the buffers into flat tensors. Once is enough; a second
     /// call does nothing.
     pub fn flatten(&mut self) {
         if self.flat.is_none() {
             let params = self.params.iter_mut();
             let trainable = params.filter(|param| param.is_trained).collect();
-            self.flat = Some(Flat::new(trainable, self.device));
+            self.flat = Some(Flat::new(trainable, &mut self.buffers, self.device));
         }
     }
 
@@ -233,7 +233,7 @@ impl ParamStore {
         self.params.iter().map(|param| param.tensor.numel()).sum()
     }
 
-    /// Copies of every parameter and buffer under timm's names: f32, row-major, on the CPU.
+    /// Copies of every parameter and buffer under timm's names: row-major, on the CPU.
     pub fn named(&self) -> Vec<(String, Tensor)> {
         let copy = |tensor: &Tensor| {
             let row_major = tensor.detach().to_device(Device::Cpu).contiguous();

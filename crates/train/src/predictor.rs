@@ -15,7 +15,7 @@ use crate::data::resident::PixelBatch;
 use crate::error::TrainError;
 use crate::models::{self, Mode, Model};
 use crate::params::LoadPolicy;
-use crate::preprocess::Preprocess;
+use crate::preprocess::{Preprocess, largest_crop};
 use crate::weights;
 
 /// A model file, ready to predict.
@@ -61,8 +61,7 @@ impl Predictor {
         let classes: Vec<String> = serde_json::from_str(json(model_file::CLASSES)?)
             .map_err(|_| lacks(model_file::CLASSES))?;
         let n_classes = classes.len() as i64;
-        let mut model = models::build(&spec.backbone, n_classes, spec.fit.seed, device)
-            .map_err(TrainError::from)?;
+        let mut model = models::of_spec(&spec, n_classes, device).map_err(TrainError::from)?;
         model
             .params
             .load(&file.tensors, LoadPolicy::Exact)
@@ -70,13 +69,12 @@ impl Predictor {
                 path: path.display().to_string(),
                 source,
             })?;
-        let preprocess = Preprocess::of(&spec);
         Ok(Self {
             model,
-            preprocess,
+            preprocess: Preprocess::of(&spec),
             classes,
             device,
-            short_side: CacheKey::short_side_for(preprocess.largest_resolution()),
+            short_side: CacheKey::short_side_for(largest_crop(&spec)),
         })
     }
 
@@ -98,8 +96,8 @@ impl Predictor {
             .collect();
         let batch = PixelBatch::of(&images, self.device);
         let logits = no_grad(|| {
-            let images = self.preprocess.evaluation(&batch);
-            self.model.forward(&images, Mode::Eval)
+            self.preprocess
+                .mean_over_views(&batch, |images| self.model.forward(images, Mode::Eval))
         });
         let k = k.min(self.classes.len()) as i64;
         let (probabilities, classes) = logits

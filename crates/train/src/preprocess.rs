@@ -16,6 +16,13 @@ const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
 const STD: [f64; 3] = [0.229, 0.224, 0.225];
 const CROP_PCT: f64 = 0.875;
 
+/// The largest side of any crop of a run in pixels, whichever phase takes it.
+pub(crate) fn largest_crop(spec: &TrialSpec) -> u32 {
+    let of_phases = spec.fit.phases.iter().filter_map(|phase| phase.resolution);
+    let largest = Preprocess::of(spec).largest_resolution();
+    of_phases.fold(largest, u32::max)
+}
+
 /// From cached pixels to network input.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Preprocess {
@@ -71,21 +78,30 @@ impl Preprocess {
         self.seen_at(batch, Spot::Center, false)
     }
 
-    /// Every view that evaluation averages over, each as [`evaluation`](Self::evaluation) gives it; one
-    /// after the other, so that only one is in memory.
-    pub fn evaluation_views<'a>(
-        &'a self,
-        batch: &'a PixelBatch,
-    ) -> impl Iterator<Item = Tensor> + 'a {
+    /// The mean of what `of_view` makes of each view an evaluated image is seen in, each as
+    /// [`evaluation`](Self::evaluation) gives it; only one is in memory at a time.
+    pub fn mean_over_views(
+        &self,
+        batch: &PixelBatch,
+        mut of_view: impl FnMut(&Tensor) -> Tensor,
+    ) -> Tensor {
         let (spots, mirrors): (&[Spot], &[bool]) = match self.tta {
             Tta::None => (&[Spot::Center], &[false]),
             Tta::Flip => (&[Spot::Center], &[false, true]),
             Tta::MultiCrop => (&Spot::ALL, &[false, true]),
         };
-        mirrors.iter().flat_map(move |&mirrored| {
-            let seen = move |&spot| self.seen_at(batch, spot, mirrored);
-            spots.iter().map(seen)
-        })
+        let mut sum: Option<Tensor> = None;
+        for &mirrored in mirrors {
+            for &spot in spots {
+                let result = of_view(&self.seen_at(batch, spot, mirrored));
+                sum = Some(match sum {
+                    Some(sum) => sum + result,
+                    None => result,
+                });
+            }
+        }
+        let n_views = spots.len() * mirrors.len();
+        sum.expect("evaluation has a view") / n_views as f64
     }
 
     fn seen_at(&self, batch: &PixelBatch, spot: Spot, mirrored: bool) -> Tensor {

@@ -68,7 +68,7 @@ pub fn preview(
             Ok(shrink(image, CacheKey::short_side_for(resolution)))
         })
         .collect::<Result<_, PreviewError>>()?;
-    let batch = packed(&images);
+    let batch = PixelBatch::of(&images, Device::Cpu);
     let augment = spec.augment();
     let labels = Tensor::zeros([images.len() as i64], (Kind::Int64, Device::Cpu));
     let mut columns = vec![preprocess.evaluation(&batch)];
@@ -162,32 +162,6 @@ fn io_error(path: &Path, source: io::Error) -> PreviewError {
     PreviewError::Io {
         path: path.display().to_string(),
         source,
-    }
-}
-
-fn packed(images: &[RgbImage]) -> PixelBatch {
-    let largest = |side: fn(&RgbImage) -> u32| images.iter().map(side).max().unwrap_or(0);
-    let shape = [
-        images.len() as i64,
-        largest(RgbImage::height).into(),
-        largest(RgbImage::width).into(),
-        3,
-    ];
-    let pixels = Tensor::zeros(shape, (Kind::Uint8, Device::Cpu));
-    for (idx, image) in images.iter().enumerate() {
-        let (height, width) = (i64::from(image.height()), i64::from(image.width()));
-        pixels
-            .get(idx as i64)
-            .narrow(0, 0, height)
-            .narrow(1, 0, width)
-            .copy_(&Tensor::from_slice(image.as_raw()).view([height, width, 3]));
-    }
-    PixelBatch {
-        pixels,
-        sizes: images
-            .iter()
-            .map(|image| (image.height(), image.width()))
-            .collect(),
     }
 }
 

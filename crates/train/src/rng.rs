@@ -50,7 +50,19 @@ pub struct StepRng {
     pub step: u64,
 }
 
+/// Steps stay below 2^48; the bits above tell micro-batches apart.
+const PART_SHIFT: u32 = 48;
+
 impl StepRng {
+    /// The randomness of one of the micro-batches that a step's batch is split into. The first one's is the
+    /// step's own.
+    pub fn part(&self, part_idx: u64) -> Self {
+        Self {
+            step: self.step | part_idx << PART_SHIFT,
+            ..*self
+        }
+    }
+
     /// This step's generator of `what`.
     pub fn stream(&self, what: Stream) -> ChaCha8Rng {
         stream(self.seed, self.step, what)
@@ -95,6 +107,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn micro_batches_draw_apart() {
+        let step = StepRng { seed: 7, step: 3 };
+        let draw = |rng: StepRng| rng.stream(Stream::Dropout).random::<u64>();
+        assert_eq!(step.part(0), step);
+        assert_ne!(draw(step.part(1)), draw(step));
+        assert_ne!(draw(step.part(1)), draw(step.part(2)));
     }
 
     #[test]

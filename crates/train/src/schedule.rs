@@ -10,27 +10,72 @@ const MOMENTUM_MIN: f64 = 0.85;
 
 /// The learning rate of batch `step` of `n_steps` (counted from 0), as a factor of the peak.
 ///
+/// * Warm-up: `step / n_warmup`, as timm's and Hugging Face's, so the very first batch has rate 0. Its length is
+///   rounded to whole steps. What follows, except for milestones, counts from its end.
+/// * `cosine`: Loshchilov and Hutter 2017, <https://arxiv.org/abs/1608.03983>: final + (peak - final) (1 + cos(pi t)) / 2
+///   over each cycle, as `CosineAnnealingLR` and timm's `CosineLRScheduler`. The final value belongs to step
+///   `n_steps`, which is the first one not run. The cycles fill what the warm-up leaves, so a boundary may fall
+///   between two steps; timm's and torch's are given whole lengths and may be cut short instead.
+/// * `flat_cosine`: Wright and Demeure 2021, <https://arxiv.org/abs/2106.13731>, as fastai's `fit_flat_cos`. The flat
+///   part is rounded to whole steps.
+/// * `step`, `multi_step`: gamma^k, k drops done, as timm's `StepLRScheduler` and torch's `StepLR` and `MultiStepLR`, in
+///   shares of the run (warm-up included) rounded to whole steps.
+/// * `polynomial`: final + (1 - final) (1 - t)^power, as torch's `PolynomialLR` and timm's `PolyLRScheduler`.
 /// * `one_cycle`: Smith and Topin 2018, <https://arxiv.org/abs/1708.07120>, with the conventions of
 ///   `torch.optim.lr_scheduler.OneCycleLR` (two phases, cosine): it peaks at step
 ///   `pct_start * n_steps - 1` and ends at step `n_steps - 1`. Where that first phase has no length PyTorch divides
 ///   by zero; here the run starts at the peak.
-/// * `cosine`: Loshchilov and Hutter 2017, <https://arxiv.org/abs/1608.03983>, without restarts, as
-///   `CosineAnnealingLR` over the steps after the warm-up: the final value belongs to step `n_steps`,
-///   which is the first one not run.
-/// * Warm-up: `step / n_warmup`, as timm's and Hugging Face's, so the very first batch has rate 0.
 pub fn lr_factor(schedule: &Schedule, step: u64, n_steps: u64) -> f64 {
+    let n_warmup = whole(schedule.warmup_fraction(), n_steps);
+    if step < n_warmup {
+        return step as f64 / n_warmup as f64;
+    }
+    let (after, n_after) = (step - n_warmup, (n_steps - n_warmup).max(1));
+    let share = after as f64 / n_after as f64;
     match *schedule {
         Schedule::Cosine {
-            warmup_fraction,
             final_fraction,
-        } => match warmup(warmup_fraction, step, n_steps) {
-            Progress::WarmingUp(factor) => factor,
-            Progress::After(share) => cosine(1.0, final_fraction, share),
-        },
-        Schedule::Constant { warmup_fraction } => match warmup(warmup_fraction, step, n_steps) {
-            Progress::WarmingUp(factor) => factor,
-            Progress::After(_) => 1.0,
-        },
+            cycles,
+            cycle_mult,
+            cycle_decay,
+            ..
+        } => {
+            let (cycle, share) = cycle_at(after, n_after, cycles, cycle_mult);
+            let peak = cycle_decay.powf(cycle.into());
+            cosine(peak, peak.min(final_fraction), share)
+        }
+        Schedule::FlatCosine {
+            flat_fraction,
+            final_fraction,
+            ..
+        } => {
+            let n_flat = whole(flat_fraction, n_after);
+            let falling = after.saturating_sub(n_flat) as f64;
+            cosine(
+                1.0,
+                final_fraction,
+                falling / (n_after - n_flat).max(1) as f64,
+            )
+        }
+        Schedule::Step { every, gamma, .. } => {
+            let n_drops = step / whole(every, n_steps).max(1);
+            gamma.powf(n_drops as f64)
+        }
+        Schedule::MultiStep {
+            ref milestones,
+            gamma,
+            ..
+        } => {
+            let past = milestones
+                .iter()
+                .filter(|&&milestone| step >= whole(milestone, n_steps));
+            gamma.powf(past.count() as f64)
+        }
+        Schedule::Polynomial {
+            power,
+            final_fraction,
+            ..
+        } => final_fraction + (1.0 - final_fraction) * (1.0 - share).powf(power),
         Schedule::OneCycle {
             pct_start,
             div,
@@ -40,6 +85,7 @@ pub fn lr_factor(schedule: &Schedule, step: u64, n_steps: u64) -> f64 {
             let start = 1.0 / div;
             one_cycle([start, 1.0, start / final_div], pct_start, step, n_steps)
         }
+        Schedule::Constant { .. } => 1.0,
     }
 }
 
@@ -58,20 +104,27 @@ pub fn momentum(schedule: &Schedule, step: u64, n_steps: u64) -> Option<f64> {
     }
 }
 
-enum Progress {
-    /// The factor.
-    WarmingUp(f64),
-    /// Share of the remaining steps that is done.
-    After(f64),
+/// A share of `n` in whole steps.
+fn whole(share: f64, n: u64) -> u64 {
+    (share * n as f64).round() as u64
 }
 
-fn warmup(fraction: f64, step: u64, n_steps: u64) -> Progress {
-    let n_warmup = (fraction * n_steps as f64).round() as u64;
-    if step < n_warmup {
-        Progress::WarmingUp(step as f64 / n_warmup as f64)
-    } else {
-        Progress::After((step - n_warmup) as f64 / (n_steps - n_warmup).max(1) as f64)
+/// Which of `n_cycles` cycles step `after` of `n` falls into, and how far into it as a share. Each is `mult` times as
+/// long as the last.
+fn cycle_at(after: u64, n: u64, n_cycles: u32, mult: f64) -> (u32, f64) {
+    let length_of = |cycle: u32| mult.powf(cycle.into());
+    let total: f64 = (0..n_cycles).map(length_of).sum();
+    let mut start = 0.0;
+    for cycle in 0..n_cycles {
+        let length = n as f64 * length_of(cycle) / total;
+        let into = after as f64 - start;
+        // The last cycle has what is left: the sum of the lengths may miss n by a rounding.
+        if into < length || cycle + 1 == n_cycles {
+            return (cycle, (into / length).min(1.0));
+        }
+        start += length;
     }
+    (0, 0.0)
 }
 
 /// From the first station to the second at the peak, then to the third.
@@ -108,39 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn runs_of_any_length_have_finite_rates() {
-        let schedules = [
-            Schedule::default(),
-            Schedule::Constant {
-                warmup_fraction: 0.9,
-            },
-            one_cycle_spec(0.3),
-            one_cycle_spec(0.01),
-            one_cycle_spec(0.99),
-            one_cycle_spec(0.5),
-        ];
-        for schedule in schedules {
-            for n_steps in 1..60 {
-                for step in 0..n_steps {
-                    let factor = lr_factor(&schedule, step, n_steps);
-                    assert!(
-                        (0.0..=1.0).contains(&factor),
-                        "{schedule:?} {step}/{n_steps}"
-                    );
-                    if let Some(momentum) = momentum(&schedule, step, n_steps) {
-                        assert!((MOMENTUM_MIN..=MOMENTUM_MAX).contains(&momentum));
-                    }
-                }
-            }
+    fn cycles_fill_the_run() {
+        // Lengths 10, 20 and 40.
+        let starts = [(0, 0), (9, 0), (10, 1), (29, 1), (30, 2), (69, 2)];
+        for (step, cycle) in starts {
+            assert_eq!(cycle_at(step, 70, 3, 2.0).0, cycle, "step {step}");
         }
-    }
-
-    fn one_cycle_spec(pct_start: f64) -> Schedule {
-        Schedule::OneCycle {
-            pct_start,
-            div: 25.0,
-            final_div: 1e4,
-            cycle_momentum: true,
-        }
+        assert_eq!(cycle_at(20, 70, 3, 2.0).1, 0.5);
+        let (cycle, share) = cycle_at(1, 2, 3, 1.0);
+        assert!(cycle == 1 && (share - 0.5).abs() < 1e-12);
     }
 }

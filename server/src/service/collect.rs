@@ -20,6 +20,8 @@ use crate::tx::run_tx;
 
 /// Between two rounds.
 const EVERY: Duration = Duration::from_secs(3600);
+/// What an upload left is kept for this long, so that it can go on.
+const UPLOAD_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Blobs looked at in one query.
 const BATCH: i64 = 1000;
 
@@ -84,7 +86,7 @@ pub async fn collect(state: &AppState) -> Result<Collected, ApiError> {
             done.n_blobs += u64::from(unlink(state, digest).await?);
         }
     }
-    let parts = state.blobs.clear_incoming(retention.grace).await;
+    let parts = state.blobs.clear_incoming(UPLOAD_AGE).await;
     done.n_parts = parts.map_err(broken)? as u64;
     Ok(done)
 }

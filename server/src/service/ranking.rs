@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cultivar_search::stats::{Correct, Groups, ranking};
+use cultivar_search::stats::{Correct, Groups, SeedSpread, interval, ranking};
 use cultivar_spec::manifest::{Manifest, Split};
 use cultivar_spec::trial::TrainOn;
 use cultivar_spec::wire::{DatasetView, Estimate, Leaderboard, LeaderboardRow, TransferReport};
@@ -250,23 +250,28 @@ fn table(
         });
         ranked = rank(&configs, RankBy::Test, held_out);
     }
+    let spread = |by| {
+        let rows: Vec<Correct> = (configs.iter())
+            .filter_map(|config| config.correct(by, held_out))
+            .collect();
+        SeedSpread::of(&rows)
+    };
+    let (val_spread, test_spread) = (spread(RankBy::Val), spread(RankBy::Test));
     let several = ranked.iter().filter(|(_, ranked)| ranked.is_some()).count() > 1;
     let rows = ranked
         .into_iter()
         .enumerate()
         .map(|(place, (idx, ranked))| {
             let config = &configs[idx];
-            let estimate = |by| {
-                config
-                    .correct(by, held_out)
-                    .as_ref()
-                    .map(cultivar_search::stats::interval::estimate)
+            let estimate = |by, spread: &SeedSpread| {
+                let correct = config.correct(by, held_out);
+                correct.map(|correct| interval::estimate_among(&correct, spread))
             };
             LeaderboardRow {
                 rank: place as u64 + 1,
                 trials: config.trials.iter().map(|trial| trial.id).collect(),
-                val_top1: estimate(RankBy::Val),
-                test_top1: estimate(RankBy::Test),
+                val_top1: estimate(RankBy::Val, &val_spread),
+                test_top1: estimate(RankBy::Test, &test_spread),
                 vs_top: ranked.and_then(|ranked| ranked.vs_top),
                 train_seconds: config.trials.iter().map(|trial| trial.seconds).sum(),
                 selected: place == 0 && several,

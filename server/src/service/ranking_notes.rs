@@ -75,7 +75,7 @@ fn lead(rows: &[LeaderboardRow]) -> Option<String> {
         "better"
     };
     let mut note = format!(
-        "the top row is {verdict} than {} (95%: sign-flip tests over groups, Holm over {} of rows)",
+        "the top row is {verdict} than {} (95%: tests over groups and seeds, Holm over {} of rows)",
         of(repeated),
         counted(ranking::n_pairs(n + 1), "pair"),
     );
@@ -101,14 +101,18 @@ fn seeds(rows: &[LeaderboardRow]) -> Option<String> {
         .count();
     if n_single > 0 {
         let verb = if n_single == 1 { "has" } else { "have" };
+        let interval = match n_single == rows.len() {
+            true => "the interval then holds the choice of images, not that of seeds",
+            false => "its interval takes seeds to vary as they do in the other rows",
+        };
         Some(format!(
-            "{n_single} of {} {verb} a single seed: the interval then holds the choice of images, not that of seeds",
+            "{n_single} of {} {verb} a single seed: {interval}",
             counted(rows.len(), "row")
         ))
     } else if n_few > 0 {
         let verb = if n_few == 1 { "has" } else { "have" };
         Some(format!(
-            "{n_few} of {} {verb} only two seeds: their intervals are wide for it",
+            "{n_few} of {} {verb} only two seeds: their intervals lean on how seeds vary in the other rows",
             counted(rows.len(), "row")
         ))
     } else {

@@ -249,7 +249,13 @@ fn garbage_goes_and_whatever_is_referred_to_stays() {
             .join(&orphan);
         std::fs::create_dir_all(orphan.parent().unwrap()).unwrap();
         std::fs::write(&orphan, b"orphan").unwrap();
-        std::fs::write(app.home.path().join("blobs/incoming/left"), b"x").unwrap();
+        for (name, hours) in [("left", 25), ("under way", 23)] {
+            let path = app.home.path().join("blobs/incoming").join(name);
+            let file = std::fs::File::create(path).unwrap();
+            let age = Duration::from_secs(hours * 3600);
+            file.set_modified(std::time::SystemTime::now() - age)
+                .unwrap();
+        }
 
         let done = collect(&app.state).await.unwrap();
         assert_eq!(

@@ -9,7 +9,7 @@
 //! | `metrics.json` | final metrics, cost, outcome, and what they are of |
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ const SPEC: &str = "spec.json";
 const SERIES: &str = "series.jsonl";
 const METRICS: &str = "metrics.json";
 
-/// An open folder.
+/// An open folder. Nobody else can open it while this lives.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -42,6 +42,18 @@ impl RunFolder {
     pub fn open(path: &Path, spec: &TrialSpec, resume: bool) -> anyhow::Result<Self> {
         let at = || format!("cannot use {}", path.display());
         fs::create_dir_all(path).with_context(at)?;
+        let series = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path.join(SERIES))
+            .with_context(at)?;
+        match series.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                bail!("another process trains in {}", path.display());
+            }
+            Err(TryLockError::Error(error)) => return Err(error).with_context(at),
+        }
         let spec_file = path.join(SPEC);
         if spec_file.exists() {
             if !resume {
@@ -67,11 +79,7 @@ impl RunFolder {
         }
         let mut this = Self {
             path: path.to_owned(),
-            series: OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(path.join(SERIES))
-                .with_context(at)?,
+            series,
             resumes: resume,
         };
         this.forget_after_checkpoint().with_context(at)?;
@@ -239,6 +247,8 @@ mod tests {
             fs::write(folder.path().join(name), "").unwrap();
         }
         assert_eq!(run.checkpoint().unwrap(), None, "it did not ask to go on");
+        let taken = RunFolder::open(folder.path(), &spec, true).unwrap_err();
+        assert!(taken.to_string().contains("another process"), "{taken}");
         drop(run);
         let run = RunFolder::open(folder.path(), &spec, true).unwrap();
         let newest = folder.path().join("checkpoint-000000006.safetensors");

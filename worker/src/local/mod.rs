@@ -10,9 +10,11 @@
 //! | `folder` | what a run leaves behind, and goes on from |
 //! | `screen` | one line an epoch, and a moving one on a terminal |
 //! | `predict` | a trained model over a folder of images |
+//! | `preview` | a picture of what the network will see |
 
 mod folder;
 pub mod predict;
+pub mod preview;
 mod resolve;
 mod screen;
 mod source;

@@ -58,6 +58,11 @@ impl Study {
         checks::study(sweep)
     }
 
+    /// The space as coordinates.
+    pub fn space(&self) -> &Space {
+        &self.space
+    }
+
     pub(super) fn empty(
         node: Node,
         forbid: Vec<Node>,

@@ -6,8 +6,8 @@
 //! whose density ratio good / bad is largest. Reference: Optuna's `TPESampler(multivariate=True,
 //! group=True, constant_liar=True)`. We differ: pending configurations are bad ones with their full weight;
 //! the good are 15% where Optuna takes 10%; a foreign sweep is split by itself, so that scales never mix;
-//! at most [`MAX_KERNELS`] bad ones are looked at, drawn at random, which keeps a question under a few
-//! milliseconds whatever the history.
+//! at most [`MAX_KERNELS`] bad ones are looked at, drawn at random, which keeps a question at a millisecond or two
+//! whatever the history.
 
 use rand::Rng;
 use rand::seq::index::sample;
@@ -23,7 +23,7 @@ use crate::space::points::{Domain, Param, Point};
 const GOOD_SHARE: f64 = 0.15;
 const MAX_GOOD: usize = 25;
 /// Bad results that a density is made of at most.
-const MAX_KERNELS: usize = 2_000;
+const MAX_KERNELS: usize = 600;
 /// A kernel's standard deviation for one result, as a share of the range; shrinks by Scott's rule.
 const BANDWIDTH: f64 = 0.2;
 

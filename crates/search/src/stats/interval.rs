@@ -15,20 +15,22 @@
 //! two-way clustered variance of Cameron, Gelbach and Miller (2011). Resampling seeds
 //! instead would give `V_S (S - 1) / S`: half of it with two seeds. The t quantile has Satterthwaite's (1946)
 //! degrees of freedom, so that two seeds widen the interval by as much as their share of the
-//! variance deserves, and no more. One seed says nothing about seeds: its interval is of that one
-//! trained model (`n` is 1), whatever its size.
+//! variance deserves, and no more. In a table the seed terms of all rows inform each other's
+//! ([`super::seeds`]). One seed by itself says nothing about seeds: its interval is of that one trained model.
 //!
 //! The interval of an accuracy is Wilson's, at the effective number of draws `p (1 - p) / V` (Korn
 //! and Graubard 1998; Dean and Pagano 2015), since accuracies near 1 on few groups make symmetric
 //! intervals miss far too often. A difference has a symmetric one.
 //!
-//! Coverage in simulation, where 95% is meant (see the tests): 95 to 96% for one seed and for five, up
+//! Coverage of rows of a table in simulation: 94 to 96% (`make bench-stats`; docs/statistics.md). A row by
+//! itself, where 95% is meant (see the tests): 95 to 96% for one seed and for five, up
 //! to 98% for two or three seeds that hardly differ (the price of not letting `V_S - V_I` go below
 //! zero), and down to 91% for two seeds whose spread is far larger than the error of the test set.
 
 use cultivar_spec::wire::Estimate;
 
 use super::binomial::wilson;
+use super::seeds::{OwnSeeds, SeedSpread};
 use super::{Correct, student};
 
 const ALPHA: f64 = 0.05;
@@ -38,56 +40,62 @@ struct Parts {
     mean: f64,
     /// Each group's part of the deviation from the mean, averaged over seeds.
     deviations: Vec<f64>,
-    /// `max(V_S - V_I, 0)`: the variance of the mean that is due to seeds alone.
+    /// The variance of the mean that is due to seeds alone.
     seed_variance: f64,
-    /// `V_S`, which the degrees of freedom go by.
+    /// The same with the interaction, which the degrees of freedom go by, and those.
     raw_seed_variance: f64,
+    seed_df: f64,
     n_seeds: usize,
 }
 
 impl Parts {
-    fn of(correct: &Correct) -> Self {
-        let (n_images, n_seeds) = (correct.n_images(), correct.n_seeds());
-        let accuracies = correct.accuracies();
-        let mean = correct.mean();
-        let per_seed: Vec<Vec<f64>> = correct
-            .seeds()
-            .iter()
-            .zip(&accuracies)
-            .map(|(counts, accuracy)| {
-                let sizes = correct.sizes().iter();
-                let deviation = |(&n_correct, &n): (&u32, &u32)| {
-                    (f64::from(n_correct) - accuracy * f64::from(n)) / n_images
-                };
-                counts.iter().zip(sizes).map(deviation).collect()
-            })
-            .collect();
-        let deviations: Vec<f64> = (0..correct.n_groups())
-            .map(|group| per_seed.iter().map(|d| d[group]).sum::<f64>() / n_seeds as f64)
-            .collect();
-        let (mut raw, mut interaction) = (0.0, 0.0);
-        if n_seeds > 1 {
-            let pairs = (n_seeds * (n_seeds - 1)) as f64;
-            raw = accuracies.iter().map(|a| (a - mean).powi(2)).sum::<f64>() / pairs;
-            let residuals = per_seed
-                .iter()
-                .flat_map(|seed| seed.iter().zip(&deviations))
-                .map(|(d, mean)| (d - mean).powi(2));
-            interaction = small_sample(correct.n_groups()) * residuals.sum::<f64>() / pairs;
-        }
+    fn of(correct: &Correct, spread: &SeedSpread) -> Self {
+        let (accuracies, deviations, own) = decompose(correct);
+        let n_seeds = accuracies.len() as f64;
+        let (alone, with_interaction, seed_df) = spread.moderate(&own);
         Self {
-            mean,
+            mean: correct.mean(),
             deviations,
-            seed_variance: (raw - interaction).max(0.0),
-            raw_seed_variance: raw,
-            n_seeds,
+            seed_variance: alone / n_seeds,
+            raw_seed_variance: with_interaction / n_seeds,
+            seed_df,
+            n_seeds: accuracies.len(),
         }
     }
 }
 
+/// Accuracy of each seed, each group's part of the deviation from the mean, and what the seeds say of
+/// themselves.
+fn decompose(correct: &Correct) -> (Vec<f64>, Vec<f64>, OwnSeeds) {
+    let (n_images, n_seeds) = (correct.n_images(), correct.n_seeds());
+    let accuracies = correct.accuracies();
+    let per_seed: Vec<Vec<f64>> = correct
+        .seeds()
+        .iter()
+        .zip(&accuracies)
+        .map(|(counts, accuracy)| {
+            let sizes = correct.sizes().iter();
+            let deviation = |(&n_correct, &n): (&u32, &u32)| {
+                (f64::from(n_correct) - accuracy * f64::from(n)) / n_images
+            };
+            counts.iter().zip(sizes).map(deviation).collect()
+        })
+        .collect();
+    let deviations: Vec<f64> = (0..correct.n_groups())
+        .map(|group| per_seed.iter().map(|d| d[group]).sum::<f64>() / n_seeds as f64)
+        .collect();
+    let own = OwnSeeds::of(&accuracies, &per_seed, &deviations);
+    (accuracies, deviations, own)
+}
+
+/// What a configuration's seeds say of their variance.
+pub(super) fn own_seeds(correct: &Correct) -> OwnSeeds {
+    decompose(correct).2
+}
+
 /// The variance of a mean over groups that is due to seeds alone, zero for one seed.
 pub(super) fn seed_variance(correct: &Correct) -> f64 {
-    Parts::of(correct).seed_variance
+    Parts::of(correct, &SeedSpread::UNKNOWN).seed_variance
 }
 
 /// `G / (G - 1)`.
@@ -103,8 +111,8 @@ fn total(deviations: impl Iterator<Item = f64>, n_groups: usize, arms: &[&Parts]
     let spread = groups.powi(2) / of_groups
         + arms
             .iter()
-            .filter(|arm| arm.n_seeds > 1)
-            .map(|arm| arm.raw_seed_variance.powi(2) / (arm.n_seeds - 1) as f64)
+            .filter(|arm| arm.seed_df > 0.0)
+            .map(|arm| arm.raw_seed_variance.powi(2) / arm.seed_df)
             .sum::<f64>();
     let df = if spread > 0.0 {
         variance.powi(2) / spread
@@ -114,20 +122,25 @@ fn total(deviations: impl Iterator<Item = f64>, n_groups: usize, arms: &[&Parts]
     (variance, df.max(1.0))
 }
 
-/// Mean accuracy over seeds with its 95% interval.
+/// Mean accuracy over seeds with its 95% interval, by what its own seeds say.
 pub fn estimate(correct: &Correct) -> Estimate {
-    let parts = Parts::of(correct);
-    let (mean, n_groups) = (parts.mean, correct.n_groups());
-    let n = parts.n_seeds as u32;
+    estimate_among(correct, &SeedSpread::UNKNOWN)
+}
+
+/// As [`estimate`], for a row of a table whose seeds vary by `spread`.
+pub fn estimate_among(correct: &Correct, spread: &SeedSpread) -> Estimate {
+    let n_groups = correct.n_groups();
     if n_groups < 2 {
         // One draw says nothing about its own error.
         return Estimate {
-            mean,
+            mean: correct.mean(),
             low: 0.0,
             high: 1.0,
-            n,
+            n: correct.n_seeds() as u32,
         };
     }
+    let parts = Parts::of(correct, spread);
+    let (mean, n) = (parts.mean, parts.n_seeds as u32);
     let (variance, df) = total(parts.deviations.iter().copied(), n_groups, &[&parts]);
     let binomial = mean * (1.0 - mean);
     let n_answers = correct.n_images() * f64::from(n);
@@ -149,19 +162,30 @@ pub fn estimate(correct: &Correct) -> Estimate {
 /// # Panics
 /// If the two were not counted over the same groups.
 pub fn difference(a: &Correct, b: &Correct) -> Estimate {
+    difference_among(a, b, &SeedSpread::UNKNOWN).0
+}
+
+/// As [`difference`], for two rows of a table whose seeds vary by `spread`; and the two-sided p value of
+/// Student's test that goes with the interval, absent where nothing is known of either's seeds.
+///
+/// # Panics
+/// If the two were not counted over the same groups.
+pub fn difference_among(a: &Correct, b: &Correct, spread: &SeedSpread) -> (Estimate, Option<f64>) {
     assert_eq!(a.sizes(), b.sizes(), "a difference needs the same images");
     let n_groups = a.n_groups();
-    let (a, b) = (Parts::of(a), Parts::of(b));
-    let mean = a.mean - b.mean;
-    let n = a.n_seeds.min(b.n_seeds) as u32;
+    let n = a.n_seeds().min(b.n_seeds()) as u32;
     if n_groups < 2 {
-        return Estimate {
+        let mean = a.mean() - b.mean();
+        let unknown = Estimate {
             mean,
             low: -1.0,
             high: 1.0,
             n,
         };
+        return (unknown, None);
     }
+    let (a, b) = (Parts::of(a, spread), Parts::of(b, spread));
+    let mean = a.mean - b.mean;
     let paired = a.deviations.iter().zip(&b.deviations).map(|(a, b)| a - b);
     let (variance, df) = total(paired, n_groups, &[&a, &b]);
     // Two that agree everywhere may still disagree on the next group.
@@ -171,12 +195,15 @@ pub fn difference(a: &Correct, b: &Correct) -> Estimate {
         (n_groups as f64).powi(-2)
     };
     let half = student::two_sided(ALPHA, df) * variance.sqrt();
-    Estimate {
+    let estimate = Estimate {
         mean,
         low: (mean - half).max(-1.0),
         high: (mean + half).min(1.0),
         n,
-    }
+    };
+    let p = (a.seed_df + b.seed_df > 0.0)
+        .then(|| 2.0 * student::upper_tail(mean.abs() / variance.sqrt(), df));
+    (estimate, p)
 }
 
 #[cfg(test)]
@@ -213,7 +240,7 @@ mod tests {
         // Two seeds, three groups of two: accuracies 5/6 and 3/6, mean 2/3.
         let sizes = [2, 2, 2];
         let correct = Correct::new(&sizes, vec![&[2, 2, 1], &[2, 1, 0]]);
-        let parts = Parts::of(&correct);
+        let parts = Parts::of(&correct, &SeedSpread::UNKNOWN);
         let expect = [4.0 / 36.0, 1.0 / 36.0, -5.0 / 36.0];
         for (got, want) in parts.deviations.iter().zip(expect) {
             assert!((got - want).abs() < 1e-12);

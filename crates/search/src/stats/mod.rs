@@ -10,8 +10,10 @@ mod counts;
 pub mod holm;
 pub mod interval;
 pub mod ranking;
+mod seeds;
 pub mod signflip;
 pub mod student;
 pub mod transfer;
 
 pub use counts::{Correct, Groups};
+pub use seeds::SeedSpread;

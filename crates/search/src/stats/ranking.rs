@@ -2,7 +2,7 @@
 
 use cultivar_spec::wire::{Comparison, Estimate};
 
-use super::{Correct, holm, interval, signflip};
+use super::{Correct, SeedSpread, holm, interval, signflip};
 
 /// Significance level of a claim.
 pub const ALPHA: f64 = 0.05;
@@ -23,13 +23,18 @@ pub struct Ranked {
 /// Comparisons are with whichever came out on top, which picks them out of all pairs. All pairs
 /// are therefore the family that Holm's adjustment is over: with the other rows alone as
 /// the family, the luckiest of many equal rows would "beat" the unluckiest far too often.
+///
+/// The p value of a comparison is the larger of two: the sign-flip test knows nothing of seeds, and
+/// Student's test, which adds their variance as the rows show it together, assumes a distribution. Where no
+/// row has two seeds the first is alone, and speaks of these trained models.
 pub fn rank(configs: &[Correct]) -> Vec<Ranked> {
+    let spread = SeedSpread::of(configs);
     let mut ranked: Vec<Ranked> = configs
         .iter()
         .enumerate()
         .map(|(idx, correct)| Ranked {
             idx,
-            estimate: interval::estimate(correct),
+            estimate: interval::estimate_among(correct, &spread),
             vs_top: None,
         })
         .collect();
@@ -42,19 +47,33 @@ pub fn rank(configs: &[Correct]) -> Vec<Ranked> {
     let Some(top) = ranked.first().map(|top| &configs[top.idx]) else {
         return ranked;
     };
+    if ranked.len() == 1 {
+        return ranked;
+    }
+    let differences: Vec<(Estimate, Option<f64>)> = ranked[1..]
+        .iter()
+        .map(|row| interval::difference_among(&configs[row.idx], top, &spread))
+        .collect();
+    let family = n_pairs(configs.len());
+    // Holm's smallest factor makes 1 of a p value above this, whatever the exact test would say.
+    let hopeless = 1.0 / (family - (ranked.len() - 1) + 1) as f64;
     let p: Vec<f64> = ranked[1..]
         .iter()
-        .map(|row| signflip::p_value(&configs[row.idx], top))
+        .zip(&differences)
+        .map(|(row, (_, of_seeds))| {
+            let of_seeds = of_seeds.unwrap_or(0.0);
+            match of_seeds < hopeless {
+                true => signflip::p_value(&configs[row.idx], top).max(of_seeds),
+                false => 1.0,
+            }
+        })
         .collect();
-    let adjusted = holm::adjust(&p, n_pairs(configs.len()));
-    for (row, p_holm) in ranked[1..].iter_mut().zip(adjusted) {
-        let Estimate {
-            mean, low, high, ..
-        } = interval::difference(&configs[row.idx], top);
+    let adjusted = holm::adjust(&p, family);
+    for ((row, (difference, _)), p_holm) in ranked[1..].iter_mut().zip(differences).zip(adjusted) {
         row.vs_top = Some(Comparison {
-            difference: mean,
-            low,
-            high,
+            difference: difference.mean,
+            low: difference.low,
+            high: difference.high,
             p_holm,
         });
     }

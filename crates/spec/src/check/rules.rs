@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use super::{Violation, one_of};
 use crate::trial::{
-    Adaptation, Augment, Crop, Fit, Loss, MetricLoss, Mix, ObjectiveMetric, PhaseTrains,
-    PhaseViews, Policy, RandConvention, Sampler, Tta, phase_epochs,
+    Adaptation, Augment, Crop, EvalWeights, Fit, Loss, MetricLoss, Mix, ObjectiveMetric,
+    PhaseTrains, PhaseViews, Policy, RandConvention, Sampler, Schedule, Select, TrainOn, Tta,
+    phase_epochs,
 };
 use crate::{TrialSpec, backbones};
 
@@ -21,6 +22,8 @@ pub(super) fn violations(spec: &TrialSpec) -> Vec<Violation> {
     names(spec, &mut rules);
     input(spec, &mut rules);
     patches(spec, &mut rules);
+    schedule(spec, &mut rules);
+    fit(spec, &mut rules);
     augment(spec, &mut rules);
     policy(spec, &mut rules);
     loss(spec, &mut rules);
@@ -203,6 +206,30 @@ fn adaptation(spec: &TrialSpec, rules: &mut Rules) {
     }
 }
 
+fn schedule(spec: &TrialSpec, rules: &mut Rules) {
+    if let Schedule::MultiStep {
+        milestones,
+        warmup_fraction,
+        ..
+    } = &spec.schedule
+    {
+        rules.rule(
+            milestones.is_sorted_by(|a, b| a < b),
+            "/schedule/milestones",
+            milestones,
+            "milestones in rising order",
+        );
+        rules.rule(
+            milestones
+                .iter()
+                .all(|milestone| milestone > warmup_fraction),
+            "/schedule/milestones",
+            milestones,
+            format!("milestones after the warm-up, which ends at {warmup_fraction}"),
+        );
+    }
+}
+
 fn phases(spec: &TrialSpec, rules: &mut Rules) {
     let phases = &spec.fit.phases;
     if phases.is_empty() {
@@ -240,6 +267,45 @@ fn phases(spec: &TrialSpec, rules: &mut Rules) {
             "all or head: freeze_bn keeps the last norm as it is",
         );
     }
+}
+
+fn fit(spec: &TrialSpec, rules: &mut Rules) {
+    let fit = &spec.fit;
+    rules.rule(
+        fit.batch_size.is_multiple_of(fit.accumulation),
+        "/fit/accumulation",
+        &fit.accumulation,
+        format!("a divisor of batch_size ({})", fit.batch_size),
+    );
+    if spec.adaptation != (Adaptation::HeadOnly {}) {
+        rules.rule(
+            fit.accumulation == 1 || fit.batch_size >= 2 * fit.accumulation,
+            "/fit/accumulation",
+            &fit.accumulation,
+            "at least 2 images a micro-batch, whose statistics BatchNorm takes",
+        );
+    }
+    rules.rule(
+        fit.accumulation == 1 || !spec.loss.metric().compares_images(),
+        "/fit/accumulation",
+        &fit.accumulation,
+        format!(
+            "1: {} compares the images of a batch",
+            spec.loss.metric().kind()
+        ),
+    );
+    rules.rule(
+        fit.eval_weights != Some(EvalWeights::Ema) || fit.ema.is_some(),
+        "/fit/eval_weights",
+        &fit.eval_weights,
+        "raw, or an ema to evaluate",
+    );
+    rules.rule(
+        fit.select == Select::Last || spec.data.train_on == TrainOn::Train,
+        "/fit/select",
+        &fit.select,
+        "last: a run on train and validation has nothing to select by",
+    );
 }
 
 fn augment(spec: &TrialSpec, rules: &mut Rules) {

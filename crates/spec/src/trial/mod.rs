@@ -9,6 +9,7 @@ mod loss;
 mod model;
 mod optim;
 mod phase;
+mod schedule;
 mod task;
 
 pub use augment::*;
@@ -17,6 +18,7 @@ pub use loss::*;
 pub use model::*;
 pub use optim::*;
 pub use phase::*;
+pub use schedule::*;
 pub use task::*;
 
 use schemars::JsonSchema;
@@ -69,5 +71,6 @@ impl TrialSpec {
         }
         self.augment = Some(self.augment());
         self.fit.eval_resolution.get_or_insert(self.fit.resolution);
+        self.fit.eval_weights = Some(self.fit.eval_weights());
     }
 }

@@ -1,4 +1,4 @@
-//! Optimizers and learning-rate schedules.
+//! Optimizers.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,13 +17,38 @@ pub enum Optimizer {
         momentum: f64,
         #[serde(default = "d::yes")]
         nesterov: bool,
-        #[serde(default = "d::decay_sgd")]
+        #[serde(default = "d::decay_l2")]
         #[schemars(range(min = 0.0, max = 10.0))]
         weight_decay: f64,
         /// Largest global gradient norm; null switches clipping off.
         #[serde(default)]
         #[schemars(extend("exclusiveMinimum" = 0.0))]
         clip: Option<f64>,
+        /// Sharpness-aware minimisation; null switches it off.
+        #[serde(default)]
+        sam: Option<Sam>,
+    },
+    /// Adam (Kingma and Ba 2015) with coupled L2 decay, as in PyTorch.
+    Adam {
+        #[serde(default = "d::lr_adam")]
+        #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 0.0))]
+        lr: f64,
+        #[serde(default = "d::betas")]
+        #[schemars(inner(range(min = 0.0, max = 0.9999999)))]
+        betas: [f64; 2],
+        #[serde(default = "d::eps")]
+        #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
+        eps: f64,
+        #[serde(default = "d::decay_l2")]
+        #[schemars(range(min = 0.0, max = 10.0))]
+        weight_decay: f64,
+        /// Largest global gradient norm; null switches clipping off.
+        #[serde(default)]
+        #[schemars(extend("exclusiveMinimum" = 0.0))]
+        clip: Option<f64>,
+        /// Sharpness-aware minimisation; null switches it off.
+        #[serde(default)]
+        sam: Option<Sam>,
     },
     /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
     Adamw {
@@ -36,13 +61,38 @@ pub enum Optimizer {
         #[serde(default = "d::eps")]
         #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
         eps: f64,
-        #[serde(default = "d::decay_adamw")]
+        #[serde(default = "d::decay_decoupled")]
         #[schemars(range(min = 0.0, max = 10.0))]
         weight_decay: f64,
         /// Largest global gradient norm; null switches clipping off.
         #[serde(default)]
         #[schemars(extend("exclusiveMinimum" = 0.0))]
         clip: Option<f64>,
+        /// Sharpness-aware minimisation; null switches it off.
+        #[serde(default)]
+        sam: Option<Sam>,
+    },
+    /// Rectified Adam (Liu et al. 2020) with decoupled weight decay, as the authors' code and timm have it.
+    Radam {
+        #[serde(default = "d::lr_adam")]
+        #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 0.0))]
+        lr: f64,
+        #[serde(default = "d::betas")]
+        #[schemars(inner(range(min = 0.0, max = 0.9999999)))]
+        betas: [f64; 2],
+        #[serde(default = "d::eps")]
+        #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
+        eps: f64,
+        #[serde(default = "d::decay_decoupled")]
+        #[schemars(range(min = 0.0, max = 10.0))]
+        weight_decay: f64,
+        /// Largest global gradient norm; null switches clipping off.
+        #[serde(default)]
+        #[schemars(extend("exclusiveMinimum" = 0.0))]
+        clip: Option<f64>,
+        /// Sharpness-aware minimisation; null switches it off.
+        #[serde(default)]
+        sam: Option<Sam>,
     },
     /// RAdam with gradient centralization inside Lookahead (Wright and Demeure 2021).
     Ranger {
@@ -55,7 +105,7 @@ pub enum Optimizer {
         #[serde(default = "d::eps_ranger")]
         #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
         eps: f64,
-        #[serde(default = "d::decay_adamw")]
+        #[serde(default = "d::decay_decoupled")]
         #[schemars(range(min = 0.0, max = 10.0))]
         weight_decay: f64,
         /// Lookahead: fast steps between two synchronisations.
@@ -70,7 +120,31 @@ pub enum Optimizer {
         #[serde(default)]
         #[schemars(extend("exclusiveMinimum" = 0.0))]
         clip: Option<f64>,
+        /// Sharpness-aware minimisation; null switches it off.
+        #[serde(default)]
+        sam: Option<Sam>,
     },
+}
+
+/// Sharpness-aware minimisation (Foret et al. 2021) around any optimizer: its gradient is taken where the loss
+/// nearby is largest. A step costs two forward and two backward passes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sam {
+    /// How far uphill the gradient is taken.
+    #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 0.0))]
+    pub rho: f64,
+    /// Distances relative to each weight's size (ASAM, Kwon et al. 2021).
+    pub adaptive: bool,
+}
+
+impl Default for Sam {
+    fn default() -> Self {
+        Self {
+            rho: 0.05,
+            adaptive: false,
+        }
+    }
 }
 
 impl Default for Optimizer {
@@ -79,8 +153,9 @@ impl Default for Optimizer {
             lr: d::lr_adam(),
             betas: d::betas(),
             eps: d::eps(),
-            weight_decay: d::decay_adamw(),
+            weight_decay: d::decay_decoupled(),
             clip: None,
+            sam: None,
         }
     }
 }
@@ -89,21 +164,44 @@ impl Optimizer {
     /// The peak learning rate of the backbone.
     pub fn lr(&self) -> f64 {
         match self {
-            Self::Sgd { lr, .. } | Self::Adamw { lr, .. } | Self::Ranger { lr, .. } => *lr,
+            Self::Sgd { lr, .. }
+            | Self::Adam { lr, .. }
+            | Self::Adamw { lr, .. }
+            | Self::Radam { lr, .. }
+            | Self::Ranger { lr, .. } => *lr,
         }
     }
 
     /// Sets the peak learning rate.
     pub fn set_lr(&mut self, value: f64) {
         match self {
-            Self::Sgd { lr, .. } | Self::Adamw { lr, .. } | Self::Ranger { lr, .. } => *lr = value,
+            Self::Sgd { lr, .. }
+            | Self::Adam { lr, .. }
+            | Self::Adamw { lr, .. }
+            | Self::Radam { lr, .. }
+            | Self::Ranger { lr, .. } => *lr = value,
         }
     }
 
     /// Largest global gradient norm, if gradients are clipped.
     pub fn clip(&self) -> Option<f64> {
         match self {
-            Self::Sgd { clip, .. } | Self::Adamw { clip, .. } | Self::Ranger { clip, .. } => *clip,
+            Self::Sgd { clip, .. }
+            | Self::Adam { clip, .. }
+            | Self::Adamw { clip, .. }
+            | Self::Radam { clip, .. }
+            | Self::Ranger { clip, .. } => *clip,
+        }
+    }
+
+    /// Sharpness-aware minimisation, if it is on.
+    pub fn sam(&self) -> Option<Sam> {
+        match self {
+            Self::Sgd { sam, .. }
+            | Self::Adam { sam, .. }
+            | Self::Adamw { sam, .. }
+            | Self::Radam { sam, .. }
+            | Self::Ranger { sam, .. } => *sam,
         }
     }
 
@@ -111,65 +209,10 @@ impl Optimizer {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Sgd { .. } => "sgd",
+            Self::Adam { .. } => "adam",
             Self::Adamw { .. } => "adamw",
+            Self::Radam { .. } => "radam",
             Self::Ranger { .. } => "ranger",
-        }
-    }
-}
-
-/// The learning rate over the run, as a factor of the optimizer's `lr`; stepped every batch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Schedule {
-    /// Linear warm-up, then half a cosine down to `final_fraction` of the peak.
-    Cosine {
-        /// Share of all steps spent warming up from 0.
-        #[serde(default)]
-        #[schemars(range(min = 0.0, max = 0.9))]
-        warmup_fraction: f64,
-        #[serde(default)]
-        #[schemars(range(min = 0.0, max = 1.0))]
-        final_fraction: f64,
-    },
-    /// One cycle (Smith and Topin 2018), with PyTorch's conventions: cosine up from `lr / div` over
-    /// the first `pct_start`, cosine down to `lr / div / final_div`; momentum (beta1) moves the other way.
-    OneCycle {
-        #[serde(default = "d::pct_start")]
-        #[schemars(range(min = 0.01, max = 0.99))]
-        pct_start: f64,
-        #[serde(default = "d::div")]
-        #[schemars(range(min = 1.0, max = 1.0e6))]
-        div: f64,
-        #[serde(default = "d::final_div")]
-        #[schemars(range(min = 1.0, max = 1.0e9))]
-        final_div: f64,
-        #[serde(default = "d::yes")]
-        cycle_momentum: bool,
-    },
-    /// The peak all the way, after the warm-up.
-    Constant {
-        #[serde(default)]
-        #[schemars(range(min = 0.0, max = 0.9))]
-        warmup_fraction: f64,
-    },
-}
-
-impl Default for Schedule {
-    fn default() -> Self {
-        Self::Cosine {
-            warmup_fraction: 0.1,
-            final_fraction: 0.0,
-        }
-    }
-}
-
-impl Schedule {
-    /// The tag, as in the spec.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Cosine { .. } => "cosine",
-            Self::OneCycle { .. } => "one_cycle",
-            Self::Constant { .. } => "constant",
         }
     }
 }
@@ -185,10 +228,10 @@ mod d {
     pub fn momentum() -> f64 {
         0.9
     }
-    pub fn decay_sgd() -> f64 {
+    pub fn decay_l2() -> f64 {
         5e-4
     }
-    pub fn decay_adamw() -> f64 {
+    pub fn decay_decoupled() -> f64 {
         0.01
     }
     pub fn betas() -> [f64; 2] {
@@ -208,15 +251,6 @@ mod d {
     }
     pub fn half() -> f64 {
         0.5
-    }
-    pub fn pct_start() -> f64 {
-        0.3
-    }
-    pub fn div() -> f64 {
-        25.0
-    }
-    pub fn final_div() -> f64 {
-        1e4
     }
     pub fn yes() -> bool {
         true

@@ -49,6 +49,7 @@ impl Default for Objective {
 pub enum ObjectiveMetric {
     ValTop1,
     ValMeanPerClass,
+    ValMacroF1,
     ValLoss,
     /// Share of validation images whose nearest other one, by embedding, is of their class. Metric losses only.
     #[serde(rename = "val_recall_at_1")]
@@ -65,6 +66,7 @@ impl ObjectiveMetric {
         match self {
             Self::ValTop1 => "val_top1",
             Self::ValMeanPerClass => "val_mean_per_class",
+            Self::ValMacroF1 => "val_macro_f1",
             Self::ValLoss => "val_loss",
             Self::ValRecallAt1 => "val_recall_at_1",
             Self::ValKnnTop1 => "val_knn_top1",
@@ -80,9 +82,11 @@ impl ObjectiveMetric {
     /// Which way is better; either may be for what somebody else measures.
     pub fn direction(self) -> Option<Direction> {
         match self {
-            Self::ValTop1 | Self::ValMeanPerClass | Self::ValRecallAt1 | Self::ValKnnTop1 => {
-                Some(Direction::Maximize)
-            }
+            Self::ValTop1
+            | Self::ValMeanPerClass
+            | Self::ValMacroF1
+            | Self::ValRecallAt1
+            | Self::ValKnnTop1 => Some(Direction::Maximize),
             Self::ValLoss => Some(Direction::Minimize),
             Self::Value => None,
         }

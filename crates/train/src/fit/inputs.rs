@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use cultivar_spec::manifest::Split;
-use cultivar_spec::trial::{Adaptation, Augment, Loss, MetricLoss, PhaseViews, Weights};
+use cultivar_spec::trial::{Adaptation, Augment, Loss, PhaseViews, Weights};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::report::Reporter;
@@ -47,6 +47,21 @@ pub(super) struct Batch {
     pub mixed: Option<MixedLabels>,
 }
 
+impl Batch {
+    /// Some images of this batch, one after another, as a view.
+    pub fn part(&self, start: i64, len: i64) -> Self {
+        let rows = |tensor: &Tensor| tensor.narrow(0, start, len);
+        Self {
+            x: rows(&self.x),
+            labels: rows(&self.labels),
+            mixed: self.mixed.as_ref().map(|mixed| MixedLabels {
+                labels: rows(&mixed.labels),
+                lambda: mixed.lambda,
+            }),
+        }
+    }
+}
+
 /// A fresh model of the spec's shape.
 ///
 /// # Errors
@@ -54,11 +69,7 @@ pub(super) struct Batch {
 pub(super) fn fresh_model(session: &Session<'_>) -> Result<Model, TrainError> {
     let spec = session.spec;
     let n_classes = session.manifest.classes.len() as i64;
-    let mut model = models::build(&spec.backbone, n_classes, spec.fit.seed, session.device)?;
-    if let MetricLoss::ArcFace { scale, .. } = *spec.loss.metric() {
-        model.use_cosine_head(scale);
-    }
-    Ok(model)
+    Ok(models::of_spec(spec, n_classes, session.device)?)
 }
 
 /// Fills a model from a weights file, and says what it took.
@@ -209,9 +220,8 @@ impl Inputs {
         Batch { x, labels, mixed }
     }
 
-    /// What the network makes of a training batch, with gradients as the loss wants them.
-    pub fn outputs(&self, model: &Model, x: &Tensor, loss: &Loss, step: &StepRng) -> Outputs {
-        let mode = Mode::Train { rng: step };
+    /// What the network makes of a training batch, with gradients as the loss wants them. `mode`: one that trains.
+    pub fn outputs(&self, model: &Model, x: &Tensor, loss: &Loss, mode: Mode<'_>) -> Outputs {
         let embedding = match self {
             Self::Images { .. } => model.features(x, mode),
             Self::Features(_) => x.shallow_clone(),
@@ -239,10 +249,10 @@ impl Inputs {
             Self::Images { pixels, .. } => over_batches(
                 indices,
                 |chunk| {
-                    let batch = pixels.gather(chunk);
-                    let views = session.preprocess.evaluation_views(&batch);
-                    let logits = views.map(|images| model.forward(&images, Mode::Eval));
-                    mean(logits)
+                    let preprocess = &session.preprocess;
+                    preprocess.mean_over_views(&pixels.gather(chunk), |images| {
+                        model.forward(images, Mode::Eval)
+                    })
                 },
                 watch,
             )?,
@@ -278,13 +288,6 @@ impl Inputs {
             Self::Features(_) => 1,
         }
     }
-}
-
-/// The mean of tensors of one shape, at least one.
-fn mean(tensors: impl Iterator<Item = Tensor>) -> Tensor {
-    let mut n = 0;
-    let sum = tensors.inspect(|_| n += 1).reduce(|sum, next| sum + next);
-    sum.expect("evaluation has at least one view") / f64::from(n)
 }
 
 fn rows(features: &Tensor, indices: &[i64]) -> Tensor {

@@ -1,10 +1,14 @@
 //! A job from its files to its result.
 
 mod epoch_loss;
+mod evaluation;
 mod inputs;
+mod pass;
 mod report;
 mod run;
 mod session;
+mod snapshot;
+mod validation;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -46,7 +50,7 @@ pub fn evaluate(
     let mut reporter = Reporter::new(&job.tag, device, control, events);
     guarded(&mut reporter, &job.spec.fit, |reporter| {
         let session = Session::open(&job.spec, &job.files, device)?;
-        run::evaluate(&session, job, reporter)
+        evaluation::evaluate(&session, job, reporter)
     })
 }
 
@@ -69,6 +73,10 @@ fn guarded<'a>(
             "{error} (at batch size {} and resolution {}: a smaller one may fit)",
             fit.batch_size, fit.resolution
         )),
+        Outcome::Diverged => Some(match reporter.last_checkpoint() {
+            Some(step) => format!("{error}; the last good checkpoint is of step {step}"),
+            None => format!("{error}; no checkpoint was written before"),
+        }),
         _ => Some(error.to_string()),
     };
     JobResult {

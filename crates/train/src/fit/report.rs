@@ -11,6 +11,7 @@ use tch::Device;
 
 use crate::control::{Control, Stopped};
 use crate::device;
+use crate::precision::Format;
 
 /// Progress is told at most this often.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -33,6 +34,10 @@ pub(super) struct Reporter<'a> {
     /// When training began, and at which step.
     training_began: Option<(Instant, u64)>,
     weights: Option<LoadedWeights>,
+    /// Step of the newest checkpoint.
+    last_checkpoint: Option<u64>,
+    /// What the passes compute in.
+    format: Format,
 }
 
 impl<'a> Reporter<'a> {
@@ -65,12 +70,29 @@ impl<'a> Reporter<'a> {
             n_images: 0,
             training_began: None,
             weights: None,
+            last_checkpoint: None,
+            format: Format::F32,
         }
     }
 
     /// What the model took from its weights file, for the result.
     pub fn loaded(&mut self, weights: LoadedWeights) {
         self.weights = Some(weights);
+    }
+
+    /// What the passes compute in, for the accounts.
+    pub fn computes_in(&mut self, format: Format) {
+        self.format = format;
+    }
+
+    /// The job goes on from a checkpoint.
+    pub fn resumed(&mut self, step: u64) {
+        self.last_checkpoint = Some(step);
+    }
+
+    /// Step of the newest checkpoint, this attempt's or the one it went on from.
+    pub fn last_checkpoint(&self) -> Option<u64> {
+        self.last_checkpoint
     }
 
     /// # Errors
@@ -161,6 +183,7 @@ impl<'a> Reporter<'a> {
 
     /// A checkpoint is in place.
     pub fn checkpoint(&mut self, path: PathBuf) {
+        self.last_checkpoint = Some(self.progress.step);
         (self.events)(FromTrainer::Checkpoint {
             tag: self.tag.clone(),
             path,
@@ -182,7 +205,7 @@ impl<'a> Reporter<'a> {
                 images: self.n_images,
                 seconds: self.began.elapsed().as_secs_f64(),
                 device: device::describe(self.device).name,
-                precision: "f32".into(),
+                precision: self.format.name().into(),
                 code_version: env!("CARGO_PKG_VERSION").into(),
                 weights: self.weights.clone(),
             },

@@ -4,40 +4,39 @@
 //! of one that was never interrupted. Inside a step the host does not wait for the device: losses are
 //! summed there and read every few steps.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+mod saving;
+mod scoring;
 
-use cultivar_spec::manifest::Split;
-use cultivar_spec::trainer::{EvaluateJob, JobResult, TrainJob};
-use cultivar_spec::trial::MetricLoss;
-use cultivar_spec::{Outcome, Sha256Digest, model_file};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use cultivar_spec::TrialSpec;
+use cultivar_spec::trainer::{JobResult, TrainJob};
 use tch::{Device, Tensor};
 
 use super::epoch_loss::EpochLoss;
-use super::inputs::{self, Inputs};
+use super::inputs::{self, Batch, Inputs};
+use super::pass::{Look, Pass};
 use super::report::Reporter;
-use super::session::{self, Session};
-use crate::checkpoint::{self, CheckpointError, Position};
+use super::session::Session;
+use super::validation::{Best, Validation};
+use crate::checkpoint::CheckpointError;
 use crate::control::Stopped;
 use crate::data::sampler::Sampler;
+use crate::ema::Ema;
 use crate::error::TrainError;
-use crate::loss::{self, Mixed};
 use crate::models::Model;
-use crate::neighbours::{knn_top1, recall_at_1};
 use crate::optim::{self, Optim, OptimError};
-use crate::params::LoadPolicy;
+use crate::params::Flat;
 use crate::phases::{Stage, stage_at};
-use crate::predict::{self, Scores};
+use crate::precision::{self, Format, Scaler};
 use crate::rng::StepRng;
 use crate::schedule::{lr_factor, momentum};
-use crate::weights::{self, WeightsError};
+use crate::weights::WeightsError;
 
 /// Steps between two looks at the loss on a device that works beside the host.
 const LOOK_EVERY: u64 = 16;
-/// Head-only epochs are shorter than this, and do not each get a checkpoint.
-const HEAD_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
-
 /// Trains to the end of the spec.
 ///
 /// # Errors
@@ -58,14 +57,17 @@ pub(super) fn train(
         tracing::warn!("{}: {error}; training starts over", path.display());
         run = Run::new(session, weights_file, reporter)?;
     }
+    if run.step > 0 {
+        reporter.resumed(run.step);
+    }
     reporter.plan(
         session.spec.fit.epochs,
-        run.epochs_done(),
+        run.epochs_done,
         run.step,
         run.n_steps,
     );
     let first_step = run.step;
-    while run.step < run.n_steps {
+    while run.epochs_done < session.spec.fit.epochs {
         match run.epoch(reporter) {
             Err(TrainError::Stopped(Stopped(why)))
                 if why.checkpoints() && run.step > first_step =>
@@ -79,62 +81,42 @@ pub(super) fn train(
     run.finish(reporter)
 }
 
-/// Predicts a split with the model of a finished trial.
-///
-/// # Errors
-/// See [`TrainError`].
-pub(super) fn evaluate(
+/// The format of the job's passes, with the device set up for it.
+pub(super) fn computes_in(
     session: &Session<'_>,
-    job: &EvaluateJob,
     reporter: &mut Reporter<'_>,
-) -> Result<JobResult, TrainError> {
-    let split = session::indices(&session.manifest, job.split);
-    if split.is_empty() {
-        return Err(TrainError::EmptySplit(job.split.name()));
-    }
-    let mut model = inputs::fresh_model(session)?;
-    inputs::load(&mut model, &job.model, LoadPolicy::Exact)?;
-    // The saved model is whole, so that of a head-only trial is run on pixels too.
-    let inputs = Inputs::Images {
-        pixels: session.pixels(reporter)?,
-        augment: session.spec.augment(),
-    };
-    reporter.phase("validating");
-    let logits = inputs.predict(session, &model, &split, &mut |done, total| {
-        reporter.pulse(done, total)
-    })?;
-    let scores = Scores::of(&logits, &predict::labels_of(&session.manifest, &split));
-    let path = predictions_path(&session.files.work_dir, job.split);
-    predict::write(&path, &session.manifest, job.split, &split, &logits)?;
-    Ok(JobResult {
-        metrics: scores.named(job.split),
-        predictions: Some(path),
-        ..reporter.result(Outcome::Completed)
-    })
-}
-
-fn predictions_path(work_dir: &Path, split: Split) -> PathBuf {
-    work_dir.join(format!("predictions-{}.safetensors", split.name()))
+) -> Result<Format, TrainError> {
+    let fit = &session.spec.fit;
+    let format = Format::of(fit.precision, session.device)?;
+    precision::set_up(format, fit.deterministic, session.device)?;
+    reporter.computes_in(format);
+    Ok(format)
 }
 
 struct Run<'a> {
     session: &'a Session<'a>,
     model: Model,
     inputs: Inputs,
-    optim: Box<dyn Optim>,
+    optim: Optim,
     sampler: Sampler,
+    format: Format,
+    /// Of f16 only.
+    scaler: Option<Scaler>,
+    ema: Option<Ema>,
     steps_per_epoch: u64,
     n_steps: u64,
     /// How the current epoch is trained.
     stage: Stage,
     /// Steps done.
     step: u64,
+    /// Epochs done, validation included.
+    epochs_done: u32,
     /// Of the current epoch or, between two, of the last.
     loss: EpochLoss,
     /// The last validation, if no step came after it.
-    validation: Option<(Tensor, Scores)>,
-    /// The same of the scores of embeddings.
-    neighbours: Option<BTreeMap<String, f64>>,
+    validation: Option<Validation>,
+    /// Under `select: best`.
+    best: Option<Best>,
     last_checkpoint: Instant,
 }
 
@@ -145,6 +127,7 @@ impl<'a> Run<'a> {
         reporter: &mut Reporter<'_>,
     ) -> Result<Self, TrainError> {
         let spec = session.spec;
+        let format = computes_in(session, reporter)?;
         let (mut model, inputs) = inputs::prepare(session, weights_file, reporter)?;
         model.params.flatten();
         let head_lr_mult = spec.adaptation.head_lr_mult();
@@ -158,50 +141,33 @@ impl<'a> Run<'a> {
             inputs.min_batch(),
         )?;
         let steps_per_epoch = sampler.n_batches() as u64;
+        let ema = average(spec, &model, steps_per_epoch);
         Ok(Self {
             session,
             model,
             inputs,
             optim,
             sampler,
+            format,
+            scaler: (format == Format::F16).then(Scaler::default),
+            ema,
             steps_per_epoch,
             n_steps: steps_per_epoch * u64::from(spec.fit.epochs),
             stage,
             step: 0,
+            epochs_done: 0,
             loss: EpochLoss::default(),
             validation: None,
-            neighbours: None,
+            best: None,
             last_checkpoint: Instant::now(),
         })
-    }
-
-    /// Goes on from a checkpoint of this spec, or of the one with the given digest.
-    fn resume(
-        &mut self,
-        path: &Path,
-        of_spec: Option<Sha256Digest>,
-    ) -> Result<(), CheckpointError> {
-        let spec = self.session.spec;
-        let of_spec = of_spec.unwrap_or_else(|| checkpoint::digest(spec));
-        // The optimizer's state is of the stage of the last step done.
-        let n_steps = checkpoint::position(path, of_spec)?.step;
-        let epoch = n_steps.saturating_sub(1) / self.steps_per_epoch;
-        self.enter(stage_at(spec, epoch as u32))?;
-        let position = checkpoint::read(path, of_spec, &mut self.model, &mut *self.optim)?;
-        self.step = position.step;
-        self.loss = EpochLoss::resumed(position.loss_sum, position.n_losses);
-        Ok(())
-    }
-
-    fn epochs_done(&self) -> u32 {
-        (self.step / self.steps_per_epoch) as u32
     }
 
     /// Trains to the end of the current epoch, validates and tells.
     fn epoch(&mut self, reporter: &mut Reporter<'_>) -> Result<(), TrainError> {
         let fit = &self.session.spec.fit;
-        let epoch = self.step / self.steps_per_epoch;
-        let first_batch = (self.step % self.steps_per_epoch) as usize;
+        let epoch = u64::from(self.epochs_done);
+        let first_batch = (self.step - epoch * self.steps_per_epoch) as usize;
         if first_batch == 0 {
             self.loss = EpochLoss::default();
         }
@@ -213,12 +179,12 @@ impl<'a> Run<'a> {
         for batch in &batches[first_batch..] {
             reporter.obey()?;
             self.train_on(batch);
-            if self.looks_at_loss() {
-                reporter.loss(self.read_loss()?);
-            }
             n_images += batch.len();
             let images_per_s = n_images as f64 / began.elapsed().as_secs_f64();
             reporter.stepped(self.step, batch.len(), images_per_s);
+            if self.looks_at_loss() {
+                reporter.loss(self.read_loss()?);
+            }
         }
         self.read_loss()?;
         let images_per_s = n_images as f64 / began.elapsed().as_secs_f64();
@@ -226,30 +192,36 @@ impl<'a> Run<'a> {
         let mut values = BTreeMap::from([
             ("train_loss".to_owned(), self.loss.mean()),
             ("lr".to_owned(), self.lr_at(self.step - 1)),
-            ("images_per_s".to_owned(), images_per_s),
         ]);
-        if let Some(scores) = self.validate(reporter)? {
-            values.extend(scores.named(Split::Val));
-            values.extend(self.neighbours(reporter)?);
+        // A run that goes on from the end of an epoch has only its validation left.
+        if n_images > 0 {
+            values.insert("images_per_s".to_owned(), images_per_s);
         }
-        reporter.epoch_done(self.epochs_done(), &values);
-        if self.step < self.n_steps && self.checkpoint_is_due() {
+        values.extend(self.validate(reporter)?);
+        self.epochs_done += 1;
+        self.keep_the_best(&values);
+        reporter.epoch_done(self.epochs_done, &values);
+        if self.epochs_done < fit.epochs && self.checkpoint_is_due() {
             self.checkpoint(reporter)?;
         }
         Ok(())
     }
 
     /// Trains by another stage from here on. Where another part of the network is trained, it starts
-    /// from the weights that would be evaluated, with a fresh optimizer.
+    /// from the weights that would be shipped, with a fresh optimizer and a fresh average; what was
+    /// best before is forgotten.
     fn enter(&mut self, stage: Stage) -> Result<(), OptimError> {
         if stage.trained != self.stage.trained {
             let spec = self.session.spec;
-            self.optim.swap_in_eval();
+            let shipped = self.weights(spec.fit.eval_weights());
+            shipped.put_into(flat(&self.model));
             self.model
                 .train_only(stage.trained, spec.adaptation.freeze_bn());
             self.model.params.flatten();
             let head_lr_mult = spec.adaptation.head_lr_mult();
             self.optim = optim::build(&spec.optimizer, &self.model.params, head_lr_mult)?;
+            self.ema = average(spec, &self.model, self.steps_per_epoch);
+            self.best = None;
         }
         self.stage = stage;
         Ok(())
@@ -262,21 +234,43 @@ impl<'a> Run<'a> {
             step: self.step,
         };
         let batch = self.inputs.batch(self.session, &self.stage, images, &rng);
-        let outputs = self.inputs.outputs(&self.model, &batch.x, &spec.loss, &rng);
-        let mixed = batch.mixed.as_ref().map(|mixed| Mixed {
-            labels: &mixed.labels,
-            lambda: mixed.lambda,
-        });
-        let loss = loss::total(&spec.loss, &outputs, &batch.labels, mixed);
-        self.model.params.zero_grad();
-        loss.backward();
-        let (step, n_steps) = self.scheduled(self.step);
-        let momentum = momentum(&spec.schedule, step, n_steps);
-        self.optim.step(self.lr_at(self.step), momentum);
+        let loss = self.pass(&batch, &rng, Look::First);
+        if self.optim.is_sharpness_aware() {
+            self.optim.climb();
+            let _ = self.pass(&batch, &rng, Look::Second);
+        }
+        let grads = &flat(&self.model).grads;
+        if self
+            .scaler
+            .as_mut()
+            .is_none_or(|scaler| scaler.admits(grads))
+        {
+            let (step, n_steps) = self.scheduled(self.step);
+            let momentum = momentum(&spec.schedule, step, n_steps);
+            self.optim.step(self.lr_at(self.step), momentum);
+        } else {
+            self.optim.skip();
+        }
+        if let Some(ema) = &mut self.ema {
+            let flat = flat(&self.model);
+            let values = self.optim.slow_values().unwrap_or(&flat.values);
+            ema.update(values, &flat.buffers);
+        }
         self.loss.add(&loss);
         self.step += 1;
         self.validation = None;
-        self.neighbours = None;
+    }
+
+    /// The batch's gradient, into the flat buffer, and its loss.
+    fn pass(&mut self, batch: &Batch, rng: &StepRng, look: Look) -> Tensor {
+        let pass = Pass {
+            session: self.session,
+            model: &mut self.model,
+            inputs: &self.inputs,
+            format: self.format,
+            loss_scale: self.scaler.map_or(1.0, |scaler| scaler.scale()),
+        };
+        pass.run(batch, rng, look)
     }
 
     /// The backbone's learning rate at a step.
@@ -314,119 +308,16 @@ impl<'a> Run<'a> {
             step: self.step,
         })
     }
+}
 
-    /// Scores on validation of the weights that would be shipped; none for a refit, which has no validation
-    /// images.
-    fn validate(&mut self, reporter: &mut Reporter<'_>) -> Result<Option<Scores>, TrainError> {
-        let session = self.session;
-        if session.val.is_empty() {
-            return Ok(None);
-        }
-        if self.validation.is_none() {
-            reporter.phase("validating");
-            self.optim.swap_in_eval();
-            let logits =
-                self.inputs
-                    .predict(session, &self.model, &session.val, &mut |done, total| {
-                        reporter.pulse(done, total)
-                    });
-            self.optim.swap_out_eval();
-            let logits = logits?;
-            let labels = predict::labels_of(&session.manifest, &session.val);
-            let scores = Scores::of(&logits, &labels);
-            self.finite("validation loss", scores.loss)?;
-            self.validation = Some((logits, scores));
-        }
-        Ok(self.validation.as_ref().map(|(_, scores)| *scores))
-    }
+/// The moving average that a spec asks for, starting at the weights as they are.
+fn average(spec: &TrialSpec, model: &Model, steps_per_epoch: u64) -> Option<Ema> {
+    spec.fit.ema.map(|ema| {
+        let half_life_steps = ema.half_life_epochs * steps_per_epoch as f64;
+        Ema::new(flat(model), half_life_steps)
+    })
+}
 
-    /// What the embeddings of the weights that would be shipped say, where a metric loss is on.
-    fn neighbours(
-        &mut self,
-        reporter: &mut Reporter<'_>,
-    ) -> Result<BTreeMap<String, f64>, TrainError> {
-        let session = self.session;
-        if *session.spec.loss.metric() == (MetricLoss::None {}) {
-            return Ok(BTreeMap::new());
-        }
-        if let Some(known) = &self.neighbours {
-            return Ok(known.clone());
-        }
-        self.optim.swap_in_eval();
-        let mut embed = |indices: &[i64]| {
-            self.inputs
-                .embed(session, &self.model, indices, &mut |done, total| {
-                    reporter.pulse(done, total)
-                })
-        };
-        let embedded = embed(&session.val).and_then(|val| Ok((val, embed(&session.train)?)));
-        self.optim.swap_out_eval();
-        let (val, train) = embedded?;
-        let labels = session.labels(&session.val);
-        let knn = knn_top1(
-            &val,
-            &labels,
-            &train,
-            &session.labels(&session.train),
-            session.manifest.classes.len() as i64,
-        );
-        let scores = BTreeMap::from([
-            ("val_recall_at_1".to_owned(), recall_at_1(&val, &labels)),
-            ("val_knn_top1".to_owned(), knn),
-        ]);
-        self.neighbours = Some(scores.clone());
-        Ok(scores)
-    }
-
-    fn checkpoint_is_due(&self) -> bool {
-        match self.inputs {
-            Inputs::Images { .. } => true,
-            Inputs::Features(_) => self.last_checkpoint.elapsed() >= HEAD_CHECKPOINT_INTERVAL,
-        }
-    }
-
-    fn checkpoint(&mut self, reporter: &mut Reporter<'_>) -> Result<(), TrainError> {
-        self.read_loss()?;
-        let path = checkpoint::path(&self.session.files.work_dir, self.step);
-        let position = Position {
-            step: self.step,
-            loss_sum: self.loss.sum(),
-            n_losses: self.loss.len(),
-        };
-        let spec = self.session.spec;
-        checkpoint::write(&path, spec, &self.model, &*self.optim, position)?;
-        self.last_checkpoint = Instant::now();
-        reporter.checkpoint(path);
-        Ok(())
-    }
-
-    /// Writes the model and the validation predictions.
-    fn finish(mut self, reporter: &mut Reporter<'_>) -> Result<JobResult, TrainError> {
-        let session = self.session;
-        let scores = self.validate(reporter)?;
-        let neighbours = match scores {
-            Some(_) => self.neighbours(reporter)?,
-            None => BTreeMap::new(),
-        };
-        let mut result = reporter.result(Outcome::Completed);
-        result.metrics.insert("train_loss".into(), self.loss.mean());
-        if let (Some(scores), Some((logits, _))) = (scores, &self.validation) {
-            result.metrics.extend(scores.named(Split::Val));
-            result.metrics.extend(neighbours);
-            let path = predictions_path(&session.files.work_dir, Split::Val);
-            predict::write(&path, &session.manifest, Split::Val, &session.val, logits)?;
-            result.predictions = Some(path);
-        }
-        let path = session.files.work_dir.join("model.safetensors");
-        let metadata = model_file::metadata(session.spec, &session.manifest.classes);
-        self.optim.swap_in_eval();
-        weights::write(
-            &path,
-            &self.model.params.named(),
-            &metadata.into_iter().collect(),
-        )?;
-        result.model = Some(path);
-        result.cost = reporter.result(Outcome::Completed).cost;
-        Ok(result)
-    }
+fn flat(model: &Model) -> &Flat {
+    model.params.flat().expect("a run flattens its parameters")
 }

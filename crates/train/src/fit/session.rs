@@ -15,7 +15,7 @@ use crate::data::order::training_subset;
 use crate::data::resident::Pixels;
 use crate::error::TrainError;
 use crate::predict;
-use crate::preprocess::Preprocess;
+use crate::preprocess::{Preprocess, largest_crop};
 
 /// What training and evaluation have in common.
 pub(super) struct Session<'a> {
@@ -51,10 +51,7 @@ impl<'a> Session<'a> {
         fs::create_dir_all(&files.work_dir)
             .map_err(|source| TrainError::io(&files.work_dir, source))?;
         let preprocess = Preprocess::of(spec);
-        let phases = spec.fit.phases.iter();
-        let of_phases = phases.filter_map(|phase| phase.resolution).max();
-        let largest = preprocess.largest_resolution().max(of_phases.unwrap_or(0));
-        let pixel_key = CacheKey::for_resolution(manifest.version(), largest);
+        let pixel_key = CacheKey::for_resolution(manifest.version(), largest_crop(spec));
         let train = training_subset(&manifest, &spec.data);
         let val = match spec.data.train_on {
             TrainOn::Train => indices(&manifest, Split::Val),
@@ -108,6 +105,11 @@ impl<'a> Session<'a> {
     /// The classes of some images: `[N]` i64 on the device.
     pub fn labels(&self, indices: &[i64]) -> Tensor {
         predict::labels_of(&self.manifest, indices).to_device(self.device)
+    }
+
+    /// The classes of the validation images: `[N]` i64 on the CPU.
+    pub fn val_labels(&self) -> Tensor {
+        predict::labels_of(&self.manifest, &self.val)
     }
 }
 

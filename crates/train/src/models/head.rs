@@ -77,7 +77,7 @@ impl Head {
         match mode {
             Mode::Eval => no_grad(|| self.last(&self.hidden(features))),
             Mode::Frozen => self.last(&self.hidden(features)),
-            Mode::Train { rng } => {
+            Mode::Train { rng } | Mode::Again { rng } => {
                 let hidden = self.hidden(features);
                 if self.dropout > 0.0 {
                     let kept = dropout_mask(self.dropout, &hidden, rng);

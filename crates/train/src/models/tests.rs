@@ -117,6 +117,24 @@ fn what_is_dropped_follows_from_seed_and_step() {
 }
 
 #[test]
+fn a_second_look_draws_the_same_and_leaves_the_statistics() {
+    let model = model(Backbone {
+        dropout: 0.4,
+        drop_path: 0.3,
+        ..Backbone::default()
+    });
+    let rng = StepRng { seed: 1, step: 9 };
+    let images = images(6);
+    let first = model.forward(&images, Mode::Train { rng: &rng });
+    let after_first = named(&model);
+    let second = model.forward(&images, Mode::Again { rng: &rng });
+    assert_eq!(first, second);
+    assert_eq!(named(&model), after_first);
+    let _ = model.forward(&images, Mode::Train { rng: &rng });
+    assert_ne!(named(&model), after_first, "the test can tell");
+}
+
+#[test]
 fn drop_path_keeps_the_expectation_and_grows_with_depth() {
     let n = 4000;
     let rates = [0.0, 0.1, 0.4];

@@ -2,17 +2,14 @@
 //!
 //! The gradient of every output channel of a weight with more than one dimension loses its mean:
 //! g <- g - mean(g) over all dimensions but the first. Reference: the authors' `centralized_gradient`.
-//! Done here on runs of the flat gradients that share a row length, as matrices.
-
-use tch::Kind;
+//! Done here on stretches of the flat gradients that share a row length, as matrices.
 
 use super::target::Target;
 
 /// Centres the gradients in place.
 pub(super) fn centralize(target: &mut Target) {
-    for run in target.segments.iter().filter(|run| run.decays) {
-        let mut rows = run.of(&target.grads).view([-1, run.row_len]);
-        let means = rows.mean_dim([1].as_slice(), true, Kind::Float);
+    for rows in &mut target.rows {
+        let means = rows.mean_dim([1].as_slice(), true, rows.kind());
         let _ = rows.g_sub_(&means);
     }
 }

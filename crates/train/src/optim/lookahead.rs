@@ -7,22 +7,16 @@
 //! synchronisation*, not at the start, so that the first one changes nothing. The paper evaluates
 //! the slow weights; timm leaves that to the caller.
 
-use std::collections::HashMap;
-
 use tch::Tensor;
 
-use super::OptimError;
-use super::state::{find, saved};
-
-const SLOW: &str = "optim.slow";
+/// The slow weights' name in a saved state.
+pub(super) const SLOW: &str = "optim.slow";
 
 pub(super) struct Lookahead {
     k: u64,
     alpha: f64,
-    /// `[n]` f32; none before the first synchronisation.
+    /// `[n]`; none before the first synchronisation.
     slow: Option<Tensor>,
-    /// The fast weights while the slow ones are swapped in.
-    fast: Option<Tensor>,
 }
 
 impl Lookahead {
@@ -31,7 +25,6 @@ impl Lookahead {
             k: u64::from(k),
             alpha,
             slow: None,
-            fast: None,
         }
     }
 
@@ -49,39 +42,22 @@ impl Lookahead {
         }
     }
 
-    /// Puts the slow weights in place of the fast ones.
-    pub fn swap_in(&mut self, values: &mut Tensor) {
-        if let (Some(slow), None) = (&self.slow, &self.fast) {
-            self.fast = Some(values.copy());
-            values.copy_(slow);
-        }
+    /// The slow weights, once there are any.
+    pub fn slow(&self) -> Option<&Tensor> {
+        self.slow.as_ref()
     }
 
-    /// Puts the fast weights back.
-    pub fn swap_out(&mut self, values: &mut Tensor) {
-        if let Some(fast) = self.fast.take() {
-            values.copy_(&fast);
-        }
+    /// Whether `n_steps` fast steps are enough for slow weights to be there.
+    pub fn synchronises_within(&self, n_steps: u64) -> bool {
+        n_steps >= self.k
     }
 
-    pub fn state(&self) -> Vec<(String, Tensor)> {
-        self.slow.iter().map(|slow| saved(SLOW, slow)).collect()
-    }
-
-    /// `n_steps`: fast steps done when the state was saved.
-    pub fn load_state(
-        &mut self,
-        state: &HashMap<String, Tensor>,
-        values: &Tensor,
-        n_steps: u64,
-    ) -> Result<(), OptimError> {
-        self.fast = None;
-        self.slow = if n_steps < self.k {
-            None
-        } else {
-            let slow = find(state, SLOW, &values.size())?;
-            Some(slow.to_device(values.device()).copy())
-        };
-        Ok(())
+    /// Takes up slow weights of a saved state, on the device and of the kind of `values`.
+    pub fn restore(&mut self, slow: Option<&Tensor>, values: &Tensor) {
+        self.slow = slow.map(|slow| {
+            slow.to_device(values.device())
+                .to_kind(values.kind())
+                .copy()
+        });
     }
 }

@@ -9,28 +9,21 @@
 //!            r^2 = (1 - b2^t) (rho - 4) (rho - 2) rho_max / ((rho_max - 4) (rho_max - 2) rho);
 //! else:      p <- p - lr / (1 - b1^t) m.
 //!
-//! Reference: timm's `RAdamLegacy`, which is the authors' own code: the threshold is rho >= 5, eps is
-//! added before the bias correction, and decay is decoupled and always on. `torch.optim.RAdam`
-//! rectifies for rho > 5, adds eps elsewhere and couples the decay by default. Differences from
-//! timm: 1-d parameters do not decay.
-
-use std::collections::HashMap;
+//! The convention is the authors', which is timm's `RAdamLegacy`: the threshold is rho >= 5, eps is added before
+//! the bias correction, and decay is decoupled and always on. `torch.optim.RAdam` couples the decay by default and
+//! rectifies for rho > 5; with `decoupled_weight_decay=True` it is the same but for a rho of exactly 5, and is the
+//! reference in f64, since timm's computes in f32 whatever it is given. Differences: 1-d parameters do not decay.
 
 use tch::Tensor;
 
-use super::OptimError;
-use super::state::{find, restore, saved, saved_step, step};
-use super::target::Target;
-
-const MEAN: &str = "optim.mean";
-const SQUARE: &str = "optim.square";
+use super::target::{Block, Target};
+use super::{Now, Rule};
 
 pub(super) struct RAdam {
-    /// `[n]` f32: m.
+    /// `[n]`: m.
     mean: Tensor,
-    /// `[n]` f32: v.
+    /// `[n]`: v.
     square: Tensor,
-    n_steps: u64,
     betas: [f64; 2],
     eps: f64,
     weight_decay: f64,
@@ -41,52 +34,32 @@ impl RAdam {
         Self {
             mean: target.zeros(),
             square: target.zeros(),
-            n_steps: 0,
             betas,
             eps,
             weight_decay,
         }
     }
+}
 
-    /// Steps done.
-    pub fn n_steps(&self) -> u64 {
-        self.n_steps
-    }
-
-    /// One step against the gradients as they are. Gradients are not recorded by the caller.
-    pub fn step(&mut self, target: &mut Target, lr: f64, momentum: Option<f64>) {
+impl Rule for RAdam {
+    fn step(&mut self, block: &Block, Now { lr, momentum, t }: Now) {
         let (beta1, beta2) = (momentum.unwrap_or(self.betas[0]), self.betas[1]);
-        self.n_steps += 1;
-        let t = self.n_steps as f64;
-        let _ = self.square.lerp_(&target.grads.square(), 1.0 - beta2);
-        let _ = self.mean.lerp_(&target.grads, 1.0 - beta1);
-        target.decay_values(lr, self.weight_decay);
+        let (mut mean, mut square) = (block.of(&self.mean), block.of(&self.square));
+        let _ = square.lerp_(&block.grads.square(), 1.0 - beta2);
+        let _ = mean.lerp_(&block.grads, 1.0 - beta1);
+        block.decay_values(lr, self.weight_decay);
         let lr_corrected = lr / (1.0 - beta1.powf(t));
         match rectification(beta2, t) {
             Some(factor) => {
-                let scale = self.square.sqrt().g_add_scalar_(self.eps);
-                target.descend(&self.mean / scale, lr_corrected * factor);
+                let lr = lr_corrected * factor;
+                block.descend_adaptively(&mean, &square, 1.0, self.eps, lr);
             }
-            None => target.descend(self.mean.copy(), lr_corrected),
+            None => block.descend(mean.copy(), lr_corrected),
         }
     }
 
-    pub fn state(&self) -> Vec<(String, Tensor)> {
-        vec![
-            saved_step(self.n_steps),
-            saved(MEAN, &self.mean),
-            saved(SQUARE, &self.square),
-        ]
-    }
-
-    pub fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<(), OptimError> {
-        let n_steps = step(state)?;
-        let mean = find(state, MEAN, &self.mean.size())?;
-        let square = find(state, SQUARE, &self.square.size())?;
-        self.n_steps = n_steps;
-        restore(&mut self.mean, mean);
-        restore(&mut self.square, square);
-        Ok(())
+    fn moments(&self) -> Vec<(&'static str, &Tensor)> {
+        vec![("optim.mean", &self.mean), ("optim.square", &self.square)]
     }
 }
 

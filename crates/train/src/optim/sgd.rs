@@ -7,19 +7,13 @@
 //! Reference: `torch.optim.SGD` with dampening 0. Differences: 1-d parameters do not decay; the
 //! momentum buffer starts as zeros rather than absent, which is the same thing.
 
-use std::collections::HashMap;
+use tch::Tensor;
 
-use tch::{Tensor, no_grad};
-
-use super::state::{find, restore, saved};
-use super::target::Target;
-use super::{Optim, OptimError};
-
-const VELOCITY: &str = "optim.velocity";
+use super::target::{Block, Target};
+use super::{Now, Rule};
 
 pub(super) struct Sgd {
-    target: Target,
-    /// `[n]` f32.
+    /// `[n]`: b.
     velocity: Tensor,
     momentum: f64,
     nesterov: bool,
@@ -27,10 +21,9 @@ pub(super) struct Sgd {
 }
 
 impl Sgd {
-    pub fn new(target: Target, momentum: f64, nesterov: bool, weight_decay: f64) -> Self {
+    pub fn new(target: &Target, momentum: f64, nesterov: bool, weight_decay: f64) -> Self {
         Self {
             velocity: target.zeros(),
-            target,
             momentum,
             nesterov,
             weight_decay,
@@ -38,29 +31,21 @@ impl Sgd {
     }
 }
 
-impl Optim for Sgd {
-    fn step(&mut self, lr: f64, momentum: Option<f64>) {
+impl Rule for Sgd {
+    fn step(&mut self, block: &Block, Now { lr, momentum, .. }: Now) {
         let momentum = momentum.unwrap_or(self.momentum);
-        no_grad(|| {
-            self.target.clip_grads();
-            self.target.decay_grads(self.weight_decay);
-            let _ = self.velocity.g_mul_scalar_(momentum);
-            let _ = self.velocity.g_add_(&self.target.grads);
-            let direction = match self.nesterov {
-                true => (&self.velocity * momentum).g_add_(&self.target.grads),
-                false => self.velocity.copy(),
-            };
-            self.target.descend(direction, lr);
-        });
+        let mut velocity = block.of(&self.velocity);
+        block.decay_grads(self.weight_decay);
+        let _ = velocity.g_mul_scalar_(momentum);
+        let _ = velocity.g_add_(&block.grads);
+        let direction = match self.nesterov {
+            true => (&velocity * momentum).g_add_(&block.grads),
+            false => velocity.copy(),
+        };
+        block.descend(direction, lr);
     }
 
-    fn state(&self) -> Vec<(String, Tensor)> {
-        vec![saved(VELOCITY, &self.velocity)]
-    }
-
-    fn load_state(&mut self, state: &HashMap<String, Tensor>) -> Result<(), OptimError> {
-        let velocity = find(state, VELOCITY, &self.velocity.size())?;
-        restore(&mut self.velocity, velocity);
-        Ok(())
+    fn moments(&self) -> Vec<(&'static str, &Tensor)> {
+        vec![("optim.velocity", &self.velocity)]
     }
 }

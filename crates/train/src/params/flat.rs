@@ -1,23 +1,24 @@
-//! One tensor for all trainable values and one for all their gradients.
+//! One tensor for all trainable values, one for all their gradients, and one for all buffers.
 
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::{Group, Param, ParamKind};
+use super::{Buffer, Group, Param, ParamKind};
 
 /// Runs of the flat buffers start at multiples of this many scalars (64 bytes), as vectorised
 /// kernels like it.
 const ALIGN: i64 = 16;
 
-/// The trainable parameters of a model as two flat tensors.
+/// The trainable parameters of a model as two flat tensors, and its buffers as a third.
 ///
 /// Parameters are ordered so that those an optimizer treats alike are neighbours: by group, then by
 /// their scale of the learning rate, decayed before undecayed, then by row length. The order depends on the architecture only.
 pub struct Flat {
-    /// `[n]` f32 (or f64, if the parameters are). Every parameter is a view of a part. The gaps that
-    /// align runs hold zeros.
+    /// `[n]`, of the parameters' kind. Every parameter is a view of a part. The gaps that align runs hold zeros.
     pub values: Tensor,
-    /// `[n]` of the same kind, in the same order. Zero in the gaps.
+    /// `[n]`, of the same kind and in the same order. Zero in the gaps.
     pub grads: Tensor,
+    /// `[m]`: the model's buffers, one after another.
+    pub buffers: Tensor,
     segments: Vec<Segment>,
 }
 
@@ -46,8 +47,8 @@ impl Segment {
 }
 
 impl Flat {
-    /// Moves `params` into flat buffers. Their gradients become zero.
-    pub(super) fn new(mut params: Vec<&mut Param>, device: Device) -> Self {
+    /// Moves `params` and `buffers` into flat tensors. The gradients become zero.
+    pub(super) fn new(mut params: Vec<&mut Param>, buffers: &mut [Buffer], device: Device) -> Self {
         params.sort_by_key(|param| key(param));
         let mut segments: Vec<Segment> = Vec::new();
         let mut starts = Vec::with_capacity(params.len());
@@ -99,6 +100,7 @@ impl Flat {
         Self {
             values,
             grads,
+            buffers: join(buffers, device),
             segments,
         }
     }
@@ -138,6 +140,27 @@ fn key(param: &Param) -> (Group, u64, bool, i64) {
         1
     };
     (param.group, param.lr_scale.to_bits(), !decays, row_len)
+}
+
+/// Moves buffers into one tensor, each to an aligned part of it, and makes them views of their parts.
+fn join(buffers: &mut [Buffer], device: Device) -> Tensor {
+    let aligned = |buffer: &Buffer| (buffer.tensor.numel() as i64 + ALIGN - 1) / ALIGN * ALIGN;
+    let n = buffers.iter().map(aligned).sum();
+    let kind = buffers
+        .first()
+        .map_or(Kind::Float, |buffer| buffer.tensor.kind());
+    let joined = Tensor::zeros([n], (kind, device));
+    let mut start = 0;
+    for buffer in buffers {
+        let len = aligned(buffer);
+        let mut part = view_as(&joined, start, &buffer.tensor.size());
+        no_grad(|| {
+            part.copy_(&buffer.tensor);
+            buffer.tensor.set_data(&part);
+        });
+        start += len;
+    }
+    joined
 }
 
 /// A view of a part of `flat` in a parameter's shape; channels-last where there are four dimensions,
@@ -232,6 +255,22 @@ mod tests {
         for (name, values) in store.named() {
             assert_eq!(values, values.ones_like() * 3.0, "{name}");
         }
+    }
+
+    #[test]
+    fn buffers_are_views_of_one_tensor_with_their_values_kept() {
+        let mut store = store();
+        let values =
+            [[1.0_f32, 2.0, 3.0], [4.0, 5.0, 6.0]].map(|values| Tensor::from_slice(&values));
+        let handles = values
+            .each_ref()
+            .map(|values| store.add_buffer("mean".into(), &values.copy()));
+        store.flatten();
+        assert_eq!((&handles[0], &handles[1]), (&values[0], &values[1]));
+        let flat = store.flat().expect("it is flat");
+        assert_eq!(flat.buffers.size(), [32]);
+        let _ = flat.buffers.shallow_clone().g_add_scalar_(1.0);
+        assert_eq!(handles[1], &values[1] + 1.0);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The numbers against PyTorch's and timm's. `bench/parity/generate.py` makes the fixtures.
 
 mod augment;
+mod averages;
 mod formula;
 mod losses;
+mod metrics;
 mod models;
 mod optimizers;
 mod pointwise;

@@ -77,11 +77,13 @@ struct Step {
     activation: Activation,
     sides: Vec<i64>,
     labels: Vec<i64>,
-    /// For each side, of the first two images.
-    eval_logits: Vec<Vec<f64>>,
+    /// For each side, of the first two images; none where rounding alone decides them.
+    eval_logits: Vec<Option<Vec<f64>>>,
     loss: f64,
     /// timm's own f32 gradients are near its f64 ones.
     is_smooth: bool,
+    /// The same of its logits, for each side.
+    is_eval_smooth: Vec<bool>,
     /// Norm and signed sum, in the order of the state dict.
     grads: Vec<[f64; 2]>,
     buffers: Vec<[f64; 2]>,
@@ -177,7 +179,16 @@ fn check_step(case: &Step, kind: Kind, bound: f64) {
     };
     calibrate(&model, images(case.sides[0]));
     model.params.flatten();
-    for (&side, theirs) in case.sides.iter().zip(&case.eval_logits) {
+    let evals = case.sides.iter().zip(&case.eval_logits);
+    for ((&side, theirs), &is_smooth) in evals.zip(&case.is_eval_smooth) {
+        let Some(theirs) = theirs else {
+            continue;
+        };
+        if kind == Kind::Float && !is_smooth {
+            continue;
+        }
+        // A network that magnifies f32's rounding to percents magnifies f64's as well.
+        let bound = if is_smooth { bound } else { 10.0 * bound };
         let logits = model.forward(&images(side), Mode::Eval).narrow(0, 0, 2);
         assert_near(
             &format!("{what}: logits at {side} px"),

@@ -17,9 +17,25 @@ struct Case {
 #[test]
 fn every_step_is_the_references() {
     let cases: Vec<Case> = fixture("schedules");
-    assert_eq!(cases.len(), 6);
+    assert_eq!(cases.len(), 19);
+    for kind in [
+        "cosine",
+        "flat_cosine",
+        "step",
+        "multi_step",
+        "polynomial",
+        "one_cycle",
+        "constant",
+    ] {
+        assert!(cases.iter().any(|case| case.spec.kind() == kind), "{kind}");
+    }
     for case in cases {
-        let what = format!("{:?} over {} steps", case.spec, case.n_steps);
+        let what = format!(
+            "{}: {:?} over {} steps",
+            case.spec.kind(),
+            case.spec,
+            case.n_steps
+        );
         let lr: Vec<f64> = (0..case.n_steps)
             .map(|step| lr_factor(&case.spec, step, case.n_steps))
             .collect();

@@ -4,6 +4,7 @@ mod caches;
 mod learning;
 mod methods;
 mod mini;
+mod options;
 mod phases;
 mod predictor;
 mod resample;

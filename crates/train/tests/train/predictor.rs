@@ -17,7 +17,7 @@ fn a_predictor_agrees_with_an_evaluation() {
     // Smaller than the images, so that they are shrunk on the way; and a crop that leaves a margin.
     let spec = spec(json!({
         "backbone": {"activation": "mish"},
-        "input": {"crop_pct": 0.8},
+        "input": {"crop_pct": 0.8, "tta": "flip"},
         "fit": {"epochs": 2, "resolution": 24, "eval_resolution": 16},
     }));
     let (result, _) = complete(&mini.job("run", &spec));

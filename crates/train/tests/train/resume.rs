@@ -4,8 +4,8 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use cultivar_spec::TrialSpec;
 use cultivar_spec::trainer::{FromTrainer, JobResult, StopWhy, TrainJob};
+use cultivar_spec::{Sha256Digest, TrialSpec};
 use cultivar_train::{Control, Device, train};
 use serde_json::json;
 
@@ -111,6 +111,92 @@ fn a_preempted_trial_goes_on_from_the_middle_of_an_epoch() {
     let mut resumed = mini.job("preempted", &spec);
     resumed.resume = Some(checkpoint);
     let (result, _) = complete(&resumed);
+    assert_same(&result, &whole);
+}
+
+/// Interrupts a job once it has done `step` steps, goes on from the checkpoint that leaves, and compares.
+fn check_interrupted_at(step: u64, what: &str, spec: &TrialSpec) {
+    let mini = Mini::new();
+    let (whole, _) = complete(&mini.job("whole", spec));
+    let job = mini.job("interrupted", spec);
+    let (result, said) = stopped(&job, StopWhy::Preempt, |event| {
+        let FromTrainer::Progress { progress, .. } = event else {
+            return false;
+        };
+        if progress.phase == "training" {
+            // So that the next step is due for a report.
+            thread::sleep(PAST_THE_THROTTLE);
+        }
+        progress.step == step
+    });
+    assert_eq!(result.step, step, "{what}");
+    let (checkpoint, _, at) = said.checkpoints.last().expect("a checkpoint").clone();
+    assert_eq!(at, step, "{what}");
+
+    let mut resumed = mini.job("resumed", spec);
+    resumed.resume = Some(checkpoint);
+    let (result, _) = complete(&resumed);
+    assert!(result.cost.images < whole.cost.images, "{what} starts over");
+    assert_same(&result, &whole);
+    assert_eq!(result.metrics, whole.metrics, "{what}");
+}
+
+/// A step to interrupt a run of nine at, another one for each configuration.
+fn some_step(what: &str) -> u64 {
+    let digest = Sha256Digest::of(what.as_bytes());
+    1 + u64::from_str_radix(&digest.to_string()[..8], 16).expect("hex digits") % 8
+}
+
+#[test]
+fn every_optimizer_goes_on_from_any_step() {
+    for kind in ["sgd", "adam", "adamw", "radam", "ranger"] {
+        let optimizer = json!({"kind": kind, "clip": 1.0, "weight_decay": 0.1});
+        let spec = spec(json!({
+            "adaptation": {"mode": "head_only"},
+            "backbone": {"dropout": 0.3},
+            "optimizer": optimizer,
+            "schedule": {"kind": "one_cycle"},
+        }));
+        check_interrupted_at(some_step(kind), kind, &spec);
+    }
+}
+
+#[test]
+fn averages_sharpness_micro_batches_and_the_best_epoch_go_on_from_any_step() {
+    let all = json!({
+        "ema": {"half_life_epochs": 0.7},
+        "accumulation": 3,
+        "select": "best",
+    });
+    for (kind, precision) in [("sgd", "auto"), ("ranger", "bf16")] {
+        let mut fit = all.clone();
+        fit["precision"] = json!(precision);
+        let mut spec_of_all = eventful();
+        spec_of_all.optimizer = spec(json!({
+            "optimizer": {"kind": kind, "sam": {"rho": 0.05}},
+        }))
+        .optimizer;
+        spec_of_all.fit = spec(json!({"fit": fit})).fit;
+        check_interrupted_at(some_step(kind), kind, &spec_of_all);
+    }
+}
+
+#[test]
+fn a_trial_preempted_while_it_validates_still_counts_that_epoch() {
+    let mini = Mini::new();
+    let spec = spec(json!({"fit": {"select": "best"}, "optimizer": {"kind": "adamw", "lr": 3e-3}}));
+    let (whole, _) = complete(&mini.job("whole", &spec));
+    let job = mini.job("preempted", &spec);
+    let (result, said) = stopped(&job, StopWhy::Preempt, |event| {
+        matches!(event, FromTrainer::Progress { progress, .. }
+            if progress.phase == "validating" && progress.step == 3)
+    });
+    assert_eq!(result.step, 3);
+    assert!(said.series("val_loss").is_empty());
+    let mut resumed = mini.job("resumed", &spec);
+    resumed.resume = Some(said.checkpoints.last().expect("a checkpoint").0.clone());
+    let (result, said) = complete(&resumed);
+    assert_eq!(said.series("val_loss").len(), 3);
     assert_same(&result, &whole);
 }
 

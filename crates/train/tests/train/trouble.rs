@@ -6,7 +6,7 @@ use cultivar_spec::trainer::{StopWhy, TrainJob};
 use cultivar_train::{Control, Device, train};
 use serde_json::json;
 
-use crate::train::mini::{Mini, N_IMAGES, run, spec};
+use crate::train::mini::{Mini, N_IMAGES, run, spec, tensors};
 
 fn check(job: &TrainJob, outcome: Outcome, said: &str) {
     let (result, _) = run(job);
@@ -26,7 +26,46 @@ fn a_loss_that_is_no_number_diverges() {
         "schedule": {"kind": "constant"},
         "fit": {"epochs": 20},
     }));
-    check(&mini.job("absurd", &spec), Outcome::Diverged, "loss became");
+    let job = mini.job("absurd", &spec);
+    check(&job, Outcome::Diverged, "loss became");
+    check(&job, Outcome::Diverged, "no checkpoint was written before");
+}
+
+#[test]
+fn a_diverged_job_names_its_step_and_its_last_good_checkpoint() {
+    let mini = Mini::new();
+    // As above; BatchNorm keeps the loss in bounds for an epoch or more.
+    let spec = spec(json!({
+        "optimizer": {"kind": "sgd", "lr": 100.0, "weight_decay": 10.0},
+        "schedule": {"kind": "constant"},
+        "fit": {"epochs": 40},
+    }));
+    let (result, said) = run(&mini.job("absurd", &spec));
+    assert_eq!(result.outcome, Outcome::Diverged, "{:?}", result.error);
+    let (checkpoint, _, step) = said.checkpoints.last().expect("a checkpoint");
+    assert!(*step < result.step, "{step} and {}", result.step);
+    let error = result.error.expect("a sentence");
+    for part in [
+        format!("by step {}", result.step),
+        format!("the last good checkpoint is of step {step}"),
+    ] {
+        assert!(error.contains(&part), "{error:?} does not say {part:?}");
+    }
+    for (name, tensor) in tensors(checkpoint) {
+        let finite = tensor.isfinite().all().int64_value(&[]) == 1;
+        assert!(finite, "{name} is not finite");
+    }
+    // Going on from there ends the same way, and says so of the checkpoint it went on from.
+    let mut resumed = mini.job("resumed", &spec);
+    resumed.resume = Some(checkpoint.clone());
+    let (result, said) = run(&resumed);
+    assert_eq!(result.outcome, Outcome::Diverged);
+    let newest = said.checkpoints.last().map_or(*step, |newest| newest.2);
+    let error = result.error.expect("a sentence");
+    assert!(
+        error.contains(&format!("checkpoint is of step {newest}")),
+        "{error}"
+    );
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! Each parameter is one feature: numbers as shares of their range, alternatives as equal or not. One that
 //! is inactive lies in the middle of its range, so that a choice alone tells such configurations apart.
-//! The proposal maximises the expected improvement of the *function*, noise left out, over the best
+//! A configuration is the smooth function at its place, plus a deviation of its own that more seeds would
+//! confirm, plus chance. The proposal maximises the expected improvement, chance left out, over the best
 //! posterior mean among the tried (the plug-in rule for noise: Picheny, Wagner and Ginsbourger 2013, section
 //! 3.2); in logarithms (Ament et al. 2023). Pending configurations are taken to come out as
 //! expected (the Kriging believer of Ginsbourger, Le Riche and Carraro 2010), which leaves their mean
@@ -24,7 +25,7 @@ use crate::space::points::{Domain, Point, Space};
 /// Results that hyperparameters are fitted to, and that the posterior is conditioned on, at most: the best
 /// ones and an even selection of the others.
 const MAX_FIT: usize = 96;
-const MAX_CONDITION: usize = 300;
+const MAX_CONDITION: usize = 200;
 /// Own pending configurations that are looked at, the latest.
 const MAX_PENDING: usize = 64;
 /// Random points looked at, best points that neighbours are drawn of, neighbours of each, and rounds of
@@ -40,12 +41,17 @@ const FIRST_STEP: f64 = 0.2;
 /// was observed or no point could be found.
 pub(super) fn propose(study: &Study, cost_aware: bool, rng: &mut ChaCha8Rng) -> Option<Point> {
     let observed = observed(study, rng);
-    let (mut data, hyper) = learn(study, &observed)?;
+    let Learned {
+        selected,
+        mut data,
+        hyper,
+    } = learn(study, &observed)?;
     let space = &study.space;
     let posterior = Posterior::new(data.clone(), &hyper)?;
-    let mut tried: Vec<(f64, &Point)> = observed
+    let mut tried: Vec<(f64, &Point)> = selected
         .iter()
-        .map(|o| (posterior.mean(&features(space, o.point)), o.point))
+        .enumerate()
+        .map(|(row, &idx)| (posterior.fitted(row), observed[idx].point))
         .collect();
     tried.sort_by(|a, b| b.0.total_cmp(&a.0));
     let incumbent = tried.first()?.0;
@@ -123,24 +129,36 @@ fn maximise(
 /// single result does not win by itself, since its neighbours speak for or against it.
 pub(super) fn recommend(study: &Study) -> Option<u32> {
     let observed = observed_evenly(study);
-    let own = observed
-        .iter()
-        .filter(|o| o.source.is_none() && o.score.is_finite());
-    let best_score = own
-        .clone()
-        .max_by(|a, b| a.score.total_cmp(&b.score).then(b.number.cmp(&a.number)));
-    let posterior = learn(study, &observed).and_then(|(data, hyper)| Posterior::new(data, &hyper));
-    let Some(posterior) = posterior else {
-        return best_score.map(|o| o.number);
+    let is_own = |o: &&Observed| o.source.is_none() && o.score.is_finite();
+    let by_score =
+        |a: &&Observed, b: &&Observed| a.score.total_cmp(&b.score).then(b.number.cmp(&a.number));
+    let best_score = observed.iter().filter(is_own).max_by(by_score);
+    let best_score = best_score.map(|o| o.number);
+    let Some(learned) = learn(study, &observed) else {
+        return best_score;
     };
-    let mean = |o: &&Observed| posterior.mean(&features(&study.space, o.point));
-    own.map(|o| (mean(&o), o.number))
+    let Some(posterior) = Posterior::new(learned.data, &learned.hyper) else {
+        return best_score;
+    };
+    let candidates = learned.selected.iter().enumerate();
+    candidates
+        .filter(|(_, idx)| is_own(&&observed[**idx]))
+        .map(|(row, &idx)| (posterior.fitted(row), observed[idx].number))
         .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)))
         .map(|(_, number)| number)
+        .or(best_score)
 }
 
-/// What the process is conditioned on, and its hyperparameters; `None` with fewer than two scored results.
-fn learn(study: &Study, observed: &[Observed]) -> Option<(Data, Hyper)> {
+/// What was learned.
+struct Learned {
+    /// Indices of the results that the process is conditioned on, in the order of `data`.
+    selected: Vec<usize>,
+    data: Data,
+    hyper: Hyper,
+}
+
+/// `None` with fewer than two scored results.
+fn learn(study: &Study, observed: &[Observed]) -> Option<Learned> {
     if observed.iter().filter(|o| o.score.is_finite()).count() < 2 {
         return None;
     }
@@ -157,9 +175,14 @@ fn learn(study: &Study, observed: &[Observed]) -> Option<(Data, Hyper)> {
     for (o, value) in observed.iter().zip(&values) {
         data.push(features(&study.space, o.point), *value, o.noise);
     }
-    let data = data.subset(&selection(&data.values, MAX_CONDITION));
+    let selected = selection(&data.values, MAX_CONDITION);
+    let data = data.subset(&selected);
     let hyper = fit(&data.subset(&selection(&data.values, MAX_FIT)));
-    Some((data, hyper))
+    Some(Learned {
+        selected,
+        data,
+        hyper,
+    })
 }
 
 /// Indices of the best third and of an even selection of the others, `limit` in all, in order.

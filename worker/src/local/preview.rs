@@ -1,14 +1,14 @@
 //! `cultivar-worker preview`: what the network will see, as a picture. `cultivar augment preview` runs it.
 
-use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use clap::Args;
-use cultivar_spec::{TrialSpec, check};
+use cultivar_spec::check;
+use cultivar_spec::document::Change;
 use cultivar_train::preview::{Sheet, preview};
-use serde_json::Value;
+
+use super::resolve;
 
 #[derive(Args, Clone, Debug)]
 pub struct Preview {
@@ -33,24 +33,19 @@ pub struct Preview {
 /// # Errors
 /// The spec or the images cannot be read, or the sheet cannot be written.
 pub fn run(args: &Preview) -> anyhow::Result<()> {
-    let spec = read_spec(&args.spec)?;
+    let mut raw = resolve::read(&args.spec, &[])?;
+    if resolve::dataset_named(&raw).is_none() {
+        // A sheet needs no dataset of a name.
+        "dataset=preview"
+            .parse::<Change>()
+            .map_err(|error| anyhow!(error))?
+            .apply(&mut raw)?;
+    }
+    let spec = check::trial(&raw)?;
     let sheet = Sheet {
         n_images: args.images.into(),
         n_draws: args.draws.into(),
     };
     preview(&spec, &args.data, sheet, &args.out)?;
     Ok(())
-}
-
-fn read_spec(path: &Path) -> anyhow::Result<TrialSpec> {
-    let text = if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text)?;
-        text
-    } else {
-        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
-    };
-    let raw: Value =
-        serde_norway::from_str(&text).map_err(|error| anyhow!("{}: {error}", path.display()))?;
-    Ok(check::trial(&raw)?)
 }
