@@ -27,7 +27,7 @@ const ASKED_BY_POST: [&str; 2] = ["/api/v1/sweeps/preview", "/api/v1/compare"];
 /// Runs the handler and records it.
 pub async fn record(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let visit = request.extensions().get::<Visit>().cloned();
-    let Some(visit) = visit.filter(|visit| is_recorded(visit)) else {
+    let Some(visit) = visit.filter(is_recorded) else {
         return next.run(request).await;
     };
     let in_path = id_in_path(visit.route.as_deref(), request.uri().path());

@@ -54,7 +54,11 @@ impl Visit {
 
 fn address(request: &Request, trust_forwarded: bool) -> IpAddr {
     let forwarded = || {
-        let header = request.headers().get_all("x-forwarded-for").iter().last()?;
+        let header = request
+            .headers()
+            .get_all("x-forwarded-for")
+            .iter()
+            .next_back()?;
         header
             .to_str()
             .ok()?

@@ -139,17 +139,19 @@ impl RunOptions {
     /// # Errors
     /// There is none, its file cannot be read, or the server refuses the enrolment.
     pub async fn connect(&self, home: &Home) -> anyhow::Result<Client> {
-        let client = |token| Client::with_ca(&self.url, token, self.ca_cert.as_deref());
+        let client = |token: String| -> anyhow::Result<Client> {
+            Ok(Client::with_ca(&self.url, token, self.ca_cert.as_deref())?)
+        };
         if let Some(token) = &self.token {
-            return Ok(client(token.clone())?);
+            return client(token.clone());
         }
         if let Some(file) = &self.token_file {
             let text = std::fs::read_to_string(file)
                 .with_context(|| format!("cannot read the token file {}", file.display()))?;
-            return Ok(client(text.trim().to_owned())?);
+            return client(text.trim().to_owned());
         }
         if let Some(token) = home.token()? {
-            return Ok(client(token)?);
+            return client(token);
         }
         let enrol_token = self.enroll_token.clone().context(
             "no token: give --token-file, --token, CULTIVAR_TOKEN or, once, --enroll-token",
@@ -160,7 +162,7 @@ impl RunOptions {
         };
         let made = client(String::new())?.enroll(&enrolment).await?;
         home.keep_token(&made.token)?;
-        Ok(client(made.token)?)
+        client(made.token)
     }
 }
 

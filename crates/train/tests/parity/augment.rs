@@ -92,11 +92,14 @@ fn operations_are_torchvisions_and_timms_within_a_level() {
     assert!(n.len() == 4 && n.iter().all(|&n| n >= 10), "{n:?}");
 }
 
+/// Name, probability and bin of the magnitude.
+type Operation = (String, f64, Option<u32>);
+
 #[derive(Deserialize)]
 struct Policies {
     side: f64,
     torchvision: BTreeMap<String, BTreeMap<String, Option<Entry>>>,
-    learnt: BTreeMap<String, Vec<[(String, f64, Option<u32>); 2]>>,
+    learnt: BTreeMap<String, Vec<[Operation; 2]>>,
     timm: BTreeMap<String, BTreeMap<String, [Option<f64>; 4]>>,
 }
 
