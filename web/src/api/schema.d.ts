@@ -8,7 +8,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Download an artifact */
+        /** Download an artifact, or one Range of it */
         get: {
             parameters: {
                 query?: never;
@@ -20,6 +20,22 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description no content */
+                206: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                416: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
                 /** @description The body of every answer that is not a 2xx. */
                 default: {
                     headers: {
@@ -31,7 +47,7 @@ export interface paths {
                 };
             };
         };
-        /** Store an artifact; the body must hash to its name */
+        /** Store an artifact, or with Content-Range the next piece of it; the whole must hash to its name */
         put: {
             parameters: {
                 query?: never;
@@ -50,6 +66,15 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["ArtifactView"];
+                    };
+                };
+                /** @description The piece is here, and more is to come */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["UploadView"];
                     };
                 };
                 /** @description The body of every answer that is not a 2xx. */
@@ -89,6 +114,158 @@ export interface paths {
                 };
             };
         };
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/{sha256}/upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where an upload stands that was cut */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    sha256: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description `GET /api/v1/artifacts/{sha256}/upload`: where an upload stands. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["UploadView"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who did what to which id, from where; newest first */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description `next_cursor` of the page before. */
+                    cursor?: number | null;
+                    /** @description Entries a page, at most 1000; 100 if left out. */
+                    limit?: number | null;
+                    /** @description What this token did. */
+                    token?: string | null;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description `GET /api/v1/audit`: who did what to which id, from where. Newest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AuditPage"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Differences between arms of completed trials, with intervals over groups and seeds
+         * @description Reads only: nothing is stored.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            /** @description `POST /api/v1/compare`: arms of completed trials, each with its seeds, against the first of them. */
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Compare"];
+                };
+            };
+            responses: {
+                /** @description The answer: the arms in the order they were asked for. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CompareReport"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -467,6 +644,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/leases/{id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End an external trial with its outcome */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            /** @description `POST /api/v1/leases/{id}/complete`: the last word. Sent again, it gets the same answer. */
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Complete"];
+                };
+            };
+            responses: {
+                /** @description What is wanted of an external trial. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Verdict"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/leases/{id}/finish": {
         parameters: {
             query?: never;
@@ -623,6 +852,105 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/leases/{id}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Report an external trial's value after an epoch */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            /** @description `POST /api/v1/leases/{id}/report`: the value after so many epochs. Sent again, it changes nothing. */
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["EpochReport"];
+                };
+            };
+            responses: {
+                /** @description What is wanted of an external trial. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Verdict"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leases/{id}/should_stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Renew an external trial's lease and hear what is wanted of it */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description What is wanted of an external trial. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Verdict"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -696,7 +1024,34 @@ export interface paths {
                 };
             };
         };
-        delete?: never;
+        /** End the browser session that asks */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description no content */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
         options?: never;
         head?: never;
         patch?: never;
@@ -905,6 +1260,61 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sweeps/{id}/ask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The next trial of an external sweep; waits while there is none */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes the request replayable: the same key and body get the same answer once more. */
+                    "Idempotency-Key"?: string | null;
+                };
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            /** @description `POST /api/v1/sweeps/{id}/ask` */
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Ask"];
+                };
+            };
+            responses: {
+                /** @description A trial to train, or none for now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Asked"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -1156,6 +1566,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sweeps/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a sweep would take; queues nothing */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            /** @description What `cultivar sweep submit` sends. */
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["SweepSpec"];
+                };
+            };
+            responses: {
+                /**
+                 * @description `POST /api/v1/sweeps/estimate`: what a sweep would take, by completed trials with the same backbone, adaptation and
+                 *      resolution, on the same dataset version where there are any.
+                 */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SweepEstimate"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sweeps/preview": {
         parameters: {
             query?: never;
@@ -1327,6 +1790,61 @@ export interface paths {
                 };
             };
         };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give a token a successor; the old one works for a while longer */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes the request replayable: the same key and body get the same answer once more. */
+                    "Idempotency-Key"?: string | null;
+                };
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            /** @description `POST /api/v1/tokens/{id}/rotate`: a successor of the same name, scope and lifetime. */
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Rotation2"];
+                };
+            };
+            responses: {
+                /** @description The only time the secret is shown. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CreatedToken"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2029,31 +2547,213 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workers/enroll": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Exchange an enrolment token, once, for a worker's own token */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            /** @description `POST /api/v1/workers/enroll` */
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Enrolment"];
+                };
+            };
+            responses: {
+                /** @description The only time the secret is shown. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CreatedToken"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workers/enrolments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Create a token that one worker exchanges for its own; shown only here */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes the request replayable: the same key and body get the same answer once more. */
+                    "Idempotency-Key"?: string | null;
+                };
+                path?: never;
+                cookie?: never;
+            };
+            /** @description `POST /api/v1/workers/enrolments`: a token that one worker exchanges, once, for its own. */
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewEnrolment"];
+                };
+            };
+            responses: {
+                /** @description The only time the secret is shown. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CreatedToken"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description The nonlinearity, swapped in wherever the backbone has its own. */
-        Activation: ("relu" | "gelu" | "hard_swish") | "native" | "leaky_relu" | "swish" | "mish";
+        /**
+         * @description The nonlinearity, swapped in wherever the backbone has its own. silu and squish are other names of swish.
+         * @enum {string}
+         */
+        Activation: "native" | "relu" | "leaky_relu" | "swish" | "silu" | "squish" | "mish" | "gelu" | "hard_swish";
         /** @description How much of the network is trained. */
         Adaptation: {
             /** @constant */
             mode: "head_only";
         } | {
             /**
+             * @description BatchNorm keeps its statistics, scale and shift.
+             * @default false
+             */
+            freeze_bn: boolean;
+            /**
              * Format: double
              * @description The head's learning rate over the backbone's.
              * @default 1
              */
             head_lr_mult: number;
+            /**
+             * Format: double
+             * @description Learning rate of a layer over that of the next towards the head.
+             * @default 1
+             */
+            layer_decay: number;
             /** @constant */
             mode: "full";
+        } | {
+            /** @default false */
+            freeze_bn: boolean;
+            /**
+             * Format: double
+             * @default 1
+             */
+            head_lr_mult: number;
+            /**
+             * Format: double
+             * @default 1
+             */
+            layer_decay: number;
+            /** @constant */
+            mode: "gradual";
+            /**
+             * @description The backbone's layers are cut into as many like groups as there are numbers here: the first
+             *      number is the epoch at whose start the group nearest to the head is unfrozen, the last one
+             *      that of the stem's.
+             */
+            unfreeze_epochs: number[];
         };
         /** @description `PUT /api/v1/artifacts/{sha256}` */
         ArtifactView: {
             /** Format: uint64 */
             n_bytes: number;
             sha256: string;
+        };
+        /** @description `POST /api/v1/sweeps/{id}/ask` */
+        Ask: {
+            /**
+             * Format: double
+             * @description How long the server may hold the request while there is nothing to train, in seconds.
+             * @default 0
+             */
+            wait_s: number;
+            /**
+             * @description Who asks, for people.
+             * @default external
+             */
+            worker: string;
+        };
+        /** @description A trial to train, or none for now. */
+        Asked: {
+            /**
+             * Format: uint32
+             * @description How long it should train, in whatever its reports count.
+             */
+            epochs: number;
+            /** @description Every trial of the sweep is settled, and no more will come. */
+            finished: boolean;
+            /**
+             * Format: uuid
+             * @description The right to report on it; `null` while there is nothing to train.
+             */
+            lease?: string | null;
+            /**
+             * Format: double
+             * @description A lease not heard of for this long is given to somebody else, in seconds.
+             */
+            lease_s: number;
+            /** @description Its settings. */
+            params: {
+                [key: string]: unknown;
+            };
+            /** @description Where an earlier attempt got to, if it named a checkpoint. */
+            resume?: components["schemas"]["CheckpointRef"] | null;
+            /** Format: uint64 */
+            seed: number;
+            /** Format: uuid */
+            trial?: string | null;
         };
         Asymptote: {
             /** @description Doubling the budget added under one point in both arms. Otherwise only a "difference at N epochs". */
@@ -2093,8 +2793,57 @@ export interface components {
             worker: string;
             worker_name: string;
         };
-        /** @description Training-time augmentation, applied to whole batches on the device. */
+        /** @description A write that was answered, refusals included. */
+        AuditEntry: {
+            /** @description Method and route, such as `POST /api/v1/trials/{id}/cancel`. */
+            action: string;
+            /** Format: date-time */
+            at: string;
+            /** Format: uint64 */
+            id: number;
+            /** @description The caller's address. */
+            ip: string;
+            /** @description The answer's `x-request-id`. */
+            request_id: string;
+            scope?: components["schemas"]["Scope"] | null;
+            /**
+             * Format: uint16
+             * @description HTTP status of the answer.
+             */
+            status: number;
+            /** @description The id in the path, or that of what was made. */
+            target?: string | null;
+            /**
+             * Format: uuid
+             * @description The caller's token; none before anybody is recognised, as at a login.
+             */
+            token?: string | null;
+            token_name?: string | null;
+        };
+        /** @description `GET /api/v1/audit`: who did what to which id, from where. Newest first. */
+        AuditPage: {
+            entries: components["schemas"]["AuditEntry"][];
+            /**
+             * Format: uint64
+             * @description Pass it as `cursor` for what came before; none: that is all.
+             */
+            next_cursor?: number | null;
+        };
+        /**
+         * @description Training-time augmentation, applied to whole batches on the device, in the order of the fields:
+         *      crop and flip, rotation, policy and colour jitter on levels, then, on normalised images, erasing,
+         *      cutout and mixing.
+         */
         Augment: {
+            /**
+             * @default {
+             *       "brightness": 0,
+             *       "contrast": 0,
+             *       "hue": 0,
+             *       "saturation": 0
+             *     }
+             */
+            color_jitter: components["schemas"]["ColorJitter"];
             /**
              * @default {
              *       "kind": "random_resized",
@@ -2111,6 +2860,28 @@ export interface components {
             crop: components["schemas"]["Crop"];
             /**
              * @default {
+             *       "prob": 0,
+             *       "size": 0.25
+             *     }
+             */
+            cutout: components["schemas"]["Cutout"];
+            /**
+             * @default {
+             *       "area": [
+             *         0.02,
+             *         0.3333333333333333
+             *       ],
+             *       "fill": "pixel",
+             *       "prob": 0,
+             *       "ratio": [
+             *         0.3,
+             *         3.3333333333333335
+             *       ]
+             *     }
+             */
+            erasing: components["schemas"]["Erasing"];
+            /**
+             * @default {
              *       "horizontal": 0.5,
              *       "vertical": 0
              *     }
@@ -2122,6 +2893,18 @@ export interface components {
              *     }
              */
             mix: components["schemas"]["Mix"];
+            /**
+             * @default {
+             *       "kind": "none"
+             *     }
+             */
+            policy: components["schemas"]["Policy"];
+            /**
+             * @default {
+             *       "degrees": 0
+             *     }
+             */
+            rotation: components["schemas"]["Rotation"];
         };
         /** @description A backbone under timm's name, its weights and its regularisation. */
         Backbone: {
@@ -2135,10 +2918,16 @@ export interface components {
             drop_path: number;
             /**
              * Format: double
-             * @description Dropout before the classifier.
+             * @description Dropout before the last layer of the classifier.
              * @default 0
              */
             dropout: number;
+            /**
+             * @default {
+             *       "hidden": null
+             *     }
+             */
+            head: components["schemas"]["Head"];
             /**
              * @description timm's model name; see `crate::backbones`.
              * @default efficientnet_lite0
@@ -2212,6 +3001,56 @@ export interface components {
             /** @description Why this worker gets no leases until somebody releases it. */
             quarantine?: string | null;
         };
+        /** @description Colour jitter, as torchvision's: the four in random order, each by a factor of its own. */
+        ColorJitter: {
+            /**
+             * Format: double
+             * @description The factor is uniform in [1 - x, 1 + x].
+             * @default 0
+             */
+            brightness: number;
+            /**
+             * Format: double
+             * @default 0
+             */
+            contrast: number;
+            /**
+             * Format: double
+             * @description The shift of the hue is uniform in [-x, x] turns.
+             * @default 0
+             */
+            hue: number;
+            /**
+             * Format: double
+             * @default 0
+             */
+            saturation: number;
+        };
+        /** @description `POST /api/v1/compare`: arms of completed trials, each with its seeds, against the first of them. */
+        Compare: {
+            arms: components["schemas"]["CompareArm"][];
+            dataset: string;
+            /** @description `val_top1`, or `test_top1` where every trial was evaluated on test. */
+            metric: string;
+        };
+        /** @description Trials that differ in nothing but their seeds. */
+        CompareArm: {
+            name: string;
+            trials: string[];
+        };
+        ComparedArm: {
+            name: string;
+            /** @description Mean over the seeds, with its interval over groups and seeds. */
+            top1: components["schemas"]["Estimate"];
+            /** @description Against the first arm on the same images, p values adjusted over all arms; absent for the first itself. */
+            vs_first?: components["schemas"]["Comparison"] | null;
+        };
+        /** @description The answer: the arms in the order they were asked for. */
+        CompareReport: {
+            arms: components["schemas"]["ComparedArm"][];
+            dataset: string;
+            metric: string;
+        };
         /** @description A difference between two rows, with its interval and p value. */
         Comparison: {
             /**
@@ -2228,6 +3067,34 @@ export interface components {
              * @description Sign-flip test over groups, Holm-adjusted over the rows of the table.
              */
             p_holm: number;
+        };
+        /** @description `POST /api/v1/leases/{id}/complete`: the last word. Sent again, it gets the same answer. */
+        Complete: {
+            /**
+             * @description What went wrong, if something did.
+             * @default null
+             */
+            error: string | null;
+            /**
+             * @description Other final values by name, for people.
+             * @default {}
+             */
+            metrics: {
+                [key: string]: number | ("NaN" | "Infinity" | "-Infinity");
+            };
+            /** @default completed */
+            outcome: components["schemas"]["Outcome"];
+            /**
+             * Format: double
+             * @description What it took.
+             * @default 0
+             */
+            seconds: number;
+            /**
+             * @description Final value of what the sweep optimises; a completed trial has one.
+             * @default null
+             */
+            value: (number | ("NaN" | "Infinity" | "-Infinity")) | null;
         };
         /** @enum {string} */
         Confidence: "read" | "secondary";
@@ -2260,6 +3127,11 @@ export interface components {
              * @default 0
              */
             seconds: number;
+            /**
+             * @description What became of the weights file, where there was one.
+             * @default null
+             */
+            weights: components["schemas"]["LoadedWeights"] | null;
         };
         /** @description The only time the secret is shown. */
         CreatedToken: {
@@ -2292,6 +3164,21 @@ export interface components {
              */
             scale: number[];
         };
+        /** @description Cutout (DeVries and Taylor 2017): a square around a random pixel is set to the mean colour. */
+        Cutout: {
+            /**
+             * Format: double
+             * @description Probability that an image loses a square.
+             * @default 0
+             */
+            prob: number;
+            /**
+             * Format: double
+             * @description Side of the square over that of the image; what lies beyond the border is cut off.
+             * @default 0.25
+             */
+            size: number;
+        };
         /** @description Which images train and which validate. */
         Data: {
             /**
@@ -2299,6 +3186,13 @@ export interface components {
              * @default
              */
             dataset: string;
+            /**
+             * @description How training images come into batches.
+             * @default {
+             *       "kind": "shuffle"
+             *     }
+             */
+            sampler: components["schemas"]["Sampler"];
             /**
              * Format: uint64
              * @description Seed of the validation split of a dataset that ships none.
@@ -2388,11 +3282,64 @@ export interface components {
         };
         /** @enum {string} */
         Direction: "maximize" | "minimize";
+        /** @description An exponential moving average of weights and BatchNorm statistics. */
+        Ema: {
+            /**
+             * Format: double
+             * @description Epochs after which a step's weights count half.
+             * @default 0.5
+             */
+            half_life_epochs: number;
+        };
+        /** @description `POST /api/v1/workers/enroll` */
+        Enrolment: {
+            enrol_token: string;
+            /**
+             * Format: uuid
+             * @description The worker that the token will be good for, and no other.
+             */
+            worker: string;
+        };
+        /** @description `POST /api/v1/leases/{id}/report`: the value after so many epochs. Sent again, it changes nothing. */
+        EpochReport: {
+            /** Format: uint32 */
+            epoch: number;
+            value: number | ("NaN" | "Infinity" | "-Infinity");
+        };
+        /** @description What stands where an image was erased. */
+        EraseFill: "const" | "pixel";
+        /** @description Random erasing (Zhong et al. 2020): a rectangle of an image is overwritten. */
+        Erasing: {
+            /**
+             * @description Smallest and largest share of the image's area.
+             * @default [
+             *       0.02,
+             *       0.3333333333333333
+             *     ]
+             */
+            area: number[];
+            /** @default pixel */
+            fill: components["schemas"]["EraseFill"];
+            /**
+             * Format: double
+             * @description Probability that an image loses a rectangle.
+             * @default 0
+             */
+            prob: number;
+            /**
+             * @description Smallest and largest height / width.
+             * @default [
+             *       0.3,
+             *       3.3333333333333335
+             *     ]
+             */
+            ratio: number[];
+        };
         /** @description The body of every answer that is not a 2xx. */
         ErrorBody: {
             /**
              * @description A stable word for programs: `invalid`, `not_found`, `unauthorized`, `forbidden`,
-             *      `conflict`, `superseded`, `too_large`, `unavailable`, `internal`.
+             *      `conflict`, `superseded`, `wrong_offset`, `too_large`, `timeout`, `rate_limited`, `unavailable`, `internal`.
              */
             code: string;
             /** @description What was wrong, where, and what would be right. */
@@ -2431,6 +3378,7 @@ export interface components {
             split: components["schemas"]["Split"];
             state: components["schemas"]["TrialState"];
         };
+        EvalWeights: "ema" | "raw";
         /** @description What `GET /api/v1/events` streams. The SSE event name is the `kind`. */
         Event: {
             dataset: string;
@@ -2477,7 +3425,8 @@ export interface components {
              *       "device": "",
              *       "images": 0,
              *       "precision": "",
-             *       "seconds": 0
+             *       "seconds": 0,
+             *       "weights": null
              *     }
              */
             cost: components["schemas"]["Cost"];
@@ -2502,13 +3451,31 @@ export interface components {
              */
             step: number;
         };
-        /** @description Length, batch size, resolution and seed of the run. */
+        /** @description Length, batch size, resolution, precision and seed of the run, and which weights come out of it. */
         Fit: {
             /**
              * Format: uint32
+             * @description Micro-batches a step's images are split into, one after another: less memory for the same gradient.
+             *      BatchNorm sees the micro-batches.
+             * @default 1
+             */
+            accumulation: number;
+            /**
+             * Format: uint32
+             * @description Images of one optimizer step.
              * @default 64
              */
             batch_size: number;
+            /**
+             * @description Only algorithms that repeat bit for bit; on a GPU they are slower. The CPU repeats anyhow.
+             * @default false
+             */
+            deterministic: boolean;
+            /**
+             * @description A moving average of the weights beside those being trained; null: none.
+             * @default null
+             */
+            ema: components["schemas"]["Ema"] | null;
             /**
              * Format: uint32
              * @description Passes over the training images.
@@ -2521,6 +3488,17 @@ export interface components {
              * @default null
              */
             eval_resolution: number | null;
+            /**
+             * @description Whose validation decides, and which are kept. Left out: the average where there is one.
+             * @default null
+             */
+            eval_weights: components["schemas"]["EvalWeights"] | null;
+            /**
+             * @description Stretches of the run that train different parts, at different resolutions. None: all of it in
+             *      one.
+             * @default []
+             */
+            phases: components["schemas"]["Phase"][];
             /** @default auto */
             precision: components["schemas"]["Precision"];
             /**
@@ -2552,6 +3530,15 @@ export interface components {
              * @default 0
              */
             vertical: number;
+        };
+        /** @description The classifier on top of the backbone. */
+        Head: {
+            /**
+             * Format: uint32
+             * @description Width of a hidden layer under the backbone's activation. Left out: one linear layer.
+             * @default null
+             */
+            hidden: number | null;
         };
         /** @description `POST /api/v1/heartbeats`: renews exactly the leases it lists. */
         Heartbeat: {
@@ -2596,9 +3583,23 @@ export interface components {
              * @default null
              */
             std: number[] | null;
+            /**
+             * @description Views an evaluated image is seen in.
+             * @default none
+             */
+            tta: components["schemas"]["Tta"];
         };
         /** @enum {string} */
         Interpolation: "bilinear" | "bicubic";
+        /** @description Seconds that something takes, with a 95% interval. */
+        Interval: {
+            /** Format: double */
+            expected: number;
+            /** Format: double */
+            high: number;
+            /** Format: double */
+            low: number;
+        };
         /** @description What to do. Everything it names is an artifact of the server. */
         Job: {
             dataset: components["schemas"]["DatasetFiles"];
@@ -2606,6 +3607,11 @@ export interface components {
             kind: "train";
             /** @description Where an earlier attempt got to. */
             resume?: components["schemas"]["CheckpointRef"] | null;
+            /**
+             * @description SHA-256 of the canonical spec under which that checkpoint was written, where it is another's: population
+             *      based training goes on from copies.
+             */
+            resume_spec?: string | null;
             spec: components["schemas"]["TrialSpec"];
             /** @description Backbone weights; none for random weights. */
             weights?: string | null;
@@ -2676,6 +3682,11 @@ export interface components {
             vs_top?: components["schemas"]["Comparison"] | null;
             weights: string;
         };
+        /**
+         * @description The dataset an AutoAugment policy was learnt on.
+         * @enum {string}
+         */
+        LearntOn: "imagenet" | "cifar10" | "svhn";
         /** @description The right to write to one attempt. */
         Lease: {
             /**
@@ -2693,6 +3704,37 @@ export interface components {
         LeaseReply: {
             order: components["schemas"]["Order"];
         };
+        /** @description Which tensors a model took from its weights file. */
+        LoadedWeights: {
+            /**
+             * @description The first of their names.
+             * @default []
+             */
+            made: string[];
+            /**
+             * Format: uint32
+             * @description Tensors taken.
+             * @default 0
+             */
+            n_loaded: number;
+            /**
+             * Format: uint32
+             * @description Tensors of the model that stayed fresh.
+             * @default 0
+             */
+            n_made: number;
+            /**
+             * Format: uint32
+             * @description Tensors of the file that were left out, but for counters of batches, which no model of ours has.
+             * @default 0
+             */
+            n_skipped: number;
+            /**
+             * @description The first of their names.
+             * @default []
+             */
+            skipped: string[];
+        };
         /** @description `POST /api/v1/leases/{id}/logs` */
         LogBatch: {
             /**
@@ -2706,16 +3748,66 @@ export interface components {
         Login: {
             login_token: string;
         };
-        /** @description The training loss, averaged over the batch. */
+        /** @description The training loss: one of the logits, averaged over the batch, plus a metric loss of the embedding. */
         Loss: {
             /** @constant */
             kind: "cross_entropy";
+            /**
+             * @default {
+             *       "kind": "none"
+             *     }
+             */
+            metric: components["schemas"]["MetricLoss"];
             /**
              * Format: double
              * @description Label smoothing (Szegedy et al. 2016): this much of the label mass is spread evenly over all classes.
              * @default 0
              */
             smoothing: number;
+        } | {
+            /** @constant */
+            kind: "bce";
+            /**
+             * @default {
+             *       "kind": "none"
+             *     }
+             */
+            metric: components["schemas"]["MetricLoss"];
+            /**
+             * Format: double
+             * @default 0
+             */
+            smoothing: number;
+            /**
+             * Format: double
+             * @description Targets above this count as 1, all others as 0; null leaves them soft.
+             * @default null
+             */
+            target_threshold: number | null;
+        } | {
+            /**
+             * Format: double
+             * @description 0 is cross entropy.
+             * @default 2
+             */
+            gamma: number;
+            /** @constant */
+            kind: "focal";
+            /**
+             * @default {
+             *       "kind": "none"
+             *     }
+             */
+            metric: components["schemas"]["MetricLoss"];
+            /**
+             * Format: double
+             * @default 0
+             */
+            smoothing: number;
+        } | {
+            /** @constant */
+            kind: "probe";
+            metric: components["schemas"]["MetricLoss"];
         };
         /** @description Everything there is to know about a dataset version but the pixels. Its hash is the version. */
         Manifest: {
@@ -2744,6 +3836,71 @@ export interface components {
             /** @default null */
             progress: components["schemas"]["Progress"] | null;
         };
+        /** @description A loss of the pooled embedding, L2-normalised. */
+        MetricLoss: {
+            /** @constant */
+            kind: "none";
+        } | {
+            /** @constant */
+            kind: "contrastive";
+            /**
+             * Format: double
+             * @default 1
+             */
+            neg_margin: number;
+            /**
+             * Format: double
+             * @default 0
+             */
+            pos_margin: number;
+            /**
+             * Format: double
+             * @default 1
+             */
+            weight: number;
+        } | {
+            /** @constant */
+            kind: "triplet";
+            /**
+             * Format: double
+             * @default 0.2
+             */
+            margin: number;
+            /** @default batch_hard */
+            mining: components["schemas"]["Mining"];
+            /**
+             * Format: double
+             * @default 1
+             */
+            weight: number;
+        } | {
+            /** @constant */
+            kind: "sup_con";
+            /**
+             * Format: double
+             * @default 0.1
+             */
+            temperature: number;
+            /**
+             * Format: double
+             * @default 1
+             */
+            weight: number;
+        } | {
+            /** @constant */
+            kind: "arc_face";
+            /**
+             * Format: double
+             * @description In radians.
+             * @default 0.5
+             */
+            margin: number;
+            /**
+             * Format: double
+             * @default 64
+             */
+            scale: number;
+        };
         /** @description One value of one metric. */
         MetricPoint: {
             /**
@@ -2756,7 +3913,12 @@ export interface components {
             step: number;
             value: number | ("NaN" | "Infinity" | "-Infinity");
         };
-        /** @description Mixing of two images of a batch and their labels. */
+        /** @description Which triplets of a batch count. */
+        Mining: "batch_hard" | "semi_hard";
+        /**
+         * @description Mixing of two images of a batch and their labels. The partner of an image is its mirror in the
+         *      batch; all images of a batch share one draw.
+         */
         Mix: {
             /** @constant */
             kind: "none";
@@ -2775,6 +3937,57 @@ export interface components {
              * @default 1
              */
             prob: number;
+        } | {
+            /**
+             * Format: double
+             * @description Both parameters of the Beta distribution the weight is drawn from.
+             * @default 0.8
+             */
+            alpha: number;
+            /** @constant */
+            kind: "mixup";
+            /**
+             * Format: double
+             * @description Probability that a batch is mixed.
+             * @default 1
+             */
+            prob: number;
+        } | {
+            /**
+             * Format: double
+             * @default 1
+             */
+            cutmix_alpha: number;
+            /** @constant */
+            kind: "cutmix_or_mixup";
+            /**
+             * Format: double
+             * @default 0.8
+             */
+            mixup_alpha: number;
+            /**
+             * Format: double
+             * @description Probability that a batch is mixed.
+             * @default 1
+             */
+            prob: number;
+            /**
+             * Format: double
+             * @description Probability that a mixed batch is mixed by CutMix.
+             * @default 0.5
+             */
+            switch_prob: number;
+        };
+        /** @description `POST /api/v1/workers/enrolments`: a token that one worker exchanges, once, for its own. */
+        NewEnrolment: {
+            /**
+             * Format: uint64
+             * @description Seconds until it expires.
+             * @default 3600
+             */
+            expires_in_s: number;
+            /** @description What it is for; the worker's token gets this name. */
+            name: string;
         };
         /** @description `POST /api/v1/trials/{id}/evaluate`: asks for predictions on a held-out split. */
         NewEvaluation: {
@@ -2805,8 +4018,7 @@ export interface components {
             /** @default val_top1 */
             metric: components["schemas"]["ObjectiveMetric"];
         };
-        /** @enum {string} */
-        ObjectiveMetric: "val_top1" | "val_mean_per_class" | "val_loss";
+        ObjectiveMetric: ("val_top1" | "val_mean_per_class" | "val_macro_f1" | "val_loss") | "val_recall_at_1" | "val_knn_top1" | "value";
         /** @description The optimizer. Weight decay never touches biases and other 1-d parameters. */
         Optimizer: {
             /**
@@ -2829,6 +4041,47 @@ export interface components {
             momentum: number;
             /** @default true */
             nesterov: boolean;
+            /**
+             * @description Sharpness-aware minimisation; null switches it off.
+             * @default null
+             */
+            sam: components["schemas"]["Sam"] | null;
+            /**
+             * Format: double
+             * @default 0.0005
+             */
+            weight_decay: number;
+        } | {
+            /**
+             * @default [
+             *       0.9,
+             *       0.999
+             *     ]
+             */
+            betas: number[];
+            /**
+             * Format: double
+             * @description Largest global gradient norm; null switches clipping off.
+             * @default null
+             */
+            clip: number | null;
+            /**
+             * Format: double
+             * @default 1e-8
+             */
+            eps: number;
+            /** @constant */
+            kind: "adam";
+            /**
+             * Format: double
+             * @default 0.001
+             */
+            lr: number;
+            /**
+             * @description Sharpness-aware minimisation; null switches it off.
+             * @default null
+             */
+            sam: components["schemas"]["Sam"] | null;
             /**
              * Format: double
              * @default 0.0005
@@ -2860,6 +4113,47 @@ export interface components {
              * @default 0.001
              */
             lr: number;
+            /**
+             * @description Sharpness-aware minimisation; null switches it off.
+             * @default null
+             */
+            sam: components["schemas"]["Sam"] | null;
+            /**
+             * Format: double
+             * @default 0.01
+             */
+            weight_decay: number;
+        } | {
+            /**
+             * @default [
+             *       0.9,
+             *       0.999
+             *     ]
+             */
+            betas: number[];
+            /**
+             * Format: double
+             * @description Largest global gradient norm; null switches clipping off.
+             * @default null
+             */
+            clip: number | null;
+            /**
+             * Format: double
+             * @default 1e-8
+             */
+            eps: number;
+            /** @constant */
+            kind: "radam";
+            /**
+             * Format: double
+             * @default 0.001
+             */
+            lr: number;
+            /**
+             * @description Sharpness-aware minimisation; null switches it off.
+             * @default null
+             */
+            sam: components["schemas"]["Sam"] | null;
             /**
              * Format: double
              * @default 0.01
@@ -2904,6 +4198,11 @@ export interface components {
              */
             lr: number;
             /**
+             * @description Sharpness-aware minimisation; null switches it off.
+             * @default null
+             */
+            sam: components["schemas"]["Sam"] | null;
+            /**
              * Format: double
              * @default 0.01
              */
@@ -2921,7 +4220,84 @@ export interface components {
              */
             drain: boolean;
         };
-        Precision: "auto" | "f32";
+        /** @description A stretch of the run. */
+        Phase: {
+            /**
+             * Format: double
+             * @description Its learning rates over the spec's.
+             * @default 1
+             */
+            lr_mult: number;
+            /**
+             * Format: uint32
+             * @description Side of the training crop in pixels. Left out: `fit.resolution`, or `fit.eval_resolution` where the
+             *      views are those of evaluation.
+             * @default null
+             */
+            resolution: number | null;
+            /**
+             * Format: double
+             * @description Its share of the epochs, over the sum of all phases' shares.
+             * @default 1
+             */
+            share: number;
+            /** @default all */
+            train: components["schemas"]["PhaseTrains"];
+            /** @default augmented */
+            views: components["schemas"]["PhaseViews"];
+        };
+        /** @description What a phase trains. The rest is frozen, BatchNorm's statistics included. */
+        PhaseTrains: ("all" | "head") | "head_and_last_norm";
+        /** @description How a phase sees its images. */
+        PhaseViews: "augmented" | "evaluation";
+        /** @description Operations drawn for each image from a published list. */
+        Policy: {
+            /** @constant */
+            kind: "none";
+        } | {
+            /** @constant */
+            kind: "auto_augment";
+            /**
+             * @description The dataset the pairs were learnt on.
+             * @default imagenet
+             */
+            policy: components["schemas"]["LearntOn"];
+        } | {
+            convention: components["schemas"]["RandConvention"];
+            /**
+             * @description timm only: every operation grows stronger with the magnitude (`inc1`).
+             * @default false
+             */
+            increasing: boolean;
+            /** @constant */
+            kind: "rand_augment";
+            /**
+             * Format: double
+             * @description Magnitude: of 10 in timm's convention, one of 0 to 30 in torchvision's.
+             * @default 9
+             */
+            m: number;
+            /**
+             * Format: double
+             * @description timm only: standard deviation of the magnitude.
+             * @default 0
+             */
+            mstd: number;
+            /**
+             * Format: uint32
+             * @description Operations an image.
+             * @default 2
+             */
+            n: number;
+        } | {
+            /** @constant */
+            kind: "trivial_augment";
+        };
+        /**
+         * @description Number formats of the forward and backward passes. Weights, gradients and optimizer state are f32 always, and
+         *      so is evaluation.
+         */
+        Precision: "auto" | "f32" | "tf32" | "bf16" | "f16";
         /** @description Where a running attempt is. */
         Progress: {
             /**
@@ -3015,11 +4391,62 @@ export interface components {
              */
             weight: number;
         };
+        /** @description Whose RandAugment: the two differ in operations, ranges and probabilities. */
+        RandConvention: "timm" | "torchvision";
+        /** @description Rotation about the centre. */
+        Rotation: {
+            /**
+             * Format: double
+             * @description The angle is uniform in plus or minus this.
+             * @default 0
+             */
+            degrees: number;
+        };
+        /** @description `POST /api/v1/tokens/{id}/rotate`: a successor of the same name, scope and lifetime. */
+        Rotation2: {
+            /**
+             * Format: uint64
+             * @description Seconds for which the old secret works beside the new one. Zero: it ends at once.
+             */
+            overlap_s: number;
+        };
+        /**
+         * @description Sharpness-aware minimisation (Foret et al. 2021) around any optimizer: its gradient is taken where the loss
+         *      nearby is largest. A step costs two forward and two backward passes.
+         */
+        Sam: {
+            /**
+             * @description Distances relative to each weight's size (ASAM, Kwon et al. 2021).
+             * @default false
+             */
+            adaptive: boolean;
+            /**
+             * Format: double
+             * @description How far uphill the gradient is taken.
+             * @default 0.05
+             */
+            rho: number;
+        };
+        /** @description How training images come into batches. */
+        Sampler: {
+            /** @constant */
+            kind: "shuffle";
+        } | {
+            /** @constant */
+            kind: "class_balanced";
+        } | {
+            /** Format: uint32 */
+            k: number;
+            /** @constant */
+            kind: "pk";
+            /** Format: uint32 */
+            p: number;
+        };
         /**
          * @description How configurations are drawn. Every proposal is a function of `seed`, its number and what had been
          *      seen by then. All but `grid` need `budget.configs`, and `auto` does where the space is not small.
          */
-        Sampler: {
+        Sampler2: {
             /** @constant */
             kind: "auto";
             /**
@@ -3131,8 +4558,29 @@ export interface components {
              */
             tournament: number;
         };
-        /** @description The learning rate over the run, as a factor of the optimizer's `lr`; stepped every batch. */
+        /**
+         * @description The learning rate over the run, as a factor of the optimizer's `lr`; stepped every batch. Fractions are of all
+         *      steps of the run unless they say otherwise. `warmup_fraction` is spent rising linearly from 0.
+         */
         Schedule: {
+            /**
+             * Format: double
+             * @description Each cycle's peak over the last one's.
+             * @default 1
+             */
+            cycle_decay: number;
+            /**
+             * Format: double
+             * @description Each cycle's length over the last one's.
+             * @default 1
+             */
+            cycle_mult: number;
+            /**
+             * Format: uint32
+             * @description Cosines one after another in what the warm-up leaves.
+             * @default 1
+             */
+            cycles: number;
             /**
              * Format: double
              * @default 0
@@ -3142,7 +4590,80 @@ export interface components {
             kind: "cosine";
             /**
              * Format: double
-             * @description Share of all steps spent warming up from 0.
+             * @default 0
+             */
+            warmup_fraction: number;
+        } | {
+            /**
+             * Format: double
+             * @default 0
+             */
+            final_fraction: number;
+            /**
+             * Format: double
+             * @default 0.75
+             */
+            flat_fraction: number;
+            /** @constant */
+            kind: "flat_cosine";
+            /**
+             * Format: double
+             * @default 0
+             */
+            warmup_fraction: number;
+        } | {
+            /**
+             * Format: double
+             * @default 0.3
+             */
+            every: number;
+            /**
+             * Format: double
+             * @default 0.1
+             */
+            gamma: number;
+            /** @constant */
+            kind: "step";
+            /**
+             * Format: double
+             * @default 0
+             */
+            warmup_fraction: number;
+        } | {
+            /**
+             * Format: double
+             * @default 0.1
+             */
+            gamma: number;
+            /** @constant */
+            kind: "multi_step";
+            /**
+             * @default [
+             *       0.5,
+             *       0.75
+             *     ]
+             */
+            milestones: number[];
+            /**
+             * Format: double
+             * @default 0
+             */
+            warmup_fraction: number;
+        } | {
+            /**
+             * Format: double
+             * @default 0
+             */
+            final_fraction: number;
+            /** @constant */
+            kind: "polynomial";
+            /**
+             * Format: double
+             * @default 1
+             */
+            power: number;
+            /**
+             * Format: double
              * @default 0
              */
             warmup_fraction: number;
@@ -3175,9 +4696,132 @@ export interface components {
              */
             warmup_fraction: number;
         };
+        /**
+         * @description What becomes of a sweep's trials while they run, judged by the objective that each reports after every epoch.
+         *      Every seed of a configuration is a trial of its own here. All trials train towards the same `fit.epochs`, with
+         *      the learning-rate schedule of that full run: one that is stopped has trained the beginning of it.
+         */
+        Scheduler: {
+            /** @constant */
+            kind: "none";
+        } | {
+            /** @constant */
+            kind: "median_stop";
+            /**
+             * Format: uint32
+             * @description Epochs that every trial gets.
+             * @default 1
+             */
+            min_epochs: number;
+            /**
+             * Format: uint32
+             * @description Other trials that must have come as far before one is judged.
+             * @default 5
+             */
+            min_trials: number;
+        } | {
+            /**
+             * Format: uint32
+             * @description Trials that are compared with each other; by default all of the sweep.
+             * @default null
+             */
+            cohort: number | null;
+            /**
+             * Format: double
+             * @description One in `eta` goes on, `eta` times as far.
+             * @default 3
+             */
+            eta: number;
+            /** @constant */
+            kind: "successive_halving";
+            /**
+             * Format: uint32
+             * @description The first rung, in epochs.
+             * @default 1
+             */
+            min_epochs: number;
+        } | {
+            /**
+             * Format: double
+             * @description One in `eta` goes on, `eta` times as far.
+             * @default 3
+             */
+            eta: number;
+            /** @constant */
+            kind: "asha";
+            /**
+             * Format: uint32
+             * @description The first rung, in epochs.
+             * @default 1
+             */
+            min_epochs: number;
+        } | {
+            /**
+             * Format: double
+             * @description One in `eta` goes on, `eta` times as far.
+             * @default 3
+             */
+            eta: number;
+            /** @constant */
+            kind: "hyperband";
+            /**
+             * Format: uint32
+             * @description The shortest first rung, in epochs.
+             * @default 1
+             */
+            min_epochs: number;
+        } | {
+            /**
+             * Format: double
+             * @description A hyperparameter is multiplied or divided by this.
+             * @default 1.2
+             */
+            factor: number;
+            /**
+             * Format: uint32
+             * @description Epochs between two comparisons.
+             * @default 1
+             */
+            interval: number;
+            /** @constant */
+            kind: "pbt";
+            /**
+             * Format: double
+             * @description Share of the population that is replaced, and share that is copied.
+             * @default 0.2
+             */
+            quantile: number;
+            /**
+             * Format: double
+             * @description Probability that a hyperparameter is drawn anew instead.
+             * @default 0.25
+             */
+            resample: number;
+            /**
+             * Format: uint64
+             * @default 0
+             */
+            seed: number;
+        } | {
+            /**
+             * Format: double
+             * @description Probability that a trial's end lies below its upper bound. Extrapolations are checked against finished
+             *      trials; with fewer than confidence / (1 - confidence) of them nothing is stopped.
+             * @default 0.9
+             */
+            confidence: number;
+            /** @constant */
+            kind: "curve_stop";
+            /**
+             * Format: uint32
+             * @description Epochs that every trial gets; a curve is fitted to no fewer.
+             * @default 5
+             */
+            min_epochs: number;
+        };
         /** @description What a token may do; each includes the ones before it, but `worker` stands alone. */
         Scope: "viewer" | "submitter" | "worker" | "admin";
-        Select: "last";
+        Select: "last" | "best";
         /**
          * @description Which epoch a published number is from.
          * @enum {string}
@@ -3274,10 +4918,55 @@ export interface components {
         };
         /** @enum {string} */
         Split: "train" | "val" | "test";
+        /** @description What a sweep has taken so far, and what is left by its own settled trials; in seconds of one worker. */
+        SweepBudget: {
+            /** @description Until the last trial is settled, with as many workers as train it now; `null` while none does. */
+            finish_s?: components["schemas"]["Interval"] | null;
+            /** @description `null` while no trial has ended well. */
+            left_s?: components["schemas"]["Interval"] | null;
+            /**
+             * Format: double
+             * @description Of all attempts, those too that failed or were lost.
+             */
+            spent_s: number;
+        };
         /** @description `GET /api/v1/sweeps/{id}` */
         SweepDetail: {
+            /**
+             * @description What it has taken, and what is left.
+             * @default {
+             *       "finish_s": null,
+             *       "left_s": null,
+             *       "spent_s": 0
+             *     }
+             */
+            budget: components["schemas"]["SweepBudget"];
             spec: components["schemas"]["SweepSpec"];
             sweep: components["schemas"]["SweepView"];
+        };
+        /**
+         * @description `POST /api/v1/sweeps/estimate`: what a sweep would take, by completed trials with the same backbone, adaptation and
+         *      resolution, on the same dataset version where there are any.
+         */
+        SweepEstimate: {
+            /** @description Until the last trial is settled, were these workers to do nothing else; `null` where there are none. */
+            finish_s?: components["schemas"]["Interval"] | null;
+            /**
+             * Format: uint64
+             * @description Completed trials it is estimated from.
+             */
+            n_measured: number;
+            /** Format: uint64 */
+            n_trials: number;
+            /**
+             * Format: uint64
+             * @description Workers that are there today.
+             */
+            n_workers: number;
+            /** @description Seconds of training in all, by one worker; `null` where something was never measured. */
+            training_s?: components["schemas"]["Interval"] | null;
+            /** @description What no completed trial tells of. */
+            unmeasured: string[];
         };
         /** @description `POST /api/v1/sweeps/preview` */
         SweepPreview: {
@@ -3335,7 +5024,14 @@ export interface components {
              *       "seed": 0
              *     }
              */
-            sampler: components["schemas"]["Sampler"];
+            sampler: components["schemas"]["Sampler2"];
+            /**
+             * @description Which trials stop before their end.
+             * @default {
+             *       "kind": "none"
+             *     }
+             */
+            scheduler: components["schemas"]["Scheduler"];
             /**
              * @description Every configuration is trained once with each of these, unless the space gives it a `fit.seed`
              *      of its own.
@@ -3394,7 +5090,19 @@ export interface components {
         Task: {
             /** @constant */
             kind: "single_label";
+        } | {
+            /** @constant */
+            kind: "external";
+            /**
+             * @description Handed to that code as they are.
+             * @default {}
+             */
+            params: {
+                [key: string]: unknown;
+            };
         };
+        /** @description What a token is for. */
+        TokenKind: "access" | "enrolment";
         /** @description A token without its secret. */
         TokenView: {
             /** Format: date-time */
@@ -3403,12 +5111,23 @@ export interface components {
             expires_at?: string | null;
             /** Format: uuid */
             id: string;
+            kind: components["schemas"]["TokenKind"];
             /** Format: date-time */
             last_used_at?: string | null;
             name: string;
+            /**
+             * Format: uuid
+             * @description The token it took over from, if it came from a rotation.
+             */
+            replaces?: string | null;
             /** Format: date-time */
             revoked_at?: string | null;
             scope: components["schemas"]["Scope"];
+            /**
+             * Format: uuid
+             * @description The only worker it is good for, if it came from an enrolment.
+             */
+            worker?: string | null;
         };
         TrainOn: "train" | "train_val";
         /** @description One arm at one budget, at the lr that validation chose. */
@@ -3470,7 +5189,9 @@ export interface components {
         TrialSpec: {
             /**
              * @default {
+             *       "freeze_bn": false,
              *       "head_lr_mult": 1,
+             *       "layer_decay": 1,
              *       "mode": "full"
              *     }
              */
@@ -3485,6 +5206,9 @@ export interface components {
              *       "activation": "native",
              *       "drop_path": 0,
              *       "dropout": 0,
+             *       "head": {
+             *         "hidden": null
+             *       },
              *       "name": "efficientnet_lite0",
              *       "weights": "pretrained",
              *       "weights_sha256": null
@@ -3494,6 +5218,9 @@ export interface components {
             /**
              * @default {
              *       "dataset": "",
+             *       "sampler": {
+             *         "kind": "shuffle"
+             *       },
              *       "split_seed": 0,
              *       "train_fraction": 1,
              *       "train_on": "train",
@@ -3503,9 +5230,14 @@ export interface components {
             data: components["schemas"]["Data"];
             /**
              * @default {
+             *       "accumulation": 1,
              *       "batch_size": 64,
+             *       "deterministic": false,
+             *       "ema": null,
              *       "epochs": 10,
              *       "eval_resolution": null,
+             *       "eval_weights": null,
+             *       "phases": [],
              *       "precision": "auto",
              *       "resolution": 224,
              *       "seed": 0,
@@ -3518,13 +5250,17 @@ export interface components {
              *       "crop_pct": null,
              *       "interpolation": null,
              *       "mean": null,
-             *       "std": null
+             *       "std": null,
+             *       "tta": "none"
              *     }
              */
             input: components["schemas"]["Input"];
             /**
              * @default {
              *       "kind": "cross_entropy",
+             *       "metric": {
+             *         "kind": "none"
+             *       },
              *       "smoothing": 0
              *     }
              */
@@ -3546,12 +5282,16 @@ export interface components {
              *       "eps": 1e-8,
              *       "kind": "adamw",
              *       "lr": 0.001,
+             *       "sam": null,
              *       "weight_decay": 0.01
              *     }
              */
             optimizer: components["schemas"]["Optimizer"];
             /**
              * @default {
+             *       "cycle_decay": 1,
+             *       "cycle_mult": 1,
+             *       "cycles": 1,
              *       "final_fraction": 0,
              *       "kind": "cosine",
              *       "warmup_fraction": 0.1
@@ -3599,6 +5339,24 @@ export interface components {
             state: components["schemas"]["TrialState"];
             /** Format: uuid */
             sweep?: string | null;
+        };
+        /** @description Test-time augmentation: an image's logits are the mean of its views' logits. */
+        Tta: "none" | "flip" | "multi_crop";
+        /** @description `GET /api/v1/artifacts/{sha256}/upload`: where an upload stands. */
+        UploadView: {
+            /** @description The artifact is here, whole; nothing is to be sent. */
+            is_stored: boolean;
+            /**
+             * Format: uint64
+             * @description Bytes that are here. A `PUT` with `Content-Range` goes on from there.
+             */
+            n_received: number;
+        };
+        /** @description What is wanted of an external trial. */
+        Verdict: {
+            order: components["schemas"]["Order"];
+            /** @description It should end now: as `pruned`, `cancelled` or, where it is to go on later, `yielded`. */
+            stop: boolean;
         };
         /** @description One thing wrong with a document. */
         Violation: {
