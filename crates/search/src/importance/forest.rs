@@ -6,6 +6,8 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+/// The bin of a conditional parameter where it is inactive.
+pub(super) const INACTIVE: u8 = u8::MAX;
 /// Bins of a feature at most.
 pub(super) const MAX_BINS: usize = 48;
 const N_TREES: usize = 32;
@@ -160,6 +162,10 @@ fn best_split(data: &Binned, rows: &[usize], rng: &mut ChaCha8Rng) -> Option<(us
     let n = rows.len() as f64;
     let floor = total * total / n + 1e-12 * (1.0 + total * total / n);
     for feature in rand::seq::index::sample(rng, n_features, n_tried) {
+        // Where it is inactive in some rows, a split on it would be one on the choice above it.
+        if rows.iter().any(|&row| data.rows[row][feature] == INACTIVE) {
+            continue;
+        }
         let mut sums = [(0.0, 0.0); MAX_BINS];
         for &row in rows {
             let sum = &mut sums[usize::from(data.rows[row][feature])];

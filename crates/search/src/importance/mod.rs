@@ -8,9 +8,9 @@
 //! Beside it, how much worse the forest predicts results that a tree has not seen once a parameter's values
 //! are shuffled (permutation importance: Breiman 2001).
 //!
-//! We differ from the reference in binning features, and in conditional parameters: where one is inactive it
-//! stands in the middle of its range, so that the choice above it tells such configurations apart, and what it
-//! explains is averaged over all alternatives. Optuna leaves conditional parameters out.
+//! We differ from the reference in binning features, and in conditional parameters: a tree splits on one only
+//! where all of its results have it, below the choice that makes it exist, and what it explains
+//! is averaged over all alternatives. Optuna leaves conditional parameters out.
 
 mod anova;
 mod forest;
@@ -21,7 +21,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use self::forest::{Binned, MAX_BINS, Tree};
+use self::forest::{Binned, INACTIVE, MAX_BINS, Tree};
 use crate::sampler::{Origin, Past, PastState, Study};
 use crate::space::points::{Domain, Param, Point, Space};
 
@@ -163,8 +163,10 @@ fn binned(params: &[Param], results: &[(Point, f64)]) -> Binned {
         .collect();
     let row = |(point, _): &(Point, f64)| -> Vec<u8> {
         let bin = |(idx, x): (usize, &Option<f64>)| {
-            let u = x.map_or(0.5, |x| params[idx].domain.to_unit(x));
-            ((u * n_bins[idx] as f64) as usize).min(n_bins[idx] - 1) as u8
+            x.map_or(INACTIVE, |x| {
+                let u = params[idx].domain.to_unit(x);
+                ((u * n_bins[idx] as f64) as usize).min(n_bins[idx] - 1) as u8
+            })
         };
         point.iter().enumerate().map(bin).collect()
     };
