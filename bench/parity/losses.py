@@ -16,7 +16,7 @@ N, C = 6, 5
 def soft_target(labels, smoothing):
     """As `timm.data.mixup.mixup_target` smooths each half, which it does in f32."""
     off = smoothing / C
-    target = torch.nn.functional.one_hot(labels, C) * (1.0 - smoothing) + torch.tensor(off, dtype=torch.float64)
+    target = torch.nn.functional.one_hot(labels, C).double() * (1.0 - smoothing) + torch.tensor(off, dtype=torch.float64)
     torch.testing.assert_close(target.float(), one_hot(labels, C, on_value=1.0 - smoothing + off, off_value=off))
     return target
 

@@ -22,7 +22,11 @@ use crate::visit::Visit;
 pub struct MadeId(pub String);
 
 /// Questions whose answers change nothing.
-const ASKED_BY_POST: [&str; 2] = ["/api/v1/sweeps/preview", "/api/v1/compare"];
+const ASKED_BY_POST: [&str; 3] = [
+    "/api/v1/sweeps/estimate",
+    "/api/v1/sweeps/preview",
+    "/api/v1/compare",
+];
 
 /// Runs the handler and records it.
 pub async fn record(State(state): State<AppState>, request: Request, next: Next) -> Response {

@@ -24,29 +24,30 @@ pub fn of_overlay(overlay: &Value, spec: &TrialSpec) -> String {
     words.join(" ").chars().take(MAX_CHARS).collect()
 }
 
-/// Tags come before the fields they govern. A name speaks for itself, a number needs its field's name.
-fn collect(parent: &str, key: &str, value: &Value, words: &mut Vec<String>) {
+/// Tags come before the fields they govern. A name speaks for itself, a number needs its field's name; `none` is
+/// said of the subject, which of a tag is the object it stands in.
+fn collect(key: &str, subject: &str, value: &Value, words: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
-            let is_tag = |name: &str| matches!(name, "kind" | "mode" | "name");
             let (tags, rest): (Vec<_>, Vec<_>) = fields.iter().partition(|(name, _)| is_tag(name));
-            for (name, value) in tags.into_iter().chain(rest) {
-                collect(key, name, value, words);
+            for (name, value) in tags {
+                collect(name, key, value, words);
+            }
+            for (name, value) in rest {
+                collect(name, name, value, words);
             }
         }
-        Value::String(text) if text == "none" => {
-            let what = if matches!(key, "kind" | "mode") {
-                parent
-            } else {
-                key
-            };
-            words.push(format!("no {what}"));
-        }
+        Value::String(text) if text == "none" => words.push(format!("no {subject}")),
         Value::String(text) => words.push(text.clone()),
         // Left open.
         Value::Null => {}
         other => words.push(format!("{key}={other}")),
     }
+}
+
+/// Fields that say which of several objects this is.
+fn is_tag(field: &str) -> bool {
+    ["kind", "mode", "name"].contains(&field)
 }
 
 #[cfg(test)]

@@ -34,9 +34,9 @@ fn a_loss_that_is_no_number_diverges() {
 #[test]
 fn a_diverged_job_names_its_step_and_its_last_good_checkpoint() {
     let mini = Mini::new();
-    // As above; BatchNorm keeps the loss in bounds for an epoch or more.
+    // The weights double at every step, and BatchNorm keeps the loss in bounds until they overflow.
     let spec = spec(json!({
-        "optimizer": {"kind": "sgd", "lr": 100.0, "weight_decay": 10.0},
+        "optimizer": {"kind": "sgd", "lr": 0.5, "weight_decay": 6.0, "momentum": 0.0, "nesterov": false},
         "schedule": {"kind": "constant"},
         "fit": {"epochs": 40},
     }));
@@ -72,7 +72,11 @@ fn a_diverged_job_names_its_step_and_its_last_good_checkpoint() {
 fn a_broken_image_is_named() {
     let mini = Mini::of(&vec![Bytes::from_static(b"no image"); N_IMAGES]);
     let job = mini.job("broken", &spec(json!({})));
-    check(&job, Outcome::BadInput, "image 0 of the dataset");
+    check(
+        &job,
+        Outcome::BadInput,
+        "of the dataset: the content is not an image",
+    );
 }
 
 #[test]
