@@ -78,11 +78,11 @@ fn sixteen_bits_are_near_and_in_the_accounts() {
     let mini = Mini::new();
     // Hardly moving: at a real rate the first steps of random weights blow rounding up.
     let still = json!({"kind": "sgd", "lr": 1e-6});
-    let run = |tag: &str, precision: &str| {
+    let trained = |tag: &str, precision: &str| {
         let fit = json!({"epochs": 1, "precision": precision});
         complete(&mini.job(tag, &spec(json!({"fit": fit, "optimizer": still}))))
     };
-    let ((plain, _), (half, _)) = (run("plain", "f32"), run("half", "bf16"));
+    let ((plain, _), (half, _)) = (trained("plain", "f32"), trained("half", "bf16"));
     assert_eq!(half.cost.precision, "bf16");
     assert_eq!(plain.cost.precision, "f32");
     let (a, b) = (plain.metrics["train_loss"], half.metrics["train_loss"]);
@@ -94,7 +94,7 @@ fn sixteen_bits_are_near_and_in_the_accounts() {
     assert!(kinds.iter().all(|kind| *kind == Kind::Float));
     for precision in ["f16", "tf32"] {
         let job = mini.job(precision, &spec(json!({"fit": {"precision": precision}})));
-        let (result, _) = super::mini::run(&job);
+        let (result, _) = run(&job);
         assert_eq!(result.outcome, Outcome::BadInput);
         let error = result.error.expect("a sentence");
         assert!(
