@@ -38,7 +38,7 @@ def optuna_shares(table, results) -> dict[str, float]:
 
 def main() -> None:
     args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--tables", type=Path, required=True)
+    args.add_argument("--tables", type=Path, nargs="+", required=True)
     args.add_argument("--ours", type=Path, required=True, help="what `bench_search importance` wrote")
     args = args.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -6,6 +6,8 @@ of the levels, which helps it. A run that the file already holds is not repeated
 
 import argparse
 import json
+import multiprocessing
+import os
 import sys
 import time
 import warnings
@@ -47,37 +49,64 @@ def run(table: Table, sampler: str, seed: int) -> dict:
     return line | {"recommended": regrets, "observed": regrets}
 
 
+LOADED: dict[str, Table] = {}
+
+
+def start(folders: list[Path], with_torch: bool) -> None:
+    """Readies a process for runs."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore")
+    LOADED.update({table.name: table for table in tables(folders)})
+    if with_torch:
+        import torch
+
+        torch.set_num_threads(1)
+
+
+def run_named(task: tuple[str, str, int]) -> dict:
+    name, sampler, seed = task
+    return run(LOADED[name], sampler, seed)
+
+
 def main() -> None:
     args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--tables", type=Path, required=True)
+    args.add_argument("--tables", type=Path, nargs="+", required=True)
     args.add_argument("--out", type=Path, required=True)
     args.add_argument("--seeds", type=int, default=100)
     args.add_argument("--gp-seeds", type=int, default=20, help="the GP sampler is slow: fewer seeds")
     args.add_argument("--samplers", nargs="*", choices=list(SAMPLERS), default=list(SAMPLERS))
+    args.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes")
+    args.add_argument("--seconds", type=float, default=1e9, help="stop after so long; call again to go on")
     args = args.parse_args()
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.simplefilter("ignore")
-    if "optuna_gp" in args.samplers:
-        import torch
-
-        torch.set_num_threads(1)
+    until = time.monotonic() + args.seconds
     args.out.parent.mkdir(parents=True, exist_ok=True)
     lines = args.out.read_text().splitlines() if args.out.exists() else []
     done = {(line["table"], line["sampler"], line["seed"]) for line in map(json.loads, lines)}
-    loaded = tables(args.tables)
-    if not loaded:
-        sys.exit(f"no *.json.gz table in {args.tables}; set HPO_TABLES to the folder that holds them")
-    with args.out.open("a") as out:
-        for seed in range(args.seeds):
-            for sampler in args.samplers:
-                if sampler == "optuna_gp" and seed >= args.gp_seeds:
-                    continue
-                for table in loaded:
-                    if (table.name, sampler, seed) not in done:
-                        out.write(json.dumps(run(table, sampler, seed)) + "\n")
-                        out.flush()
-            print(f"optuna: seed {seed + 1} of {args.seeds}", file=sys.stderr)
+    names = [table.name for table in tables(args.tables)]
+    if not names:
+        sys.exit("no *.json.gz table there; set HPO_TABLES to the folder that holds them")
+    tasks = [
+        (name, sampler, seed)
+        for seed in range(args.seeds)
+        for sampler in args.samplers
+        for name in names
+        if sampler != "optuna_gp" or seed < args.gp_seeds
+    ]
+    left = [task for task in tasks if task not in done]
+    n_ended = 0
+    pool = multiprocessing.Pool(args.jobs, start, (args.tables, "optuna_gp" in args.samplers))
+    with args.out.open("a") as out, pool:
+        lines = pool.imap_unordered(run_named, left)
+        while n_ended < len(left):
+            try:
+                line = lines.next(timeout=max(0.0, until - time.monotonic()))
+            except multiprocessing.TimeoutError:
+                break
+            out.write(json.dumps(line) + "\n")
+            out.flush()
+            n_ended += 1
+    print(f"optuna: {n_ended} of {len(left)} runs", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -122,6 +122,23 @@ def latencies(ours: Path, theirs: Path) -> list[dict]:
     return rows
 
 
+def schedulers(path: Path) -> list[dict]:
+    if not path.exists():
+        return []
+    rows = []
+    print("\nepochs until a finished trial is as good as random search's best, over the epochs of random search:")
+    print("median, 95% range over resampled configurations, and how often within a quarter; - where never")
+    shown = lambda ratio: "-" if ratio is None else f"{ratio:.3f}"
+    for line in read([path]):
+        what = f"{line['curves']}, {line['scheduler']}, random {line['n_random']} of {line['n_curves']}"
+        between = ", ".join(shown(line[end]) for end in ("low", "high"))
+        print(f"{what:<60}{shown(line['median']):>7}  [{between}]  {100 * line['within_a_quarter']:5.1f}%")
+        if line["median"] is not None:
+            what = f"{what}: epochs over random's, upper end {shown(line['high'])}"
+            rows.append(row(what, "ratio", line["median"], 1.0, "random search"))
+    return rows
+
+
 def row(what: str, unit: str, ours: float, peer: float | None, peer_name: str | None) -> dict:
     ratio = peer / max(ours, FLOOR) if peer is not None else None
     return {"what": what, "unit": unit, "ours": ours, "peer": peer, "peer_name": peer_name, "ratio": ratio}
@@ -131,11 +148,12 @@ def main() -> None:
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("--runs", type=Path, nargs="+", required=True)
     args.add_argument("--latency", type=Path, nargs=2, required=True, help="ours, Optuna's")
+    args.add_argument("--curves", type=Path, required=True, help="what `bench_search curves` wrote")
     args.add_argument("--out", type=Path, required=True)
     args = args.parse_args()
     runs = Runs(read(args.runs))
     print_regrets(runs)
-    rows = compare(runs) + latencies(*args.latency)
+    rows = compare(runs) + latencies(*args.latency) + schedulers(args.curves)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -79,5 +79,5 @@ def suggest(trial, node, name: str):
     return {field: suggest(trial, inner, f"{name}.{field}") for field, inner in node.items()}
 
 
-def tables(folder: Path) -> list[Table]:
-    return [Table(path) for path in sorted(folder.glob("*.json.gz"))]
+def tables(folders: list[Path]) -> list[Table]:
+    return [Table(path) for folder in folders for path in sorted(folder.glob("*.json.gz"))]

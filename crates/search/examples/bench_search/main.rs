@@ -3,12 +3,14 @@
 //! `tables` appends one JSON line per (table, sampler, seed) in the form of `bench/search/optuna_side.py`;
 //! `latency` prints one line per sampler and past. `bench/search/report.py` joins both sides.
 
+mod curves;
 mod importance;
 mod latency;
 mod runs;
 mod table;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -17,8 +19,8 @@ use clap::Parser;
 enum Command {
     /// Regret on recorded tables.
     Tables {
-        #[arg(long)]
-        tables: PathBuf,
+        #[arg(long, num_args = 1..)]
+        tables: Vec<PathBuf>,
         /// Lines are appended here; a run that it holds already is not repeated.
         #[arg(long)]
         out: PathBuf,
@@ -32,11 +34,14 @@ enum Command {
         /// Tables by name; all, if left out.
         #[arg(long, num_args = 1..)]
         only: Vec<String>,
+        /// Begin no run after so many seconds; call again to go on.
+        #[arg(long, default_value_t = 1e9)]
+        seconds: f64,
     },
     /// Importance of a table's parameters by a random sample.
     Importance {
-        #[arg(long)]
-        tables: PathBuf,
+        #[arg(long, num_args = 1..)]
+        tables: Vec<PathBuf>,
         /// The first of the folder, if left out.
         #[arg(long)]
         table: Option<String>,
@@ -44,6 +49,15 @@ enum Command {
         out: PathBuf,
         #[arg(long, default_value_t = 1_000)]
         results: u32,
+    },
+    /// Epochs that schedulers need beside random search, on recorded learning curves.
+    Curves {
+        #[arg(long)]
+        curves: PathBuf,
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long, default_value_t = 1_000)]
+        repeats: u64,
     },
     /// Time of one question.
     Latency {
@@ -63,10 +77,13 @@ fn main() -> Result<()> {
             seeds,
             samplers,
             only,
+            seconds,
         } => {
             let mut tables = table::tables(&tables)?;
             tables.retain(|table| only.is_empty() || only.contains(&table.name));
-            runs::all(&tables, &samplers, first_seed..first_seed + seeds, &out)
+            let limit = Duration::from_secs_f64(seconds);
+            let seeds = first_seed..first_seed + seeds;
+            runs::all(&tables, &samplers, seeds, &out, limit)
         }
         Command::Importance {
             tables,
@@ -80,6 +97,11 @@ fn main() -> Result<()> {
             let found = tables.iter().find(is_it).context("no such table")?;
             importance::measure(found, results, 0, &out)
         }
+        Command::Curves {
+            curves,
+            out,
+            repeats,
+        } => curves::measure(&curves, repeats, &out),
         Command::Latency { out, questions } => latency::measure(&out, questions),
     }
 }

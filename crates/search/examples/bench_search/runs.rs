@@ -5,9 +5,12 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use cultivar_search::sampler::{Origin, Past, PastState, Study};
 use cultivar_spec::SweepSpec;
 use serde::{Deserialize, Serialize};
@@ -31,11 +34,18 @@ struct Line {
     observed: BTreeMap<String, f64>,
 }
 
-/// Runs what `out` does not hold yet.
-pub fn all(tables: &[Table], samplers: &[String], seeds: Range<u64>, out: &Path) -> Result<()> {
+/// Runs what `out` does not hold yet, the seeds in order, on every core, until the time is up.
+pub fn all(
+    tables: &[Table],
+    samplers: &[String],
+    seeds: Range<u64>,
+    out: &Path,
+    limit: Duration,
+) -> Result<()> {
     if tables.is_empty() {
         bail!("no *.json.gz table there; set HPO_TABLES to the folder that holds them");
     }
+    let started = Instant::now();
     let mut done = HashSet::new();
     if out.exists() {
         for line in std::fs::read_to_string(out)?.lines() {
@@ -43,24 +53,43 @@ pub fn all(tables: &[Table], samplers: &[String], seeds: Range<u64>, out: &Path)
             done.insert((line.table, line.sampler, line.seed));
         }
     }
-    if let Some(folder) = out.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let mut file = OpenOptions::new().create(true).append(true).open(out)?;
+    let mut left = Vec::new();
     for seed in seeds {
         for sampler in samplers {
             for table in tables {
                 if !done.contains(&(table.name.clone(), sampler.clone(), seed)) {
-                    writeln!(
-                        file,
-                        "{}",
-                        serde_json::to_string(&run(table, sampler, seed)?)?
-                    )?;
+                    left.push((table, sampler, seed));
                 }
             }
         }
-        eprintln!("seed {seed} is done");
     }
+    if let Some(folder) = out.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let file = Mutex::new(OpenOptions::new().create(true).append(true).open(out)?);
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<()> {
+        while started.elapsed() < limit
+            && let Some((table, sampler, seed)) = left.get(next.fetch_add(1, Ordering::Relaxed))
+        {
+            let line = serde_json::to_string(&run(table, sampler, *seed)?)? + "\n";
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.write_all(line.as_bytes())?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let n_threads = thread::available_parallelism().map_or(1, usize::from);
+        let workers: Vec<_> = (0..n_threads).map(|_| scope.spawn(work)).collect();
+        let mut ended = workers.into_iter().map(|worker| worker.join());
+        ended.try_for_each(|ended| ended.map_err(|_| anyhow!("a thread panicked"))?)
+    })?;
+    let n_done = next.into_inner().min(left.len());
+    eprintln!(
+        "{n_done} of {} runs in {:.0} s",
+        left.len(),
+        started.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use flate2::read::GzDecoder;
@@ -96,20 +96,29 @@ impl Table {
     }
 }
 
-/// Every table of a folder, by file name.
-pub fn tables(folder: &Path) -> Result<Vec<Table>> {
+/// Every table of some folders, by file name.
+pub fn tables(folders: &[PathBuf]) -> Result<Vec<Table>> {
+    let mut paths = Vec::new();
+    for folder in folders {
+        paths.extend(packed(folder)?);
+    }
+    let read = |path: &PathBuf| {
+        Table::read(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    paths.iter().map(read).collect()
+}
+
+/// The gzipped JSON files of a folder, by name.
+pub fn packed(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .with_context(|| format!("no folder of tables at {}", folder.display()))?
+        .with_context(|| format!("no folder {}", folder.display()))?
         .collect::<std::io::Result<Vec<_>>>()?
         .into_iter()
         .map(|entry| entry.path())
         .filter(|path| path.to_string_lossy().ends_with(".json.gz"))
         .collect();
     paths.sort();
-    let read = |path: &std::path::PathBuf| {
-        Table::read(path).with_context(|| format!("cannot read {}", path.display()))
-    };
-    paths.iter().map(read).collect()
+    Ok(paths)
 }
 
 /// Overlays of the grid of `levels`, the last parameter running fastest.
