@@ -1,6 +1,8 @@
 //! Coverage and false claims on simulated leaderboards, at a size that every test run can afford; `make
 //! bench-stats` draws 10,000 of each.
 
+#[path = "../examples/bench_stats/blocks.rs"]
+mod blocks;
 #[path = "../examples/bench_stats/boards.rs"]
 mod boards;
 #[path = "../examples/bench_stats/claims.rs"]

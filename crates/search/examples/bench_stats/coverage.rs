@@ -1,10 +1,15 @@
 //! How often 95% intervals hold the truth.
 
+use std::array;
+use std::iter::Sum;
+use std::ops::Add;
+
 use cultivar_search::stats::{SeedSpread, interval};
 use cultivar_spec::wire::Estimate;
-use rand::{Rng, SeedableRng};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::blocks::blocks;
 use crate::boards::{Board, World, board, configs};
 
 /// Hits and draws.
@@ -25,6 +30,23 @@ impl Share {
     }
 }
 
+impl Add for Share {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            hits: self.hits + other.hits,
+            of: self.of + other.of,
+        }
+    }
+}
+
+impl Sum for Share {
+    fn sum<I: Iterator<Item = Self>>(shares: I) -> Self {
+        shares.fold(Self::default(), Add::add)
+    }
+}
+
 /// Coverage over many boards of a world.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Coverage {
@@ -41,16 +63,33 @@ pub struct Coverage {
 /// Rows that are refitted.
 const N_FINALISTS: usize = 5;
 
+impl Add for Coverage {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            by_seeds: array::from_fn(|idx| self.by_seeds[idx] + other.by_seeds[idx]),
+            differences: self.differences + other.differences,
+            chosen: self.chosen + other.chosen,
+            refit: self.refit + other.refit,
+        }
+    }
+}
+
 pub fn measure(world: &World, n_boards: usize, seed: u64) -> Coverage {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let parts = blocks(n_boards, seed, |n, rng| measure_block(world, n, rng));
+    parts.into_iter().fold(Coverage::default(), Add::add)
+}
+
+fn measure_block(world: &World, n_boards: usize, rng: &mut ChaCha8Rng) -> Coverage {
     let mut coverage = Coverage::default();
     let (fewest, most) = world.n_seeds;
     for _ in 0..n_boards {
-        let rows: Vec<_> = configs(world, &mut rng)
+        let rows: Vec<_> = configs(world, rng)
             .into_iter()
             .map(|config| (config, rng.random_range(fewest..=most)))
             .collect();
-        let drawn = board(world, &rows, &mut rng);
+        let drawn = board(world, &rows, rng);
         let correct = drawn.correct();
         let spread = SeedSpread::of(&correct);
         let is_known = most > 1;
@@ -79,7 +118,7 @@ pub fn measure(world: &World, n_boards: usize, seed: u64) -> Coverage {
             .take(N_FINALISTS)
             .map(|(idx, _)| (rows[*idx].0, n_seeds))
             .collect();
-        let refitted = board(world, &finalists, &mut rng);
+        let refitted = board(world, &finalists, rng);
         let correct = refitted.correct();
         let estimate = interval::estimate_among(&correct[0], &SeedSpread::of(&correct));
         coverage

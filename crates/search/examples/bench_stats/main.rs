@@ -1,5 +1,6 @@
 //! `make bench-stats`: coverage of intervals, false and true claims, on simulated leaderboards.
 
+mod blocks;
 mod boards;
 mod claims;
 mod coverage;
