@@ -38,9 +38,9 @@ pub(crate) fn cholesky(mut matrix: Vec<f64>, n: usize) -> Option<Vec<f64>> {
     Some(matrix)
 }
 
-/// x with L x = `b`, in place.
+/// x with L x = `b`, in place; of a shorter `b` the first unknowns.
 pub(crate) fn solve_lower(lower: &[f64], n: usize, b: &mut [f64]) {
-    for i in 0..n {
+    for i in 0..b.len() {
         let row = &lower[i * n..i * n + i];
         b[i] = (b[i] - dot(row, &b[..i])) / lower[i * n + i];
     }

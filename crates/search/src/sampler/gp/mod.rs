@@ -5,16 +5,18 @@
 //! A configuration is the smooth function at its place, plus a deviation of its own that more seeds would
 //! confirm, plus chance. The proposal maximises the expected improvement, chance left out, over the best
 //! posterior mean among the tried (the plug-in rule for noise: Picheny, Wagner and Ginsbourger 2013, section
-//! 3.2); in logarithms (Ament et al. 2023). Pending configurations are taken to come out as
-//! expected (the Kriging believer of Ginsbourger, Le Riche and Carraro 2010), which leaves their mean
-//! and takes away the reason to go there again.
+//! 3.2); in logarithms (Ament et al. 2023). Results of pending configurations are imagined, and the improvement is averaged
+//! over how they may come out (Snoek, Larochelle and Adams 2012, section 3.2).
 
 pub(crate) mod linalg;
+mod posterior;
 mod process;
 
 use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
 
-use self::process::{Data, Hyper, Posterior, fit};
+use self::posterior::Posterior;
+use self::process::{Data, Hyper, fit};
 use super::evolution::mutate;
 use super::normal::log_improvement;
 use super::observed::{LogCost, Observed, observed, observed_evenly, targets};
@@ -28,6 +30,8 @@ const MAX_FIT: usize = 96;
 const MAX_CONDITION: usize = 200;
 /// Own pending configurations that are looked at, the latest.
 const MAX_PENDING: usize = 64;
+/// Ways that the results of pending configurations are imagined to come out; even.
+const N_FANTASIES: usize = 16;
 /// Random points looked at, best points that neighbours are drawn of, neighbours of each, and rounds of
 /// moving on from the most promising.
 const N_RANDOM: usize = 300;
@@ -43,18 +47,17 @@ pub(super) fn propose(study: &Study, cost_aware: bool, rng: &mut ChaCha8Rng) -> 
     let observed = observed(study, rng);
     let Learned {
         selected,
-        mut data,
+        data,
         hyper,
     } = learn(study, &observed)?;
     let space = &study.space;
-    let posterior = Posterior::new(data.clone(), &hyper)?;
+    let mut posterior = Posterior::new(data, &hyper)?;
     let mut tried: Vec<(f64, &Point)> = selected
         .iter()
         .enumerate()
-        .map(|(row, &idx)| (posterior.fitted(row), observed[idx].point))
+        .filter_map(|(row, &idx)| Some((posterior.fitted(row).next()?, observed[idx].point)))
         .collect();
     tried.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let incumbent = tried.first()?.0;
 
     let pending: Vec<&Point> = study
         .own()
@@ -62,19 +65,25 @@ pub(super) fn propose(study: &Study, cost_aware: bool, rng: &mut ChaCha8Rng) -> 
         .map(|(_, entry)| &entry.point)
         .collect();
     let pending = &pending[pending.len().saturating_sub(MAX_PENDING)..];
-    for point in pending {
-        let row = features(space, point);
-        let mean = posterior.mean(&row);
-        data.push(row, mean, 1.0);
+    if !pending.is_empty() {
+        let rows = pending.iter().map(|point| features(space, point)).collect();
+        posterior = posterior.imagine(rows, &fantasies(pending.len(), rng))?;
     }
-    let posterior = match pending.is_empty() {
-        true => posterior,
-        false => Posterior::new(data, &hyper)?,
-    };
+    // Of each fantasy: what is imagined may be the best, and moves what the known results are taken for.
+    let mut incumbents = vec![f64::NEG_INFINITY; posterior.n_fantasies()];
+    for row in 0..posterior.n_rows() {
+        for (incumbent, fitted) in incumbents.iter_mut().zip(posterior.fitted(row)) {
+            *incumbent = incumbent.max(fitted);
+        }
+    }
     let log_cost = cost_aware.then(|| LogCost::new(study, &observed));
     let promise = |point: &Point| {
-        let (mean, deviation) = posterior.mean_and_deviation(&features(space, point));
-        let improvement = log_improvement((mean - incumbent) / deviation) + deviation.ln();
+        let row = features(space, point);
+        let (means, deviation) = posterior.means_and_deviation(&row);
+        let improvement = means
+            .zip(&incumbents)
+            .map(|(mean, incumbent)| log_improvement((mean - incumbent) / deviation));
+        let improvement = log_mean(improvement) + deviation.ln();
         improvement - log_cost.as_ref().map_or(0.0, |cost| cost.at(point))
     };
     let centres: Vec<&Point> = tried
@@ -83,6 +92,33 @@ pub(super) fn propose(study: &Study, cost_aware: bool, rng: &mut ChaCha8Rng) -> 
         .map(|(_, point)| *point)
         .collect();
     maximise(study, &centres, promise, rng)
+}
+
+/// Standard normal numbers for `n` results to come, by fantasy: pairs that mirror each other, so that they agree with
+/// what is expected on average.
+fn fantasies(n: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
+    let mut fantasies = Vec::with_capacity(N_FANTASIES);
+    for _ in 0..N_FANTASIES / 2 {
+        let draw: Vec<f64> = (0..n).map(|_| StandardNormal.sample(rng)).collect();
+        fantasies.push(draw.iter().map(|z| -z).collect());
+        fantasies.push(draw);
+    }
+    fantasies
+}
+
+/// ln of the mean of what the logarithms are of.
+fn log_mean(logs: impl Iterator<Item = f64>) -> f64 {
+    // One at a time, about the largest so far.
+    let (mut top, mut sum, mut n) = (f64::NEG_INFINITY, 0.0, 0.0);
+    for log in logs {
+        if log > top {
+            sum *= f64::exp(top - log);
+            top = log;
+        }
+        sum += f64::exp(log - top);
+        n += 1.0;
+    }
+    top + f64::ln(sum / n)
 }
 
 /// Random search, then rounds of neighbours of the best known and of the most promising points.
@@ -143,7 +179,7 @@ pub(super) fn recommend(study: &Study) -> Option<u32> {
     let candidates = learned.selected.iter().enumerate();
     candidates
         .filter(|(_, idx)| is_own(&&observed[**idx]))
-        .map(|(row, &idx)| (posterior.fitted(row), observed[idx].number))
+        .filter_map(|(row, &idx)| Some((posterior.fitted(row).next()?, observed[idx].number)))
         .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)))
         .map(|(_, number)| number)
         .or(best_score)

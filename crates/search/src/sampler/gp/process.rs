@@ -1,5 +1,5 @@
-//! Gaussian process regression (Rasmussen and Williams 2006, algorithm 2.1) with a Matérn-5/2 kernel, one
-//! length scale a parameter, and noise.
+//! The law of a Gaussian process with a Matérn-5/2 kernel, one length scale a parameter, and noise: its data, and its
+//! hyperparameters by them. What it says of the function is [`super::posterior`]'s.
 
 use std::f64::consts::PI;
 
@@ -37,13 +37,13 @@ fn log_scale_prior(n_features: usize) -> (f64, f64) {
 /// Share of one result's variance about the smooth function that is the configuration's own: what further
 /// seeds would confirm, though its neighbours do not share it. Results with one seed each cannot tell it from
 /// chance, so it is fixed; 0 takes every deviation for luck, 1 none.
-const OWN_SHARE: f64 = 0.4;
+pub(super) const OWN_SHARE: f64 = 0.4;
 
 /// Steps of the search for the hyperparameters, and the smallest step that goes on.
 const N_STEPS: usize = 30;
 const MIN_STEP: f64 = 0.01;
 /// Keeps the covariance positive definite under equal rows.
-const JITTER: f64 = 1e-6;
+pub(super) const JITTER: f64 = 1e-6;
 
 impl Data {
     pub fn push(&mut self, row: Vec<f64>, value: f64, noise: f64) {
@@ -67,12 +67,12 @@ impl Data {
     }
 
     /// Variance of a value about the smooth function, in units of one result's.
-    fn noise(&self, idx: usize) -> f64 {
+    pub(super) fn noise(&self, idx: usize) -> f64 {
         OWN_SHARE + self.chance(idx)
     }
 
     /// The part of it that is chance.
-    fn chance(&self, idx: usize) -> f64 {
+    pub(super) fn chance(&self, idx: usize) -> f64 {
         (1.0 - OWN_SHARE) * self.noises[idx]
     }
 
@@ -201,7 +201,7 @@ fn log_posterior(data: &Data, pairs: &[f64], theta: &[f64]) -> Option<(f64, Vec<
 }
 
 /// Matérn-5/2 correlation at a squared scaled distance, and minus twice its derivative by that square.
-fn matern(square: f64) -> (f64, f64) {
+pub(super) fn matern(square: f64) -> (f64, f64) {
     let r = (5.0 * square).sqrt();
     let decay = (-r).exp();
     (
@@ -210,86 +210,11 @@ fn matern(square: f64) -> (f64, f64) {
     )
 }
 
-/// The function given the data.
-pub(crate) struct Posterior {
-    data: Data,
-    inverse_squares: Vec<f64>,
-    signal: f64,
-    noise: f64,
-    lower: Vec<f64>,
-    alpha: Vec<f64>,
-}
-
-impl Posterior {
-    /// Conditions on `data`; `None` where the covariance is not positive definite, which values that are
-    /// not finite cause.
-    pub fn new(data: Data, hyper: &Hyper) -> Option<Self> {
-        let n = data.len();
-        let inverse_squares = hyper.log_scales.iter().map(|l| (-2.0 * l).exp()).collect();
-        let mut this = Self {
-            data,
-            inverse_squares,
-            signal: hyper.log_signal.exp(),
-            noise: hyper.log_noise.exp(),
-            lower: Vec::new(),
-            alpha: Vec::new(),
-        };
-        let mut covariance = vec![0.0; n * n];
-        for i in 0..n {
-            for j in 0..i {
-                covariance[i * n + j] = this.covariance(&this.data.rows[i], &this.data.rows[j]);
-            }
-            covariance[i * n + i] = this.signal + this.noise * this.data.noise(i) + JITTER;
-        }
-        this.lower = cholesky(covariance, n)?;
-        this.alpha = this.data.values.clone();
-        solve_lower(&this.lower, n, &mut this.alpha);
-        solve_upper(&this.lower, n, &mut this.alpha);
-        Some(this)
-    }
-
-    fn covariance(&self, a: &[f64], b: &[f64]) -> f64 {
-        let square =
-            |feature: usize| self.data.square(feature, a, b) * self.inverse_squares[feature];
-        self.signal * matern((0..a.len()).map(square).sum()).0
-    }
-
-    fn covariances(&self, row: &[f64]) -> Vec<f64> {
-        self.data
-            .rows
-            .iter()
-            .map(|known| self.covariance(known, row))
-            .collect()
-    }
-
-    /// Expected value of the smooth function at `row`.
-    pub fn mean(&self, row: &[f64]) -> f64 {
-        dot(&self.covariances(row), &self.alpha)
-    }
-
-    /// Expected value of the configuration of data row `idx`, its own deviation included: its value, less
-    /// what of it was chance.
-    pub fn fitted(&self, idx: usize) -> f64 {
-        let chance = self.noise * self.data.chance(idx) + JITTER;
-        self.data.values[idx] - chance * self.alpha[idx]
-    }
-
-    /// Expected value at `row`, which was not tried, and the standard deviation of a configuration there, its
-    /// own deviation included and chance left out.
-    pub fn mean_and_deviation(&self, row: &[f64]) -> (f64, f64) {
-        let mut known = self.covariances(row);
-        let mean = dot(&known, &self.alpha);
-        solve_lower(&self.lower, self.data.len(), &mut known);
-        let variance = self.signal + OWN_SHARE * self.noise - dot(&known, &known);
-        (mean, variance.max(1e-12).sqrt())
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn data(n: usize) -> Data {
+    pub(in super::super) fn data(n: usize) -> Data {
         let mut data = Data {
             is_category: vec![false, true, false],
             ..Data::default()
@@ -323,47 +248,5 @@ mod tests {
                 gradient[idx]
             );
         }
-    }
-
-    #[test]
-    fn the_fit_finds_which_features_matter_and_smooths_noise() {
-        let data = data(60);
-        let hyper = fit(&data);
-        assert!(hyper.log_scales[2] > hyper.log_scales[0] + 1.0, "{hyper:?}");
-        let posterior = Posterior::new(data, &hyper).unwrap();
-        let (mean, deviation) = posterior.mean_and_deviation(&[0.3, 1.0, 0.5]);
-        let truth = (6.0_f64 * 0.3).sin() + 0.5;
-        assert!(
-            (mean - truth).abs() < 0.1 && deviation < 0.12,
-            "{mean} {deviation} {truth}"
-        );
-        let (_, far) = posterior.mean_and_deviation(&[3.0, 1.0, 0.5]);
-        assert!(far > 3.0 * deviation);
-    }
-
-    #[test]
-    fn a_tried_configuration_keeps_a_part_of_its_deviation() {
-        let mut data = data(60);
-        data.values[7] += 1.0;
-        let hyper = fit(&data);
-        let (value, row) = (data.values[7], data.rows[7].clone());
-        let kept = |data: Data| {
-            let posterior = Posterior::new(data, &hyper).unwrap();
-            (posterior.fitted(7) - posterior.mean(&row)) / (value - posterior.mean(&row))
-        };
-        assert!((kept(data.clone()) - OWN_SHARE).abs() < 1e-3);
-        // With nine seeds there is less chance left to explain it.
-        data.noises[7] = 1.0 / 9.0;
-        assert!(kept(data) > 0.8);
-    }
-
-    #[test]
-    fn equal_rows_and_values_that_are_not_finite_do_no_harm() {
-        let mut equal = data(4);
-        equal.rows = vec![vec![0.5, 0.0, 0.5]; 4];
-        assert!(Posterior::new(equal.clone(), &fit(&equal)).is_some());
-        equal.values[0] = f64::NAN;
-        let hyper = fit(&equal);
-        assert!(hyper.log_noise.is_finite());
     }
 }
