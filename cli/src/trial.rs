@@ -110,7 +110,11 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
             }
             // Refused here the file has a name; the server knows datasets and weights too.
             check::trial(&spec).with_context(|| file.display().to_string())?;
-            let trial = client.submit_trial(&NewTrial { spec }).await?;
+            let new = NewTrial {
+                spec,
+                needs: Default::default(),
+            };
+            let trial = client.submit_trial(&new).await?;
             session.print(&trial, |trial| {
                 format!("{} queued: {}", trial.label, trial.id)
             })

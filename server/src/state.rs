@@ -7,7 +7,7 @@ use anyhow::Context;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::blobs::Blobs;
@@ -15,13 +15,11 @@ use crate::config::Config;
 use crate::limits::Buckets;
 use crate::live::Live;
 use crate::metrics::Metrics;
+use crate::service::desk::Desk;
 use crate::service::manifests::Manifests;
 use crate::service::ranking::Rankings;
 use crate::service::scheduling::Schedules;
 use crate::service::sota;
-
-/// Claim transactions a replica runs at once; further claims wait their turn.
-const N_CLAIMS: usize = 2;
 
 const NOT_MIGRATED: &str = "the database schema cannot be brought up to date";
 
@@ -47,7 +45,8 @@ pub struct AppState {
     pub queue: Arc<Notify>,
     /// Woken when a sweep that waits for room may have got some.
     pub feeder: Arc<Notify>,
-    pub claims: Arc<Semaphore>,
+    /// Where claims wait for their turn.
+    pub desk: Arc<Desk>,
     /// Ends long polls, streams and loops.
     pub shutdown: CancellationToken,
 }
@@ -74,7 +73,7 @@ impl AppState {
             live: Live::default(),
             queue: Arc::default(),
             feeder: Arc::default(),
-            claims: Arc::new(Semaphore::new(N_CLAIMS)),
+            desk: Arc::default(),
             shutdown,
         })
     }

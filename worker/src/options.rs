@@ -76,6 +76,14 @@ pub struct RunOptions {
     /// Trials trained at the same time, each by a process of its own
     #[arg(long, default_value = "1", value_name = "N")]
     pub slots: NonZeroUsize,
+    /// Trials that need labels go to workers that have them; may be given several times
+    #[arg(
+        long = "label",
+        env = "CULTIVAR_LABELS",
+        value_name = "LABEL",
+        value_delimiter = ','
+    )]
+    pub labels: Vec<String>,
     /// End when the queue is empty and nothing runs
     #[arg(long)]
     pub once: bool,

@@ -2,18 +2,24 @@
 
 use std::time::Duration;
 
-use cultivar_spec::wire::{Claim, ClaimReply, Event, Job, JobKind, Lease};
-use cultivar_spec::{SweepId, TrialState, manifest::Split};
+use cultivar_spec::SweepId;
+use cultivar_spec::manifest::Split;
+use cultivar_spec::wire::{Claim, ClaimReply, Job, JobKind, Lease};
 use tokio::time::Instant;
 
 use crate::error::ApiError;
+use crate::service::desk::{self, Question};
 use crate::state::AppState;
-use crate::store;
 use crate::store::claim::Claimed;
-use crate::tx::run_tx;
 
-/// A claim that met a rival on one trial tries again this often.
-const MAX_TRIES: u32 = 3;
+/// What a claim got in the end.
+pub struct Taken {
+    pub claimed: Vec<Claimed>,
+    /// When it was handed out, in seconds from when the claim arrived; negative for what a copy of it had got before.
+    pub granted_after_s: f64,
+    /// Why its worker gets nothing, where it was put aside.
+    pub quarantine: Option<String>,
+}
 
 /// Hands out up to `claim.max` leases; with an empty queue waits up to `claim.wait_s` for work.
 /// The same `claim.request` gets the same leases.
@@ -21,16 +27,17 @@ const MAX_TRIES: u32 = 3;
 /// # Errors
 /// The database is out of reach.
 pub async fn claim(state: &AppState, claim: Claim) -> Result<ClaimReply, ApiError> {
-    let (claimed, quarantine) = wait(state, &claim, None).await?;
-    let mut leases = Vec::with_capacity(claimed.len());
-    for claimed in claimed {
+    let taken = wait(state, claim, None).await?;
+    let mut leases = Vec::with_capacity(taken.claimed.len());
+    for claimed in taken.claimed {
         leases.push(lease(state, claimed).await?);
     }
     Ok(ClaimReply {
         leases,
         lease_s: state.config.lease_s,
         heartbeat_s: state.config.heartbeat_s,
-        quarantine,
+        granted_after_s: taken.granted_after_s,
+        quarantine: taken.quarantine,
     })
 }
 
@@ -40,87 +47,45 @@ pub async fn claim(state: &AppState, claim: Claim) -> Result<ClaimReply, ApiErro
 /// The database is out of reach.
 pub async fn wait(
     state: &AppState,
-    claim: &Claim,
+    claim: Claim,
     asked: Option<SweepId>,
 ) -> Result<Taken, ApiError> {
-    let deadline = Instant::now() + Duration::from_secs_f64(claim.wait_s);
-    loop {
+    let arrived = Instant::now();
+    let deadline = arrived + Duration::from_secs_f64(claim.wait_s);
+    let mut question = Question {
+        claim,
+        asked,
+        is_new: true,
+    };
+    let mut quarantine = None;
+    let (claimed, asked_after) = loop {
         let woken = state.queue.notified();
         tokio::pin!(woken);
         // Listen before looking, or work that arrives in between would wake nobody.
         woken.as_mut().enable();
-        let (claimed, quarantine) = take(state, claim, asked).await?;
-        if !claimed.is_empty() || Instant::now() >= deadline {
-            return Ok((claimed, quarantine));
+        let asked_after = arrived.elapsed();
+        let answer = desk::ask(state, question.clone()).await?;
+        quarantine = answer.quarantine.or(quarantine);
+        if !answer.claimed.is_empty() || Instant::now() >= deadline {
+            break (answer.claimed, asked_after);
         }
+        question.is_new = false;
         tokio::select! {
             () = woken => {}
             () = tokio::time::sleep_until(deadline) => {}
-            () = state.shutdown.cancelled() => return Ok((Vec::new(), quarantine)),
+            () = state.shutdown.cancelled() => break (Vec::new(), asked_after),
         }
-    }
-}
-
-/// What a claim gets, and why it gets nothing where its worker was put aside.
-pub type Taken = (Vec<Claimed>, Option<String>);
-
-async fn take(state: &AppState, claim: &Claim, asked: Option<SweepId>) -> Result<Taken, ApiError> {
-    let _permit = state.claims.acquire().await.map_err(anyhow::Error::from)?;
-    let mut n_tries = 0;
-    loop {
-        n_tries += 1;
-        match try_take(state, claim.clone(), asked).await {
-            // Two replicas met on one trial, and the index on active attempts let one of them through.
-            Err(ApiError::Conflict(_)) if n_tries < MAX_TRIES => {}
-            Err(ApiError::Conflict(_)) => return Ok((Vec::new(), None)),
-            other => return other,
-        }
-    }
-}
-
-async fn try_take(
-    state: &AppState,
-    claim: Claim,
-    asked: Option<SweepId>,
-) -> Result<Taken, ApiError> {
-    let (taken, n_new) = run_tx("claim", &state.pool, move |conn| {
-        Box::pin(async move {
-            store::worker::upsert(conn, &claim.worker).await?;
-            store::worker::enlist(conn, &claim.worker).await?;
-            let before = store::claim::of_request(conn, &claim.worker, claim.request).await?;
-            if !before.is_empty() {
-                return Ok(((before, None), 0));
-            }
-            let quarantine = store::worker::quarantine_of(conn, claim.worker.id).await?;
-            if quarantine.is_some() {
-                return Ok(((Vec::new(), quarantine), 0));
-            }
-            let n_new =
-                store::claim::take(conn, &claim.worker, claim.request, claim.max, asked).await?;
-            if n_new == 0 {
-                return Ok(((Vec::new(), None), 0));
-            }
-            let claimed = store::claim::of_request(conn, &claim.worker, claim.request).await?;
-            let training = claimed
-                .iter()
-                .filter(|claimed| claimed.job == JobKind::Train);
-            let events: Vec<_> = training.map(begun).collect();
-            store::event::append(conn, &events).await?;
-            Ok(((claimed, None), n_new))
-        })
+    };
+    // Handed out before, to a copy of this claim, they are as old as they are.
+    let age_s = claimed
+        .iter()
+        .map(|claimed| claimed.age_s)
+        .fold(0.0, f64::max);
+    Ok(Taken {
+        claimed,
+        granted_after_s: asked_after.as_secs_f64() - age_s,
+        quarantine,
     })
-    .await?;
-    state.metrics.claims.inc_by(n_new);
-    Ok(taken)
-}
-
-fn begun(claimed: &Claimed) -> Event {
-    Event::Trial {
-        trial: claimed.trial,
-        sweep: claimed.sweep,
-        dataset: claimed.spec.data.dataset.clone(),
-        state: TrialState::Running,
-    }
 }
 
 async fn lease(state: &AppState, claimed: Claimed) -> Result<Lease, ApiError> {

@@ -58,8 +58,11 @@ pub async fn ask(
         request,
         max: 1,
         wait_s: ask.wait_s,
+        labels: Vec::new(),
+        memory_bytes: None,
+        datasets: Vec::new(),
     };
-    let (claimed, _) = claim::wait(state, &claim, Some(sweep)).await?;
+    let taken = claim::wait(state, claim, Some(sweep)).await?;
     let mut asked = Asked {
         lease: None,
         trial: None,
@@ -70,7 +73,7 @@ pub async fn ask(
         lease_s: state.config.lease_s,
         finished: false,
     };
-    match claimed.into_iter().next() {
+    match taken.claimed.into_iter().next() {
         Some(claimed) => {
             asked.lease = Some(claimed.lease);
             asked.trial = Some(claimed.trial);

@@ -13,6 +13,7 @@ use crate::metrics::OutcomeLabel;
 use crate::service::fence::{self, Standing};
 use crate::service::reports::{answer, set_aside};
 use crate::service::scoring::{self, Scored};
+use crate::service::settle::Ending;
 use crate::service::{artifacts, settle};
 use crate::state::AppState;
 use crate::store;
@@ -108,16 +109,11 @@ async fn accept(
     finish: &Finish,
     checked: &Checked,
 ) -> Result<(), ApiError> {
+    let mut result = None;
     match checked {
         Checked::Nothing => {}
         Checked::Trained { accepted, val } => {
-            if !store::trial::accept(conn, held.trial, accepted).await? {
-                return Err(anyhow::anyhow!(
-                    "trial {} has an active attempt and is not running",
-                    held.trial
-                )
-                .into());
-            }
+            result = Some(accepted);
             if let Some((predictions, scored)) = val {
                 store::prediction::insert(conn, held.trial, Split::Val, predictions, scored)
                     .await?;
@@ -133,14 +129,13 @@ async fn accept(
             store::prediction::insert(conn, held.trial, *split, predictions, scored).await?;
         }
     }
-    settle::settle(
-        conn,
-        held,
-        finish.outcome,
-        finish.error.as_deref(),
-        Some(finish),
-    )
-    .await
+    let ending = Ending {
+        outcome: finish.outcome,
+        error: finish.error.as_deref(),
+        finish: Some(finish),
+        accepted: result,
+    };
+    settle::settle(conn, held, ending).await
 }
 
 async fn check(state: &AppState, job: &Job, finish: &Finish) -> Result<Checked, ApiError> {

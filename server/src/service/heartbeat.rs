@@ -20,8 +20,7 @@ pub async fn renew(state: &AppState, beat: Heartbeat) -> Result<HeartbeatReply, 
         let beat = beat.clone();
         run_tx("enlist", &state.pool, move |conn| {
             Box::pin(async move {
-                store::worker::upsert(conn, &beat.worker).await?;
-                store::worker::enlist(conn, &beat.worker).await?;
+                store::worker::greet(conn, &[&beat.worker]).await?;
                 store::worker::beat(&mut *conn, &beat.worker, &beat.leases).await?;
                 Ok(())
             })

@@ -7,6 +7,7 @@ pub mod claim;
 pub mod collect;
 pub mod compare;
 pub mod datasets;
+pub mod desk;
 pub mod evaluations;
 pub mod external;
 pub mod feeder;

@@ -12,6 +12,7 @@ use crate::error::ApiError;
 use crate::store;
 use crate::store::attempt::{Held, Past};
 use crate::store::queue;
+use crate::store::trial::Accepted;
 
 /// Different trials a worker may fail before it is quarantined.
 const MAX_FAULTED_TRIALS: u64 = 3;
@@ -20,21 +21,34 @@ const MAX_ERROR_CHARS: usize = 4000;
 /// A wait before a retry is drawn out by up to this share, so that retries do not march in step.
 const JITTER: f64 = 0.25;
 
-/// Ends an active attempt and moves its trial, or its evaluation, on. Results were stored before;
-/// `error` is [`tidy`].
+/// How an attempt ended.
+pub struct Ending<'a> {
+    pub outcome: Outcome,
+    /// Why, as [`tidy`] leaves it.
+    pub error: Option<&'a str>,
+    /// What its holder said, if it said anything.
+    pub finish: Option<&'a Finish>,
+    /// The result of a completed training.
+    pub accepted: Option<&'a Accepted>,
+}
+
+/// Ends an active attempt and moves its trial, or its evaluation, on.
 ///
 /// # Errors
 /// The database is out of reach.
 pub async fn settle(
     conn: &mut PgConnection,
     held: &Held,
-    outcome: Outcome,
-    error: Option<&str>,
-    finish: Option<&Finish>,
+    ending: Ending<'_>,
 ) -> Result<(), ApiError> {
-    let past = store::attempt::before(conn, held).await?;
-    let next = what_follows(held, outcome, &past);
-    store::attempt::end(conn, held.lease, outcome, error, finish).await?;
+    let Ending {
+        outcome,
+        error,
+        finish,
+        accepted,
+    } = ending;
+    let next = what_follows(held, outcome, &held.past);
+    store::attempt::end(conn, held, outcome, error, finish).await?;
 
     let (state, delay_s) = match next {
         Next::Terminal(state) => (state, None),
@@ -56,7 +70,18 @@ pub async fn settle(
             }
         }
         _ => {
-            store::trial::set_state(conn, held.trial, state, error).await?;
+            match accepted {
+                None => store::trial::set_state(conn, held.trial, state, error).await?,
+                Some(result) => {
+                    if !store::trial::accept(conn, held.trial, state, result).await? {
+                        return Err(anyhow::anyhow!(
+                            "trial {} has an active attempt and is not running",
+                            held.trial
+                        )
+                        .into());
+                    }
+                }
+            }
             if state == TrialState::Pruned {
                 store::trial::keep_metrics(conn, &[held.trial]).await?;
             }

@@ -2,6 +2,7 @@
 
 use cultivar_spec::wire::{Event, JobKind, NewTrial, TrialDetail, TrialPage, TrialView};
 use cultivar_spec::{TrialId, TrialSpec, TrialState, Violation, Violations, check, config_id};
+use sqlx::PgConnection;
 
 use crate::auth::Principal;
 use crate::error::ApiError;
@@ -40,7 +41,8 @@ pub async fn submit(
     if !found.is_empty() {
         return Err(ApiError::Invalid(below_spec(Violations(found))));
     }
-    let row = row(None, label::of_spec(&spec), spec)?;
+    let mut row = row(None, label::of_spec(&spec), spec)?;
+    row.needs = new.needs.or_none().cloned();
     let view = run_tx("submit_trial", &state.pool, move |conn| {
         Box::pin(once(conn, replay, move |conn| {
             Box::pin(async move {
@@ -93,6 +95,7 @@ pub fn row(
         label,
         version,
         spec,
+        needs: None,
     })
 }
 
@@ -237,18 +240,26 @@ pub async fn pause(state: &AppState, id: TrialId) -> Result<TrialView, ApiError>
 /// # Errors
 /// There is no such trial, or it is settled.
 pub async fn resume(state: &AppState, id: TrialId) -> Result<TrialView, ApiError> {
-    let trial = view(state, id).await?;
-    match trial.state {
-        TrialState::Paused => retry(state, id).await,
-        TrialState::Queued | TrialState::Running => {
-            store::trial::unpause(&state.pool, id).await?;
-            view(state, id).await
-        }
-        settled => Err(ApiError::Conflict(format!(
-            "trial {id} is {}; only a paused trial can be resumed",
-            settled.name()
-        ))),
-    }
+    run_tx("resume_trial", &state.pool, move |conn| {
+        Box::pin(async move {
+            // Locked, so that it cannot give way between the look and the wish.
+            let trial = store::trial::lock(conn, id).await?;
+            let trial = trial.ok_or_else(|| ApiError::no_such("trial", id))?;
+            match trial.state {
+                TrialState::Paused => queue_again(conn, trial).await,
+                TrialState::Queued | TrialState::Running => {
+                    Ok(store::trial::unpause(conn, id).await?)
+                }
+                settled => Err(ApiError::Conflict(format!(
+                    "trial {id} is {}; only a paused trial can be resumed",
+                    settled.name()
+                ))),
+            }
+        })
+    })
+    .await?;
+    state.queue.notify_waiters();
+    view(state, id).await
 }
 
 /// Queues a trial again that failed, was cancelled or is paused. It goes on from its last checkpoint. One that its
@@ -270,22 +281,27 @@ pub async fn retry(state: &AppState, id: TrialId) -> Result<TrialView, ApiError>
                     trial.state.name()
                 )));
             }
-            if store::trial::leave_to_scheduler(conn, id).await? {
-                return Ok(());
-            }
-            store::trial::reopen(conn, id).await?;
-            store::queue::push(conn, id, JobKind::Train, None, 0.0).await?;
-            let event = Event::Trial {
-                trial: id,
-                sweep: trial.sweep,
-                dataset: trial.dataset,
-                state: TrialState::Queued,
-            };
-            store::event::append(conn, &[event]).await?;
-            Ok(())
+            queue_again(conn, trial).await
         })
     })
     .await?;
     state.queue.notify_waiters();
     view(state, id).await
+}
+
+/// Puts a trial back in line from where it had got to, unless its scheduler keeps it waiting.
+async fn queue_again(conn: &mut PgConnection, trial: Locked) -> Result<(), ApiError> {
+    if store::trial::leave_to_scheduler(conn, trial.id).await? {
+        return Ok(());
+    }
+    store::trial::reopen(conn, trial.id).await?;
+    store::queue::push(conn, trial.id, JobKind::Train, None, 0.0).await?;
+    let event = Event::Trial {
+        trial: trial.id,
+        sweep: trial.sweep,
+        dataset: trial.dataset,
+        state: TrialState::Queued,
+    };
+    store::event::append(conn, &[event]).await?;
+    Ok(())
 }

@@ -6,6 +6,7 @@ use cultivar_spec::wire::{Finish, JobKind, Order};
 use cultivar_spec::{
     LeaseId, Outcome, Sha256Digest, SweepId, TrialId, TrialSpec, TrialState, WorkerId,
 };
+use serde::Deserialize;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor, Row};
@@ -35,6 +36,8 @@ pub struct Held {
     /// Somebody paused it, or its scheduler keeps it waiting.
     pub is_to_pause: bool,
     pub worker: WorkerId,
+    /// Ended attempts at the same job before this one, oldest first.
+    pub past: Vec<Past>,
 }
 
 /// Locks the trial and the attempt behind a lease.
@@ -43,7 +46,12 @@ pub async fn lock(conn: &mut PgConnection, lease: LeaseId) -> Result<Option<Held
         "-- attempt::lock
          SELECT a.lease_id, a.trial_id, t.sweep_id, t.dataset, a.job, a.split, a.epoch, a.outcome, a.finish,
                 a.resumed_from_step, a.checkpoint_step, t.last_epoch, t.state, t.cancel_requested, t.prune_requested,
-                t.pause_requested OR t.held AS is_to_pause, a.worker_id
+                t.pause_requested OR t.held AS is_to_pause, a.worker_id,
+                (SELECT coalesce(jsonb_agg(jsonb_build_object('outcome', p.outcome, 'resumed_from_step', p.resumed_from_step,
+                                                              'checkpoint_step', p.checkpoint_step) ORDER BY p.epoch), '[]')
+                 FROM attempt p
+                 WHERE p.trial_id = a.trial_id AND p.job = a.job AND p.split IS NOT DISTINCT FROM a.split
+                   AND p.epoch < a.epoch AND p.outcome IS NOT NULL) AS past
          FROM attempt a JOIN trial t ON t.id = a.trial_id
          WHERE a.lease_id = $1
          FOR UPDATE OF t, a",
@@ -69,6 +77,7 @@ pub async fn lock(conn: &mut PgConnection, lease: LeaseId) -> Result<Option<Held
             prune_requested: row.try_get("prune_requested")?,
             is_to_pause: row.try_get("is_to_pause")?,
             worker: WorkerId(row.try_get("worker_id")?),
+            past: row.json("past")?,
         })
     })
     .fetch_optional(conn)
@@ -104,60 +113,32 @@ pub async fn job(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Job>>
 }
 
 /// An earlier attempt at the same job, as far as retry budgets care.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Past {
     pub outcome: Outcome,
     pub resumed_from_step: u64,
     pub checkpoint_step: Option<u64>,
 }
 
-/// Ended attempts at the same job before this one, oldest first.
-pub async fn before(conn: &mut PgConnection, held: &Held) -> Result<Vec<Past>> {
-    sqlx::query(
-        "-- attempt::before
-         SELECT outcome, resumed_from_step, checkpoint_step FROM attempt
-         WHERE trial_id = $1 AND job = $2 AND split IS NOT DISTINCT FROM $3 AND epoch < $4 AND outcome IS NOT NULL
-         ORDER BY epoch",
-    )
-    .bind(held.trial.0)
-    .bind(held.job.name())
-    .bind(held.split.map(Split::name))
-    .bind(held.epoch as i64)
-    .try_map(|row: PgRow| {
-        Ok(Past {
-            outcome: row.word("outcome")?,
-            resumed_from_step: row.count("resumed_from_step")?,
-            checkpoint_step: row.maybe_count("checkpoint_step")?,
-        })
-    })
-    .fetch_all(conn)
-    .await
-}
-
-/// Ends an attempt, once.
+/// Ends an attempt, once, and forgets its latest word.
 pub async fn end(
     conn: &mut PgConnection,
-    lease: LeaseId,
+    held: &Held,
     outcome: Outcome,
     error: Option<&str>,
     finish: Option<&Finish>,
 ) -> Result<()> {
     sqlx::query(
         "-- attempt::end
+         WITH word AS (DELETE FROM trial_progress WHERE trial_id = $5 AND lease_id = $1)
          UPDATE attempt SET outcome = $2, ended_at = now(), error = $3, finish = $4
          WHERE lease_id = $1 AND outcome IS NULL",
     )
-    .bind(lease.0)
+    .bind(held.lease.0)
     .bind(outcome.name())
     .bind(error)
     .bind(finish.map(Json))
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query(
-        "-- attempt::end
-         DELETE FROM trial_progress WHERE lease_id = $1 AND trial_id = (SELECT trial_id FROM attempt WHERE lease_id = $1)",
-    )
-    .bind(lease.0)
+    .bind(held.trial.0)
     .execute(conn)
     .await?;
     Ok(())

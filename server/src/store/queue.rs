@@ -27,8 +27,8 @@ pub async fn front(conn: &mut PgConnection, priority: i32) -> Result<f64> {
 pub async fn push_single(conn: &mut PgConnection, trial: TrialId, fair_at: f64) -> Result<()> {
     sqlx::query(
         "-- queue::push_single
-         INSERT INTO trial_queue (trial_id, job, fair_at, external)
-         SELECT id, 'train', $2, spec->'task'->>'kind' = 'external' FROM trial WHERE id = $1",
+         INSERT INTO trial_queue (trial_id, job, fair_at, external, needs)
+         SELECT id, 'train', $2, spec->'task'->>'kind' = 'external', needs FROM trial WHERE id = $1",
     )
     .bind(trial.0)
     .bind(fair_at)
@@ -49,9 +49,9 @@ pub async fn push_waiting(
 ) -> Result<u64> {
     let done = sqlx::query(
         "-- queue::push_waiting
-         INSERT INTO trial_queue (trial_id, job, priority, fair_at, external)
+         INSERT INTO trial_queue (trial_id, job, priority, fair_at, external, needs)
          SELECT id, 'train', 2 * $2 + (last_epoch > 0)::int, CASE WHEN last_epoch > 0 THEN 0 ELSE $3 + (n - 1) / $4 END,
-                kind = 'external'
+                kind = 'external', (SELECT needs FROM sweep WHERE id = $1)
          FROM (
              SELECT id, last_epoch, spec->'task'->>'kind' AS kind, row_number() OVER (ORDER BY last_epoch > 0 DESC, id) AS n
              FROM trial t
@@ -110,9 +110,9 @@ pub async fn push(
 ) -> Result<()> {
     sqlx::query(
         "-- queue::push
-         INSERT INTO trial_queue (trial_id, job, split, priority, available_at, external)
+         INSERT INTO trial_queue (trial_id, job, split, priority, available_at, external, needs)
          SELECT t.id, $2, $3, 2 * coalesce(s.priority, 0) + 1, now() + make_interval(secs => $4),
-                t.spec->'task'->>'kind' = 'external'
+                t.spec->'task'->>'kind' = 'external', coalesce(t.needs, s.needs)
          FROM trial t LEFT JOIN sweep s ON s.id = t.sweep_id
          WHERE t.id = $1 AND ($2 <> 'train' OR s.paused_at IS NULL)",
     )

@@ -22,8 +22,8 @@ pub async fn insert(
     let queueing = &spec.queueing;
     sqlx::query(
         "-- sweep::insert
-         INSERT INTO sweep (id, name, dataset, spec, priority, weight, parallel, start_after, deadline, open)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, true)",
+         INSERT INTO sweep (id, name, dataset, spec, priority, weight, parallel, start_after, deadline, needs, open)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, true)",
     )
     .bind(id.0)
     .bind(&spec.name)
@@ -34,6 +34,7 @@ pub async fn insert(
     .bind(queueing.parallel.map(|n| n as i32))
     .bind(queueing.start_after)
     .bind(queueing.deadline)
+    .bind(queueing.needs.or_none().map(Json))
     .execute(conn)
     .await?;
     Ok(())
@@ -205,7 +206,8 @@ pub async fn open(conn: &mut PgConnection, id: SweepId) -> Result<()> {
 pub async fn set_queueing(conn: &mut PgConnection, id: SweepId, queueing: &Queueing) -> Result<()> {
     sqlx::query(
         "-- sweep::set_queueing
-         UPDATE sweep SET priority = $2, weight = $3, parallel = $4, start_after = $5, deadline = $6, open = true
+         UPDATE sweep SET priority = $2, weight = $3, parallel = $4, start_after = $5, deadline = $6, needs = $7,
+                          open = true
          WHERE id = $1",
     )
     .bind(id.0)
@@ -214,6 +216,7 @@ pub async fn set_queueing(conn: &mut PgConnection, id: SweepId, queueing: &Queue
     .bind(queueing.parallel.map(|n| n as i32))
     .bind(queueing.start_after)
     .bind(queueing.deadline)
+    .bind(queueing.needs.or_none().map(Json))
     .execute(conn)
     .await?;
     Ok(())
@@ -246,6 +249,7 @@ fn view(row: &PgRow) -> Result<SweepView> {
             parallel: parallel.map(|n| n as u32),
             start_after: row.try_get("start_after")?,
             deadline: row.try_get("deadline")?,
+            needs: row.maybe_json("needs")?.unwrap_or_default(),
         },
         n_trials: 0,
         n_planned: 0,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use cultivar_spec::queueing::Needs;
 use cultivar_spec::wire::{AttemptView, JobKind, TrialDetail, TrialView};
 use cultivar_spec::{LeaseId, Sha256Digest, SweepId, TrialId, TrialSpec, TrialState, WorkerId};
 use sqlx::postgres::PgRow;
@@ -23,6 +24,8 @@ pub struct NewRow {
     /// None of an external trial.
     pub version: Option<Sha256Digest>,
     pub spec: TrialSpec,
+    /// Of a trial by itself: what a machine must have to be handed it.
+    pub needs: Option<Needs>,
 }
 
 /// Which trials to list.
@@ -61,11 +64,11 @@ pub async fn insert(conn: &mut PgConnection, rows: &[NewRow]) -> Result<()> {
     for rows in rows.chunks(CHUNK) {
         sqlx::query(
             "-- trial::insert
-             INSERT INTO trial (id, sweep_id, config_id, seed, label, dataset, dataset_version, spec, spec_version, state, proposal)
-             SELECT id, sweep_id, config_id, seed, label, dataset, version, spec, 1, 'queued', proposal
+             INSERT INTO trial (id, sweep_id, config_id, seed, label, dataset, dataset_version, spec, spec_version, state, proposal, needs)
+             SELECT id, sweep_id, config_id, seed, label, dataset, version, spec, 1, 'queued', proposal, needs
              FROM UNNEST($1::uuid[], $2::uuid[], $3::bytea[], $4::bigint[], $5::text[], $6::text[], $7::bytea[], $8::jsonb[],
-                         $9::integer[])
-                  AS new (id, sweep_id, config_id, seed, label, dataset, version, spec, proposal)",
+                         $9::integer[], $10::jsonb[])
+                  AS new (id, sweep_id, config_id, seed, label, dataset, version, spec, proposal, needs)",
         )
         .bind(rows.iter().map(|row| row.id.0).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.sweep.map(|id| id.0)).collect::<Vec<_>>())
@@ -76,6 +79,7 @@ pub async fn insert(conn: &mut PgConnection, rows: &[NewRow]) -> Result<()> {
         .bind(rows.iter().map(|row| row.version.map(|version| version.0.to_vec())).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| Json(&row.spec)).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.proposal.map(|n| n as i32)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.needs.as_ref().map(Json)).collect::<Vec<_>>())
         .execute(&mut *conn)
         .await?;
     }
@@ -421,14 +425,22 @@ pub struct Accepted {
     pub cost: serde_json::Value,
 }
 
-/// Stores the accepted result. True unless the trial was not running, and then nothing was stored (I2).
-pub async fn accept(conn: &mut PgConnection, id: TrialId, result: &Accepted) -> Result<bool> {
+/// Moves a trial to its settled state with its accepted result. True unless it was not running, or has a result, and then
+/// nothing was stored (I2).
+pub async fn accept(
+    conn: &mut PgConnection,
+    id: TrialId,
+    state: TrialState,
+    result: &Accepted,
+) -> Result<bool> {
     let done = sqlx::query(
         "-- trial::accept
-         UPDATE trial SET metrics = $2, objective = $3, model_sha256 = $4, predictions_sha256 = $5, cost = $6
+         UPDATE trial SET state = $2, error = NULL, finished_at = now(), metrics = $3, objective = $4, model_sha256 = $5,
+                          predictions_sha256 = $6, cost = $7
          WHERE id = $1 AND state = 'running' AND model_sha256 IS NULL",
     )
     .bind(id.0)
+    .bind(state.name())
     .bind(Json(&result.metrics))
     .bind(result.objective)
     .bind(result.model.as_ref().map(|digest| &digest.0[..]))

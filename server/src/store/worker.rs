@@ -1,5 +1,7 @@
 //! Workers and their heartbeats.
 
+use std::collections::HashMap;
+
 use cultivar_spec::wire::{WorkerIdentity, WorkerView};
 use cultivar_spec::{LeaseId, TrialId, WorkerId};
 use sqlx::postgres::PgRow;
@@ -10,36 +12,30 @@ use uuid::Uuid;
 use super::Result;
 use super::columns::Columns;
 
-/// Makes the worker known, and locks its row until the transaction ends: `ON CONFLICT` locks it even
-/// where there is nothing to change, so two copies of one claim run one after the other.
-pub async fn upsert(conn: &mut PgConnection, worker: &WorkerIdentity) -> Result<()> {
+/// Makes workers known, in the order of their ids, and gives each a heartbeat row for this run of its process. A known
+/// one is left alone: a claim renews nothing. Their rows stay locked until the transaction ends, since `ON CONFLICT` locks
+/// even where there is nothing to change: two copies of one claim run one after the other.
+pub async fn greet(conn: &mut PgConnection, workers: &[&WorkerIdentity]) -> Result<()> {
     sqlx::query(
-        "-- worker::upsert
-         INSERT INTO worker (id, name, device, version) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (id) DO UPDATE SET name = excluded.name, device = excluded.device, version = excluded.version
-         WHERE (worker.name, worker.device, worker.version)
-            IS DISTINCT FROM (excluded.name, excluded.device, excluded.version)",
-    )
-    .bind(worker.id.0)
-    .bind(&worker.name)
-    .bind(Json(&worker.device))
-    .bind(&worker.version)
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Gives the worker a heartbeat row for this run of its process. A known one is left alone: a claim
-/// renews nothing.
-pub async fn enlist(conn: &mut PgConnection, worker: &WorkerIdentity) -> Result<()> {
-    sqlx::query(
-        "-- worker::enlist
-         INSERT INTO worker_heartbeat (worker_id, boot_id) VALUES ($1, $2)
+        "-- worker::greet
+         WITH known AS (
+             INSERT INTO worker (id, name, device, version)
+             SELECT id, name, device, version
+             FROM UNNEST($1::uuid[], $3::text[], $4::jsonb[], $5::text[]) AS new (id, name, device, version) ORDER BY id
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name, device = excluded.device, version = excluded.version
+             WHERE (worker.name, worker.device, worker.version)
+                IS DISTINCT FROM (excluded.name, excluded.device, excluded.version)
+         )
+         INSERT INTO worker_heartbeat (worker_id, boot_id)
+         SELECT id, boot_id FROM UNNEST($1::uuid[], $2::uuid[]) AS new (id, boot_id) ORDER BY id
          ON CONFLICT (worker_id) DO UPDATE SET boot_id = excluded.boot_id, seen_at = now(), held = '{}'
          WHERE worker_heartbeat.boot_id <> excluded.boot_id",
     )
-    .bind(worker.id.0)
-    .bind(worker.boot.0)
+    .bind(workers.iter().map(|worker| worker.id.0).collect::<Vec<_>>())
+    .bind(workers.iter().map(|worker| worker.boot.0).collect::<Vec<_>>())
+    .bind(workers.iter().map(|worker| worker.name.clone()).collect::<Vec<_>>())
+    .bind(workers.iter().map(|worker| Json(&worker.device)).collect::<Vec<_>>())
+    .bind(workers.iter().map(|worker| worker.version.clone()).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
@@ -64,15 +60,20 @@ pub async fn beat(
     Ok(done.rows_affected() == 1)
 }
 
-/// Why a worker gets no leases, if somebody or something put it aside. Its row was locked by [`upsert`].
-pub async fn quarantine_of(conn: &mut PgConnection, id: WorkerId) -> Result<Option<String>> {
-    sqlx::query_scalar(
-        "-- worker::quarantine_of
-         SELECT quarantine_reason FROM worker WHERE id = $1 AND quarantined_at IS NOT NULL",
+/// Which of the workers get no leases, and why. Their rows were locked by [`greet`].
+pub async fn quarantined(
+    conn: &mut PgConnection,
+    workers: &[&WorkerIdentity],
+) -> Result<HashMap<WorkerId, String>> {
+    let rows = sqlx::query(
+        "-- worker::quarantined
+         SELECT id, quarantine_reason FROM worker WHERE id = ANY($1) AND quarantined_at IS NOT NULL",
     )
-    .bind(id.0)
-    .fetch_optional(conn)
-    .await
+    .bind(workers.iter().map(|worker| worker.id.0).collect::<Vec<_>>())
+    .try_map(|row: PgRow| Ok((WorkerId(row.try_get("id")?), row.try_get("quarantine_reason")?)))
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Trials that ended in a fault of this worker since its faults were last forgiven.

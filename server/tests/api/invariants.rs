@@ -107,23 +107,45 @@ impl App {
     }
 }
 
+/// Clients that hang up; `CULTIVAR_TEST_HANG_UPS` asks for more.
+fn n_hang_ups() -> u64 {
+    let asked = std::env::var("CULTIVAR_TEST_HANG_UPS");
+    asked.map_or(400, |n| n.parse().expect("a number of clients"))
+}
+
 #[test]
 fn clients_that_hang_up_in_mid_request_leave_whole_transactions_and_a_healthy_pool() {
-    with_app(30.0, async |app| {
+    const WAVE: u64 = 200;
+    with_app(600.0, async |app| {
         app.register().await;
-        let submit = |n: u64| {
-            let request = app.request(reqwest::Method::POST, "/api/v1/trials");
+        let worker = Worker::new();
+        let send = |n: u64| {
+            let (path, body) = match n % 4 {
+                0 => (
+                    "leases",
+                    json!({"worker": worker.identity, "request": uuid::Uuid::new_v4(), "max": 1}),
+                ),
+                1 => (
+                    "heartbeats",
+                    json!({"worker": worker.identity, "leases": []}),
+                ),
+                _ => ("trials", json!({"spec": trial_spec(n)})),
+            };
+            let request = app.request(reqwest::Method::POST, &format!("/api/v1/{path}"));
             let patience = std::time::Duration::from_micros(100 * (n % 60));
-            request
-                .json(&json!({"spec": trial_spec(n)}))
-                .timeout(patience)
-                .send()
+            request.json(&body).timeout(patience).send()
         };
-        let answers = futures::future::join_all((0..300).map(submit)).await;
-        let n_cut = answers.iter().filter(|answer| answer.is_err()).count();
+        let n_clients = n_hang_ups();
+        let mut n_cut = 0;
+        for start in (0..n_clients).step_by(WAVE as usize) {
+            let wave = start..(start + WAVE).min(n_clients);
+            let answers = futures::future::join_all(wave.map(send)).await;
+            n_cut += answers.iter().filter(|answer| answer.is_err()).count() as u64;
+        }
+        println!("{n_cut} of {n_clients} clients hung up before their answer");
         assert!(
-            n_cut > 30,
-            "only {n_cut} of 300 hung up: the test tests nothing"
+            n_cut > n_clients / 10,
+            "only {n_cut} of {n_clients} hung up: the test tests nothing"
         );
 
         crate::harness::eventually("no transaction stays open", || async {
@@ -131,14 +153,28 @@ fn clients_that_hang_up_in_mid_request_leave_whole_transactions_and_a_healthy_po
             app.count(open).await == 0
         })
         .await;
-        app.submit(1000).await;
-        let (n_trials, n_jobs) = (
-            app.count("SELECT count(*) FROM trial").await,
-            app.count("SELECT count(*) FROM trial_queue").await,
+        // As many at once as there are connections, and more.
+        let healthy = futures::future::join_all((0..50).map(|n| app.submit(1_000_000 + n))).await;
+        assert_eq!(healthy.len(), 50);
+        let (size, most) = (
+            app.state.pool.size(),
+            app.state.pool.options().get_max_connections(),
+        );
+        assert!(size <= most, "{size} connections of at most {most}");
+        let n_trials = app.count("SELECT count(*) FROM trial").await;
+        let n_jobs = app.count("SELECT count(*) FROM trial_queue").await;
+        let n_running = app
+            .count("SELECT count(*) FROM attempt WHERE outcome IS NULL")
+            .await;
+        assert_eq!(
+            n_trials,
+            n_jobs + n_running,
+            "a trial and its job are stored together or not at all"
         );
         assert_eq!(
-            n_trials, n_jobs,
-            "a trial and its job are stored together or not at all"
+            n_running,
+            app.count("SELECT count(*) FROM trial WHERE state = 'running'")
+                .await
         );
         app
     });

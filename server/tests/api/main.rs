@@ -8,6 +8,7 @@ mod audit;
 mod backup;
 mod bad_input;
 mod budget;
+mod claims;
 mod evaluations;
 mod events;
 mod external;

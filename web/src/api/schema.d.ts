@@ -2969,10 +2969,26 @@ export interface components {
         /** @description `POST /api/v1/leases` */
         Claim: {
             /**
+             * @description Versions of datasets that this machine has at hand: of several jobs it rather gets one of these.
+             * @default []
+             */
+            datasets: string[];
+            /**
+             * @description Jobs that need labels go to workers that have them.
+             * @default []
+             */
+            labels: string[];
+            /**
              * Format: uint32
              * @description Most leases wanted.
              */
             max: number;
+            /**
+             * Format: uint64
+             * @description Memory of the device that a job may use, in bytes.
+             * @default null
+             */
+            memory_bytes: number | null;
             /**
              * Format: uuid
              * @description Names this claim: sent again, it gets the same leases.
@@ -2987,6 +3003,12 @@ export interface components {
             worker: components["schemas"]["WorkerIdentity"];
         };
         ClaimReply: {
+            /**
+             * Format: double
+             * @description When the leases were handed out, in seconds from when the claim arrived; negative for those that an earlier copy
+             *      of it had got. A worker counts their length from there, by its own clock, from when it sent the claim.
+             */
+            granted_after_s: number;
             /**
              * Format: double
              * @description How often to send heartbeats, in seconds.
@@ -3978,6 +4000,25 @@ export interface components {
              */
             switch_prob: number;
         };
+        /** @description What a job needs of the machine that gets it. */
+        Needs: {
+            /**
+             * @description `cpu` or `cuda`; `null` for either.
+             * @default null
+             */
+            device: string | null;
+            /**
+             * @description Labels that its worker was started with.
+             * @default []
+             */
+            labels: string[];
+            /**
+             * Format: uint64
+             * @description Free memory of the device, in bytes.
+             * @default null
+             */
+            memory_bytes: number | null;
+        };
         /** @description `POST /api/v1/workers/enrolments`: a token that one worker exchanges, once, for its own. */
         NewEnrolment: {
             /**
@@ -4008,6 +4049,15 @@ export interface components {
         };
         /** @description `POST /api/v1/trials` */
         NewTrial: {
+            /**
+             * @description What a machine must have to be handed it.
+             * @default {
+             *       "device": null,
+             *       "labels": [],
+             *       "memory_bytes": null
+             *     }
+             */
+            needs: components["schemas"]["Needs"];
             /** @description A trial spec; fields left out take their defaults. */
             spec: unknown;
         };
@@ -4365,6 +4415,15 @@ export interface components {
              * @default null
              */
             deadline: string | null;
+            /**
+             * @description What a machine must have to be handed one of its trials.
+             * @default {
+             *       "device": null,
+             *       "labels": [],
+             *       "memory_bytes": null
+             *     }
+             */
+            needs: components["schemas"]["Needs"];
             /**
              * Format: uint32
              * @description Most trials that are handed to workers at once; `null` for no limit.
@@ -5011,6 +5070,11 @@ export interface components {
              * @description How it shares the workers with other sweeps.
              * @default {
              *       "deadline": null,
+             *       "needs": {
+             *         "device": null,
+             *         "labels": [],
+             *         "memory_bytes": null
+             *       },
              *       "parallel": null,
              *       "priority": 0,
              *       "start_after": null,

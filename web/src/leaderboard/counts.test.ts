@@ -5,7 +5,7 @@ import { sampleBoard, sampleRow, sampleTrial } from "../testing/samples";
 import { countTrials } from "./counts";
 
 function sweep(counts: Record<string, number>, dataset = "cars"): SweepView {
-  const queueing = { priority: 0, weight: 1, parallel: null, start_after: null, deadline: null };
+  const queueing = { priority: 0, weight: 1, parallel: null, start_after: null, deadline: null, needs: { device: null, labels: [], memory_bytes: null } };
   return { id: "s", name: "s", dataset, created_at: "", n_trials: 0, n_planned: 0, searching: false, counts, finished: false, queueing };
 }
 

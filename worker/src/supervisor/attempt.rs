@@ -27,13 +27,13 @@ pub struct Attempt<'a> {
     pub min_stall: Duration,
 }
 
-/// Why a job must stop now: the server says so, the lease ran out while no heartbeat was answered, or
+/// Why a job must stop now: the server says so, the lease is running out while no heartbeat is answered, or
 /// the worker was told to go.
 pub async fn interruption(hold: &Hold, stopping: &CancellationToken) -> StopWhy {
     tokio::select! {
         order = hold.ordered() => why(order),
         () = hold.run_out() => {
-            tracing::warn!(lease = %hold.lease, "no heartbeat was answered for the length of a lease: stopping");
+            tracing::warn!(lease = %hold.lease, "no heartbeat was answered for most of a lease: stopping");
             StopWhy::Preempt
         }
         () = stopping.cancelled() => StopWhy::Preempt,
@@ -75,12 +75,13 @@ impl Attempt<'_> {
     ) -> (JobResult, Option<Obituary>) {
         let tag = self.hold.lease.to_string();
         let mut stall = StallWatch::new(self.min_stall, Instant::now());
+        // Why it must stop, and by when.
         let mut told: Option<(StopWhy, Instant)> = None;
         let mut step = 0;
         trainer.send(message).await;
         loop {
             let deadline = match told {
-                Some((_, at)) => at + STOP_GRACE,
+                Some((_, by)) => by,
                 None => stall.deadline(),
             };
             let order = tokio::select! {
@@ -107,7 +108,7 @@ impl Attempt<'_> {
                     let obituary = trainer.kill().await;
                     let error = match told {
                         None => format!("no sign of life for {:.0} s", stall.limit().as_secs_f64()),
-                        Some(_) => format!("did not stop within {} s and was killed", STOP_GRACE.as_secs()),
+                        Some(_) => "did not stop in time and was killed".to_owned(),
                     };
                     let outcome = outcome_of(told, Outcome::Stalled);
                     return (without_result(outcome, Some(error), step), Some(obituary));
@@ -115,8 +116,18 @@ impl Attempt<'_> {
             };
             if let Some(why) = order {
                 trainer.stop(&tag, why).await;
-                told = Some((why, told.map_or_else(Instant::now, |(_, at)| at)));
+                let by = self.stop_by();
+                told = Some((why, told.map_or(by, |(_, earlier)| earlier.min(by))));
             }
+        }
+    }
+
+    /// When a trainer that is told to stop now must have: before the trial can be given to somebody else.
+    fn stop_by(&self) -> Instant {
+        let grace = Instant::now() + STOP_GRACE;
+        match self.hold.is_running_out() {
+            true => grace.min(self.hold.end()),
+            false => grace,
         }
     }
 

@@ -9,6 +9,9 @@ use cultivar_spec::wire::Order;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+/// The last share of a lease, in which a job that is cut off stops: a step and a checkpoint.
+const STOPPING: f64 = 0.2;
+
 /// All leases held. What is not in here is not renewed.
 #[derive(Debug, Default)]
 pub struct Leases {
@@ -56,10 +59,10 @@ impl Leases {
         };
     }
 
-    /// Takes a lease into the heartbeats. How long ago a claim that waited on the server was granted is
-    /// unknown, so the heartbeat is asked to find out at once.
-    pub fn hold(self: &Arc<Self>, lease: LeaseId) -> Hold {
-        let (renewed_sender, renewed) = watch::channel(Instant::now());
+    /// Takes a lease into the heartbeats that was handed out at `granted` or later; the next one comes at once, since the
+    /// answer may have been long under way.
+    pub fn hold(self: &Arc<Self>, lease: LeaseId, granted: Instant) -> Hold {
+        let (renewed_sender, renewed) = watch::channel(granted);
         let (order_sender, order) = watch::channel(Order::Continue);
         let held = Held {
             renewed: renewed_sender,
@@ -159,13 +162,29 @@ impl Hold {
         }
     }
 
-    /// Waits until the lease may have run out, by our own clock.
+    /// Until when nobody else can have been given the trial, by our own clock.
+    pub fn end(&self) -> Instant {
+        *self.renewed.borrow() + self.leases.terms().lease
+    }
+
+    /// When a job must begin to stop, to have stopped by then.
+    fn brink(&self) -> Instant {
+        self.end() - self.leases.terms().lease.mul_f64(STOPPING)
+    }
+
+    /// It is past the brink: no heartbeat was answered for most of a lease.
+    pub fn is_running_out(&self) -> bool {
+        Instant::now() >= self.brink()
+    }
+
+    /// Waits for the brink.
     pub async fn run_out(&self) {
         let mut renewed = self.renewed.clone();
         loop {
-            let end = *renewed.borrow_and_update() + self.leases.terms().lease;
+            renewed.mark_unchanged();
+            let brink = self.brink();
             tokio::select! {
-                () = tokio::time::sleep_until(end) => return,
+                () = tokio::time::sleep_until(brink) => return,
                 Ok(()) = renewed.changed() => {}
             }
         }
@@ -185,7 +204,7 @@ mod tests {
     fn held(lease_s: f64) -> (Arc<Leases>, Hold) {
         let leases = Arc::new(Leases::default());
         leases.set_terms(lease_s, 1.0);
-        let hold = leases.hold(LeaseId::new());
+        let hold = leases.hold(LeaseId::new(), Instant::now());
         (leases, hold)
     }
 
@@ -208,10 +227,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_lease_runs_out_unless_renewed() {
-        let (leases, hold) = held(0.05);
         let started = Instant::now();
+        let (leases, hold) = held(0.05);
         hold.run_out().await;
-        assert!(started.elapsed() >= Duration::from_millis(50));
+        assert!(started.elapsed() >= Duration::from_millis(40));
+        assert!(hold.is_running_out() && hold.end() > started + Duration::from_millis(49));
         // Renewed by a request sent now, it lasts again; a lost one does not.
         let sent = Instant::now() + Duration::from_secs(60);
         leases.renew(sent, &[(hold.lease, Order::Unknown)].into());

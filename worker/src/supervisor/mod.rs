@@ -22,16 +22,19 @@ mod persist;
 mod slot;
 mod stall;
 
-use std::sync::{Arc, OnceLock};
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use cultivar_client::{ArtifactCache, Client};
-use cultivar_spec::BootId;
-use cultivar_spec::wire::{DeviceInfo, WorkerIdentity};
+use cultivar_spec::wire::{Claim, DeviceInfo, WorkerIdentity};
+use cultivar_spec::{BootId, Sha256Digest};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::home::{self, Home};
 use crate::options::RunOptions;
@@ -40,6 +43,9 @@ use leases::Leases;
 
 /// From the first signal to the end, whatever is left: trainers store a checkpoint and it is uploaded.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(40);
+
+/// Datasets that a claim names as being at hand.
+const MAX_DATASETS: usize = 32;
 
 /// What all parts of the supervisor share.
 struct Shared {
@@ -53,6 +59,11 @@ struct Shared {
     device: OnceLock<DeviceInfo>,
     trainer: TrainerCommand,
     min_stall: Duration,
+    labels: Vec<String>,
+    /// Trainers that share the device.
+    slots: NonZeroUsize,
+    /// Versions of datasets used last, newest last.
+    datasets: Mutex<VecDeque<Sha256Digest>>,
     once: bool,
     /// Set by the first signal, or by a slot that cannot go on.
     stopping: CancellationToken,
@@ -67,6 +78,38 @@ impl Shared {
             device: self.device.get().cloned().unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").into(),
         }
+    }
+
+    /// A claim for one job, and what this machine has to offer for it.
+    fn claim(&self, request: Uuid, wait_s: f64) -> Claim {
+        let worker = self.identity();
+        let datasets = self.datasets();
+        Claim {
+            request,
+            max: 1,
+            wait_s,
+            labels: self.labels.clone(),
+            memory_bytes: worker
+                .device
+                .memory_bytes
+                .map(|n_bytes| n_bytes / self.slots.get() as u64),
+            datasets: datasets.iter().copied().collect(),
+            worker,
+        }
+    }
+
+    /// Remembers that a dataset is at hand.
+    fn has_dataset(&self, version: Sha256Digest) {
+        let mut datasets = self.datasets();
+        datasets.retain(|other| *other != version);
+        datasets.push_back(version);
+        if datasets.len() > MAX_DATASETS {
+            datasets.pop_front();
+        }
+    }
+
+    fn datasets(&self) -> MutexGuard<'_, VecDeque<Sha256Digest>> {
+        self.datasets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,6 +148,9 @@ async fn run(options: RunOptions) -> anyhow::Result<()> {
         device: OnceLock::new(),
         trainer: TrainerCommand::new(&options.trainer_command)?,
         min_stall: options.min_stall,
+        labels: options.labels.clone(),
+        slots: options.slots,
+        datasets: Mutex::default(),
         once: options.once,
         stopping: stopping.clone(),
         home,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use cultivar_client::Backoff;
-use cultivar_spec::Outcome;
 use cultivar_spec::trainer::JobResult;
-use cultivar_spec::wire::{Claim, Job, JobKind, Lease};
+use cultivar_spec::wire::{Job, JobKind, Lease};
+use cultivar_spec::{Outcome, Sha256Digest};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -63,6 +63,27 @@ struct Slot {
 /// The worker was told to stop.
 struct Stopped;
 
+/// A lease, and a time by our clock before which it was not handed out.
+struct Granted {
+    lease: Lease,
+    at: Instant,
+}
+
+/// `seconds` after a time, or before it where they are negative.
+fn moved(time: Instant, seconds: f64) -> Instant {
+    let by = Duration::try_from_secs_f64(seconds.abs()).unwrap_or_default();
+    match seconds < 0.0 {
+        true => time.checked_sub(by).unwrap_or(time),
+        false => time + by,
+    }
+}
+
+fn dataset_of(job: &Job) -> Sha256Digest {
+    match job {
+        Job::Train { dataset, .. } | Job::Evaluate { dataset, .. } => dataset.version,
+    }
+}
+
 impl Slot {
     async fn work(&mut self) -> anyhow::Result<()> {
         loop {
@@ -72,8 +93,8 @@ impl Slot {
             let Some(lease) = self.claim().await? else {
                 return Ok(());
             };
-            if let Some(lease) = lease {
-                self.run_job(lease).await;
+            if let Some(granted) = lease {
+                self.run_job(granted).await;
             } else if self.shared.once && self.deliveries.join_next().await.is_none() {
                 // Had there been a delivery, its trial might be in the queue again.
                 return Ok(());
@@ -111,7 +132,7 @@ impl Slot {
 
     /// Asks for a job until there is an answer: `Some(None)` where the queue is empty, `None` when told
     /// to stop. Every try of a claim has the same name, so a lost answer is given once more.
-    async fn claim(&mut self) -> anyhow::Result<Option<Option<Lease>>> {
+    async fn claim(&mut self) -> anyhow::Result<Option<Option<Granted>>> {
         let request = uuid::Uuid::new_v4();
         let mut backoff = Backoff::new(MAX_WAIT);
         let mut is_away = false;
@@ -121,12 +142,9 @@ impl Slot {
             }
             let trainer = self.trainer.as_mut().expect("it is ready");
             let shared = &self.shared;
-            let claim = Claim {
-                worker: shared.identity(),
-                request,
-                max: 1,
-                wait_s: if shared.once { 0.0 } else { CLAIM_WAIT_S },
-            };
+            let wait_s = if shared.once { 0.0 } else { CLAIM_WAIT_S };
+            let claim = shared.claim(request, wait_s);
+            let sent = Instant::now();
             let error = tokio::select! {
                 answer = shared.client.claim(&claim) => match answer {
                     Ok(reply) => {
@@ -141,7 +159,9 @@ impl Slot {
                             );
                         }
                         self.quarantine = reply.quarantine;
-                        return Ok(Some(reply.leases.into_iter().next()));
+                        let at = moved(sent, reply.granted_after_s);
+                        let lease = reply.leases.into_iter().next();
+                        return Ok(Some(lease.map(|lease| Granted { lease, at })));
                     }
                     Err(error) => error,
                 },
@@ -208,10 +228,10 @@ impl Slot {
     }
 
     /// Sees a lease through its job and leaves the delivery to a task.
-    async fn run_job(&mut self, lease: Lease) {
+    async fn run_job(&mut self, Granted { lease, at }: Granted) {
         let shared = self.shared.clone();
         let started = Instant::now();
-        let hold = Arc::new(shared.leases.hold(lease.id));
+        let hold = Arc::new(shared.leases.hold(lease.id, at));
         let kind = match &lease.job {
             Job::Train { .. } => JobKind::Train,
             Job::Evaluate { .. } => JobKind::Evaluate,
@@ -263,7 +283,10 @@ impl Slot {
         let cache_dir = shared.home.cache();
         let message = tokio::select! {
             prepared = files::prepare(client, artifacts, attempt.hold, job, cache_dir, work_dir) => match prepared {
-                Ok(message) => message,
+                Ok(message) => {
+                    shared.has_dataset(dataset_of(job));
+                    message
+                }
                 Err(Undelivered::Lost) => return failed(Outcome::Cancelled, None),
                 Err(Undelivered::Refused(error)) => {
                     return failed(Outcome::WorkerFault, Some(format!("cannot fetch the job's files: {error}")));

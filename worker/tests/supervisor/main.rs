@@ -139,7 +139,7 @@ async fn a_worker_cut_off_stops_itself_and_hands_back_when_it_may() {
     server.progress(lease).await;
     server.change(|script| script.is_away = true);
     worker
-        .logged("no heartbeat was answered for the length of a lease")
+        .logged("no heartbeat was answered for most of a lease")
         .await;
     worker.logged("outcome=\"preempted\"").await;
     server.change(|script| {
@@ -148,6 +148,20 @@ async fn a_worker_cut_off_stops_itself_and_hands_back_when_it_may() {
     });
     assert_eq!(server.finish(lease).await.outcome, Outcome::Preempted);
     server.change(|script| assert!(script.checkpoint(lease).is_some()));
+}
+
+#[tokio::test]
+async fn a_trainer_cut_off_ends_before_its_lease_can_be_given_away() {
+    let server = Server::start().await;
+    let lease = server.queue("hangs");
+    let mut worker = Worker::start(&server, &[]);
+    server.progress(lease).await;
+    server.change(|script| script.is_away = true);
+    let cut_off = std::time::Instant::now();
+    worker.logged("did not stop in time and was killed").await;
+    // The lease of 1.5 s was last renewed before it was cut off; the rest is for a busy machine.
+    let elapsed = cut_off.elapsed().as_secs_f64();
+    assert!(elapsed < 2.5, "{elapsed} s after its last heartbeat");
 }
 
 #[tokio::test]

@@ -249,7 +249,8 @@ async fn gate(State(shared): State<Shared>, request: Request, next: Next) -> Res
 }
 
 async fn claim(State(shared): State<Shared>, Json(claim): Json<Claim>) -> Json<ClaimReply> {
-    let deadline = Instant::now() + Duration::from_secs_f64(claim.wait_s);
+    let arrived = Instant::now();
+    let deadline = arrived + Duration::from_secs_f64(claim.wait_s);
     shared.lock().unwrap().n_claims += 1;
     let leases = loop {
         {
@@ -272,6 +273,7 @@ async fn claim(State(shared): State<Shared>, Json(claim): Json<Claim>) -> Json<C
         leases,
         lease_s: 1.5,
         heartbeat_s: 0.1,
+        granted_after_s: arrived.elapsed().as_secs_f64(),
     })
 }
 

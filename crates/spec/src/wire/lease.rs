@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::{Manifest, Split};
+use crate::queueing::Offer;
 use crate::trainer::Cost;
 use crate::{BootId, LeaseId, Outcome, Sha256Digest, TrialId, TrialSpec, WorkerId};
 
@@ -46,6 +47,28 @@ pub struct Claim {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 60.0))]
     pub wait_s: f64,
+    /// Jobs that need labels go to workers that have them.
+    #[serde(default)]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 64)))]
+    pub labels: Vec<String>,
+    /// Memory of the device that a job may use, in bytes.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// Versions of datasets that this machine has at hand: of several jobs it rather gets one of these.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub datasets: Vec<Sha256Digest>,
+}
+
+impl Claim {
+    /// What the machine behind it has to offer.
+    pub fn offer(&self) -> Offer<'_> {
+        Offer {
+            device: &self.worker.device.kind,
+            memory_bytes: self.memory_bytes,
+            labels: &self.labels,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +78,9 @@ pub struct ClaimReply {
     pub lease_s: f64,
     /// How often to send heartbeats, in seconds.
     pub heartbeat_s: f64,
+    /// When the leases were handed out, in seconds from when the claim arrived; negative for those that an earlier copy
+    /// of it had got. A worker counts their length from there, by its own clock, from when it sent the claim.
+    pub granted_after_s: f64,
     /// Why this worker gets no leases until somebody releases it.
     pub quarantine: Option<String>,
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::manifest::Split;
+use crate::queueing::Needs;
 use crate::trainer::Cost;
 use crate::wire::Progress;
 use crate::{LeaseId, Outcome, Sha256Digest, SweepId, TrialId, TrialSpec, TrialState, WorkerId};
@@ -16,6 +17,9 @@ use crate::{LeaseId, Outcome, Sha256Digest, SweepId, TrialId, TrialSpec, TrialSt
 pub struct NewTrial {
     /// A trial spec; fields left out take their defaults.
     pub spec: Value,
+    /// What a machine must have to be handed it.
+    #[serde(default)]
+    pub needs: Needs,
 }
 
 /// One row of `GET /api/v1/trials`.
