@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::table::packed;
 
-const SCHEDULERS: [&str; 4] = ["asha", "hyperband", "median_stop", "curve_stop"];
+const SCHEDULERS: [&str; 2] = ["asha", "hyperband"];
 /// Trials at the same time.
 const N_WORKERS: usize = 8;
 /// Shares of the drawn configurations that random search trains: of one half a scheduler may try twice as many,

@@ -45,6 +45,9 @@ struct Parts {
     /// The same with the interaction, which the degrees of freedom go by, and those.
     raw_seed_variance: f64,
     seed_df: f64,
+    /// The part of it whose error all rows share, and its degrees of freedom.
+    shared_seed_variance: f64,
+    shared_df: f64,
     n_seeds: usize,
 }
 
@@ -52,13 +55,15 @@ impl Parts {
     fn of(correct: &Correct, spread: &SeedSpread) -> Self {
         let (accuracies, deviations, own) = decompose(correct);
         let n_seeds = accuracies.len() as f64;
-        let (alone, with_interaction, seed_df) = spread.moderate(&own);
+        let seeds = spread.moderate(&own);
         Self {
             mean: correct.mean(),
             deviations,
-            seed_variance: alone / n_seeds,
-            raw_seed_variance: with_interaction / n_seeds,
-            seed_df,
+            seed_variance: seeds.alone / n_seeds,
+            raw_seed_variance: seeds.with_interaction / n_seeds,
+            seed_df: seeds.df,
+            shared_seed_variance: seeds.shared / n_seeds,
+            shared_df: seeds.shared_df,
             n_seeds: accuracies.len(),
         }
     }
@@ -103,17 +108,20 @@ fn small_sample(n_groups: usize) -> f64 {
     n_groups as f64 / (n_groups as f64 - 1.0)
 }
 
-/// A variance and the degrees of freedom it was estimated with.
+/// A variance and the degrees of freedom it was estimated with: of groups, of each arm's seeds, and of what the arms
+/// took from all rows, whose errors add up before they are squared.
 fn total(deviations: impl Iterator<Item = f64>, n_groups: usize, arms: &[&Parts]) -> (f64, f64) {
     let groups = small_sample(n_groups) * deviations.map(|d| d * d).sum::<f64>();
     let variance = groups + arms.iter().map(|arm| arm.seed_variance).sum::<f64>();
     let of_groups = (n_groups - 1) as f64;
-    let spread = groups.powi(2) / of_groups
-        + arms
-            .iter()
-            .filter(|arm| arm.seed_df > 0.0)
-            .map(|arm| arm.raw_seed_variance.powi(2) / arm.seed_df)
-            .sum::<f64>();
+    let own = arms.iter().filter(|arm| arm.seed_df > 0.0);
+    let own = own.map(|arm| arm.raw_seed_variance.powi(2) / arm.seed_df);
+    let shared: f64 = arms.iter().map(|arm| arm.shared_seed_variance).sum();
+    let shared = match arms[0].shared_df > 0.0 {
+        true => shared.powi(2) / arms[0].shared_df,
+        false => 0.0,
+    };
+    let spread = groups.powi(2) / of_groups + own.sum::<f64>() + shared;
     let df = if spread > 0.0 {
         variance.powi(2) / spread
     } else {

@@ -4,8 +4,8 @@
 //! variance is taken for a draw from a scaled inverse chi-squared law, `σ² ~ d₀ s₀² / χ²(d₀)`, whose `s₀²` and
 //! `d₀` all rows estimate together, and the row's own variance `r` with `d` degrees of freedom moderates it to
 //! `(d₀ s₀² + d r) / (d₀ + d)` with `d₀ + d` degrees of freedom (Smyth 2004, "Linear models and empirical Bayes
-//! methods"; reference: limma's `squeezeVar`, whose cap of the degrees of freedom at those of all rows together
-//! we share). Rows that vary alike give a large `d₀` and one pooled variance; rows that differ a small one, and
+//! methods"; reference: limma's `squeezeVar`). `s₀²` itself is known with the degrees of freedom of all rows together, and
+//! two rows that are compared share its error; limma caps the degrees of freedom instead, which forgets that. Rows that vary alike give a large `d₀` and one pooled variance; rows that differ a small one, and
 //! each keeps mostly its own. A row of one seed is taken to vary as the others do, with `d₀` degrees
 //! of freedom; where no row has two seeds nothing is known, and an interval is of that one trained model.
 //!
@@ -105,24 +105,47 @@ impl SeedSpread {
         }
     }
 
-    /// Variance that seeds alone add to one seed's accuracy, the same with the interaction, and the
-    /// degrees of freedom it is known with; those are zero where nothing is known.
-    pub(super) fn moderate(&self, own: &OwnSeeds) -> (f64, f64, f64) {
-        let df = (self.prior_df + own.df).min(self.total_df.max(own.df));
-        let with = if self.prior_df.is_infinite() {
-            self.typical
-        } else if self.prior_df + own.df > 0.0 {
-            (self.prior_df * self.typical + own.df * own.variance) / (self.prior_df + own.df)
+    /// What one seed adds to the variance of a row.
+    pub(super) fn moderate(&self, own: &OwnSeeds) -> Moderated {
+        let df = self.prior_df + own.df;
+        let shared = match self.prior_df.is_infinite() {
+            true => 1.0,
+            false if df > 0.0 => self.prior_df / df,
+            false => 0.0,
+        };
+        let own_part = if shared < 1.0 {
+            (1.0 - shared) * own.variance
         } else {
             0.0
         };
+        let with_interaction = shared * self.typical + own_part;
         let interaction = if own.df > 0.0 {
             own.interaction
         } else {
             self.interaction
         };
-        ((with - interaction).max(0.0), with, df)
+        Moderated {
+            alone: (with_interaction - interaction).max(0.0),
+            with_interaction,
+            df,
+            shared: shared * self.typical,
+            shared_df: self.total_df,
+        }
     }
+}
+
+/// The variance that one seed adds to a row, and how well it is known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Moderated {
+    /// By seeds alone.
+    pub alone: f64,
+    pub with_interaction: f64,
+    /// Degrees of freedom, were `s₀²` known: infinite where all rows vary alike, zero where nothing is known.
+    pub df: f64,
+    /// The part of `with_interaction` that is `s₀²`'s, and so wrong by the same factor in every row; and the degrees
+    /// of freedom that is known with.
+    pub shared: f64,
+    pub shared_df: f64,
 }
 
 /// The `s₀²` of highest likelihood for a given `d₀`.
@@ -195,16 +218,23 @@ mod tests {
             df: 1.0,
         };
         let alone = SeedSpread::fit(&[two(3.0)]);
-        assert_eq!(alone.moderate(&two(3.0)), (3.0, 3.0, 1.0));
+        let moderated = alone.moderate(&two(3.0));
+        assert_eq!((moderated.alone, moderated.shared), (3.0, 3.0));
+        assert_eq!(moderated.shared_df, 1.0, "its own pooled with nobody's");
         let several = SeedSpread::fit(&[two(1.0), two(2.0), two(1.5), two(0.0)]);
-        let (variance, _, df) = several.moderate(&two(0.0));
-        assert!(variance > 0.5 && df == 4.0, "{variance} {df}");
+        let moderated = several.moderate(&two(0.0));
+        assert!(moderated.alone > 0.5, "{moderated:?}");
+        assert_eq!(moderated.shared_df, 4.0);
         // A single seed is taken to vary like the others.
-        let (single, _, df) = several.moderate(&OwnSeeds::default());
-        assert!(single > 0.5 && df <= 4.0);
+        let single = several.moderate(&OwnSeeds::default());
+        assert!(single.alone > 0.5 && single.shared == single.with_interaction);
+        let unknown = SeedSpread::UNKNOWN.moderate(&OwnSeeds::default());
+        assert_eq!((unknown.alone, unknown.df), (0.0, 0.0));
+        // A row by itself is taken at its word.
+        let by_itself = SeedSpread::UNKNOWN.moderate(&two(3.0));
         assert_eq!(
-            SeedSpread::UNKNOWN.moderate(&OwnSeeds::default()),
-            (0.0, 0.0, 0.0)
+            (by_itself.alone, by_itself.df, by_itself.shared),
+            (3.0, 1.0, 0.0)
         );
     }
 
@@ -215,6 +245,6 @@ mod tests {
             ..OwnSeeds::default()
         };
         let spread = SeedSpread::fit(&[equal, equal]);
-        assert_eq!(spread.moderate(&equal).0, 0.0);
+        assert_eq!(spread.moderate(&equal).alone, 0.0);
     }
 }
