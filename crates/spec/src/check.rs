@@ -3,6 +3,8 @@
 
 mod rules;
 mod schema;
+#[cfg(test)]
+mod testing;
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -118,35 +120,18 @@ pub fn document<T: JsonSchema + DeserializeOwned + 'static>(raw: &Value) -> Resu
     });
     schema.read(raw)
 }
+
 fn one_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::trial::EvalWeights;
     use serde_json::json;
 
-    fn check(overlay: Value, expect: &[(&str, &str)]) {
-        let mut raw = json!({"data": {"dataset": "d"}});
-        for (key, value) in overlay.as_object().unwrap() {
-            raw[key] = value.clone();
-        }
-        let found = match trial(&raw) {
-            Ok(_) => Vec::new(),
-            Err(violations) => violations.0,
-        };
-        assert_eq!(found.len(), expect.len(), "{found:#?}");
-        for (pointer, expected) in expect {
-            assert!(
-                found
-                    .iter()
-                    .any(|v| v.pointer == *pointer && v.expected.contains(expected)),
-                "no {pointer} with {expected:?} in {found:#?}"
-            );
-        }
-    }
+    use super::testing::check;
+    use super::*;
+    use crate::trial::EvalWeights;
 
     #[test]
     fn a_minimal_spec_passes_with_defaults_written_out() {
@@ -204,306 +189,6 @@ mod tests {
     }
 
     #[test]
-    fn head_only_refuses_augmentation() {
-        check(
-            json!({"adaptation": {"mode": "head_only"}, "augment": {"mix": {"kind": "cutmix"}}}),
-            &[
-                ("/augment/crop", "center"),
-                ("/augment/flip/horizontal", "0"),
-                ("/augment/mix", "none"),
-            ],
-        );
-        check(json!({"adaptation": {"mode": "head_only"}}), &[]);
-    }
-
-    #[test]
-    fn head_only_names_each_field_that_would_be_ignored() {
-        check(
-            json!({
-                "adaptation": {"mode": "head_only"},
-                "input": {"tta": "flip"},
-                "augment": {
-                    "crop": {"kind": "center"},
-                    "flip": {"horizontal": 0.0},
-                    "rotation": {"degrees": 10.0},
-                    "policy": {"kind": "trivial_augment"},
-                    "color_jitter": {"hue": 0.1},
-                    "erasing": {"prob": 0.25},
-                    "cutout": {"prob": 0.5},
-                },
-            }),
-            &[
-                ("/input/tta", "none"),
-                ("/augment/rotation/degrees", "0"),
-                ("/augment/policy", "none"),
-                ("/augment/color_jitter/hue", "0"),
-                ("/augment/erasing/prob", "0"),
-                ("/augment/cutout/prob", "0"),
-            ],
-        );
-    }
-
-    #[test]
-    fn a_policy_keeps_to_its_convention() {
-        let rand = |convention: &str, more: Value| {
-            let mut policy = json!({"kind": "rand_augment", "convention": convention});
-            for (key, value) in more.as_object().unwrap() {
-                policy[key] = value.clone();
-            }
-            json!({"augment": {"policy": policy}})
-        };
-        check(rand("timm", json!({"m": 9.5, "mstd": 0.5})), &[]);
-        check(rand("torchvision", json!({"m": 30.0})), &[]);
-        check(
-            rand("timm", json!({"m": 11.0})),
-            &[("/augment/policy/m", "at most 10")],
-        );
-        check(
-            rand(
-                "torchvision",
-                json!({"m": 9.5, "mstd": 0.5, "increasing": true}),
-            ),
-            &[
-                ("/augment/policy/m", "whole"),
-                ("/augment/policy/mstd", "0"),
-                ("/augment/policy/increasing", "false"),
-            ],
-        );
-        check(
-            json!({"augment": {"erasing": {"area": [0.5, 0.1], "ratio": [3.0, 0.3]}}}),
-            &[
-                ("/augment/erasing/area", "smaller"),
-                ("/augment/erasing/ratio", "smaller"),
-            ],
-        );
-        check(
-            json!({"augment": {"mix": {"kind": "mixup"}}, "fit": {"batch_size": 1}}),
-            &[("/fit/batch_size", "mixup")],
-        );
-    }
-
-    #[test]
-    fn a_metric_loss_needs_what_it_compares() {
-        let loss = |metric: Value| json!({"kind": "cross_entropy", "metric": metric});
-        let pk = json!({"dataset": "d", "sampler": {"kind": "pk", "p": 16, "k": 4}});
-        check(
-            json!({"loss": loss(json!({"kind": "triplet"}))}),
-            &[("/data/sampler", "pk")],
-        );
-        check(
-            json!({"loss": loss(json!({"kind": "triplet"})), "data": pk}),
-            &[],
-        );
-        check(
-            json!({"loss": {"kind": "probe", "metric": {"kind": "sup_con"}}, "data": pk}),
-            &[],
-        );
-        check(
-            json!({"loss": {"kind": "probe", "metric": {"kind": "arc_face"}}}),
-            &[("/loss/metric", "under probe")],
-        );
-        check(
-            json!({"loss": {"kind": "probe"}}),
-            &[("/loss/metric", "required")],
-        );
-        check(
-            json!({"data": pk, "fit": {"batch_size": 60}}),
-            &[("/fit/batch_size", "64")],
-        );
-        check(
-            json!({
-                "loss": loss(json!({"kind": "arc_face"})),
-                "augment": {"mix": {"kind": "cutmix"}},
-            }),
-            &[("/augment/mix", "one class")],
-        );
-        check(
-            json!({"objective": {"metric": "val_recall_at_1"}}),
-            &[("/objective/metric", "metric loss")],
-        );
-        check(
-            json!({
-                "objective": {"metric": "val_knn_top1"},
-                "loss": loss(json!({"kind": "arc_face"})),
-            }),
-            &[],
-        );
-    }
-
-    #[test]
-    fn a_frozen_embedding_is_not_compared() {
-        let pk = json!({"dataset": "d", "sampler": {"kind": "pk", "p": 16, "k": 4}});
-        check(
-            json!({
-                "adaptation": {"mode": "head_only"},
-                "data": pk,
-                "loss": {"kind": "cross_entropy", "metric": {"kind": "contrastive"}},
-            }),
-            &[("/loss/metric", "trains nothing")],
-        );
-        check(
-            json!({
-                "adaptation": {"mode": "head_only"},
-                "loss": {"kind": "cross_entropy", "metric": {"kind": "arc_face"}},
-            }),
-            &[],
-        );
-    }
-
-    #[test]
-    fn options_that_would_do_nothing_are_refused() {
-        check(
-            json!({"loss": {"kind": "bce", "smoothing": 0.1, "target_threshold": 0.2}}),
-            &[("/loss/smoothing", "threshold")],
-        );
-        check(
-            json!({"loss": {"kind": "bce", "metric": {"kind": "arc_face"}}}),
-            &[("/loss/metric", "other than arc_face")],
-        );
-    }
-
-    #[test]
-    fn patches_must_fit_the_image() {
-        let vit = json!({"name": "vit_small_patch14_dinov2"});
-        check(
-            json!({
-                "backbone": vit,
-                "fit": {"resolution": 224, "eval_resolution": 256, "phases": [{"resolution": 100}]},
-            }),
-            &[
-                ("/fit/eval_resolution", "a multiple of 14"),
-                ("/fit/phases/0/resolution", "such as 112"),
-            ],
-        );
-        check(json!({"backbone": vit, "fit": {"resolution": 98}}), &[]);
-        check(json!({"fit": {"resolution": 97}}), &[]);
-    }
-
-    #[test]
-    fn what_is_frozen_must_be_there() {
-        let frozen = json!({"mode": "full", "freeze_bn": true});
-        check(json!({"adaptation": frozen}), &[]);
-        check(
-            json!({"backbone": {"name": "convnext_tiny"}, "adaptation": frozen}),
-            &[("/adaptation/freeze_bn", "convnext_tiny has no BatchNorm")],
-        );
-    }
-
-    #[test]
-    fn gradual_unfreezing_goes_up_within_the_run() {
-        let gradual = |epochs: Value| {
-            json!({
-                "adaptation": {"mode": "gradual", "unfreeze_epochs": epochs},
-                "fit": {"epochs": 5},
-            })
-        };
-        check(gradual(json!([1, 2, 4])), &[]);
-        check(
-            gradual(json!([2, 1])),
-            &[("/adaptation/unfreeze_epochs", "ascending")],
-        );
-        check(
-            gradual(json!([1, 5])),
-            &[("/adaptation/unfreeze_epochs", "below fit.epochs, 5")],
-        );
-        check(
-            gradual(json!([])),
-            &[("/adaptation/unfreeze_epochs", "at least 1 items")],
-        );
-    }
-
-    #[test]
-    fn phases_share_the_epochs_and_agree_with_the_rest() {
-        let fixres = json!({"share": 0.1, "train": "head_and_last_norm", "views": "evaluation"});
-        let spec = |phases: Value, adaptation: Value| {
-            json!({
-                "adaptation": adaptation,
-                "fit": {"epochs": 10, "resolution": 96, "eval_resolution": 128, "phases": phases},
-            })
-        };
-        let full = json!({"mode": "full"});
-        let freeze = json!({"share": 0.1, "train": "head"});
-        check(
-            spec(json!([freeze, {"share": 0.8}, fixres]), full.clone()),
-            &[],
-        );
-        check(
-            spec(
-                json!([{"share": 0.01}, {"share": 1.0, "views": "evaluation", "resolution": 96}]),
-                full,
-            ),
-            &[
-                ("/fit/phases/0/share", "at least one of the 10 epochs"),
-                ("/fit/phases/1/resolution", "null or 128"),
-            ],
-        );
-        check(
-            spec(json!([fixres]), json!({"mode": "full", "freeze_bn": true})),
-            &[("/fit/phases/0/train", "freeze_bn")],
-        );
-        check(
-            spec(
-                json!([{}]),
-                json!({"mode": "gradual", "unfreeze_epochs": [1]}),
-            ),
-            &[("/fit/phases", "mode")],
-        );
-    }
-
-    #[test]
-    fn schedules_and_weights_must_make_sense() {
-        check(
-            json!({"schedule": {"kind": "multi_step", "warmup_fraction": 0.3, "milestones": [0.5, 0.2]}}),
-            &[
-                ("/schedule/milestones", "rising"),
-                (
-                    "/schedule/milestones",
-                    "after the warm-up, which ends at 0.3",
-                ),
-            ],
-        );
-        check(
-            json!({"schedule": {"kind": "multi_step", "milestones": []}}),
-            &[("/schedule/milestones", "at least 1 items")],
-        );
-        check(
-            json!({"fit": {"batch_size": 12, "accumulation": 5}}),
-            &[("/fit/accumulation", "divisor of batch_size (12)")],
-        );
-        check(
-            json!({"fit": {"batch_size": 4, "accumulation": 4}}),
-            &[("/fit/accumulation", "at least 2 images")],
-        );
-        check(
-            json!({"fit": {"batch_size": 4, "accumulation": 4}, "adaptation": {"mode": "head_only"}}),
-            &[],
-        );
-        check(
-            json!({"fit": {"eval_weights": "ema"}}),
-            &[("/fit/eval_weights", "raw")],
-        );
-        check(
-            json!({
-                "fit": {"accumulation": 2},
-                "loss": {"kind": "cross_entropy", "metric": {"kind": "triplet"}},
-                "data": {"dataset": "d", "sampler": {"kind": "pk", "p": 16, "k": 4}},
-            }),
-            &[("/fit/accumulation", "triplet compares")],
-        );
-        check(
-            json!({"fit": {"select": "best"}, "data": {"dataset": "d", "train_on": "train_val"}}),
-            &[("/fit/select", "last")],
-        );
-        check(
-            json!({"optimizer": {"kind": "adam", "sam": {"rho": 0.0, "adaptiv": true}}}),
-            &[
-                ("/optimizer/sam/rho", "above 0"),
-                ("/optimizer/sam/adaptiv", "adaptive, rho"),
-            ],
-        );
-    }
-
-    #[test]
     fn the_average_is_evaluated_where_there_is_one() {
         let weights = |fit: Value| {
             let spec = trial(&json!({"data": {"dataset": "d"}, "fit": fit})).unwrap();
@@ -514,22 +199,6 @@ mod tests {
         assert_eq!(
             weights(json!({"ema": {}, "eval_weights": "raw"})),
             Some(EvalWeights::Raw)
-        );
-    }
-
-    #[test]
-    fn names_must_be_known() {
-        check(
-            json!({"backbone": {"name": "resnet9000"}}),
-            &[("/backbone/name", "efficientnet_lite0")],
-        );
-        check(
-            json!({"data": {}}),
-            &[("/data/dataset", "registered dataset")],
-        );
-        check(
-            json!({"backbone": {"weights": "file:/etc/passwd"}}),
-            &[("/backbone/weights", "pretrained")],
         );
     }
 }
