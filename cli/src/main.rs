@@ -9,7 +9,6 @@ mod home;
 mod leaderboard;
 mod numbers;
 mod predict;
-mod problem;
 mod session;
 mod sota;
 mod study;
@@ -28,6 +27,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use cultivar_client::Problem;
 use tracing_subscriber::EnvFilter;
 
 use session::Global;
@@ -104,7 +104,11 @@ async fn main() -> ExitCode {
     match run(cli).await {
         Ok(code) => code,
         Err(error) => {
-            problem::report(&error, as_json);
+            let problem = Problem::of(error.as_ref());
+            match as_json {
+                true => eprintln!("{}", serde_json::json!(problem)),
+                false => eprintln!("cultivar: {problem}"),
+            }
             ExitCode::FAILURE
         }
     }

@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use cultivar_client::Problem;
 use cultivar_worker::options::{Cli, Command};
 use cultivar_worker::{local, supervisor, trainer};
 use tracing_subscriber::EnvFilter;
@@ -18,6 +19,10 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
+    let as_json = match &cli.command {
+        Some(Command::Train(options)) => options.json,
+        _ => false,
+    };
     let success = |()| ExitCode::SUCCESS;
     let done = match cli.command {
         Some(Command::Trainer) => trainer::run().map(success),
@@ -30,7 +35,11 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("cultivar-worker: {error:#}");
+            let problem = Problem::of(error.as_ref());
+            match as_json {
+                true => eprintln!("{}", serde_json::json!(problem)),
+                false => eprintln!("cultivar-worker: {problem}"),
+            }
             ExitCode::FAILURE
         }
     }

@@ -120,7 +120,7 @@ pub struct TrainOptions {
     /// root /var/lib/cultivar]
     #[arg(long, env = "CULTIVAR_HOME", value_name = "FOLDER")]
     pub home: Option<PathBuf>,
-    /// Print the result as JSON, and nothing else
+    /// Print the result as JSON and nothing else; an error is JSON too, on standard error
     #[arg(long)]
     pub json: bool,
 }

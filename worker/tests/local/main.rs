@@ -221,6 +221,37 @@ fn every_mistake_of_a_spec_is_named_with_its_pointer() {
 }
 
 #[test]
+fn errors_are_json_where_json_is_asked_for() {
+    let bench = Bench::new(1);
+    let problem = |args: &[&str]| -> Value {
+        let output = bench.run("none", &[&["--json"], args].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty());
+        serde_json::from_slice(&output.stderr)
+            .unwrap_or_else(|error| panic!("{error}: {}", stderr(&output)))
+    };
+    let refused = problem(&["--set", "optimizer.lr=-1", "--set", "fit.epoch=3"]);
+    let pointers: Vec<&Value> = refused["violations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|violation| &violation["pointer"])
+        .collect();
+    assert_eq!(pointers.len(), 2, "{refused}");
+    assert!(pointers.contains(&&json!("/optimizer/lr")), "{refused}");
+    assert!(pointers.contains(&&json!("/fit/epoch")), "{refused}");
+    let said = refused["error"].as_str().unwrap();
+    assert!(said.ends_with("spec.yaml: 2 fields are wrong"), "{said}");
+
+    // Every step multiplies the weights by -999.
+    let absurd = r#"optimizer={"kind": "sgd", "lr": 100, "weight_decay": 10}"#;
+    let diverged = problem(&["--set", absurd, "--set", "fit.epochs=40"]);
+    let said = diverged["error"].as_str().unwrap();
+    assert!(said.starts_with("diverged: the "), "{said}");
+    assert_eq!(diverged["violations"], json!([]));
+}
+
+#[test]
 fn a_trained_model_predicts_a_folder() {
     let bench = Bench::new(1);
     succeeds(&bench.run("out", &[]));
