@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{App, answer, with_app};
 
 /// Submits a bad trial and a sweep over it, and expects exactly these pointers of both.
-async fn refused(app: &App, spec: Value, pointers: &[&str]) {
+pub async fn refused(app: &App, spec: Value, pointers: &[&str]) {
     let sweep = json!({"name": "s", "base": spec});
     for (path, body, prefix) in [
         ("/api/v1/trials", json!({"spec": spec}), "/spec"),

@@ -9,6 +9,7 @@ mod backup;
 mod bad_input;
 mod budget;
 mod claims;
+mod combinations;
 mod evaluations;
 mod events;
 mod external;

@@ -128,6 +128,11 @@ impl Mini {
 
 /// The smallest backbone from random weights at 32 px, with `changes` laid over.
 pub fn spec(changes: Value) -> TrialSpec {
+    check::trial(&raw(changes)).unwrap_or_else(|violations| panic!("{violations}"))
+}
+
+/// The same, not checked yet.
+pub fn raw(changes: Value) -> Value {
     let mut raw = json!({
         "data": {"dataset": "mini"},
         "backbone": {"weights": "random"},
@@ -135,10 +140,11 @@ pub fn spec(changes: Value) -> TrialSpec {
         "fit": {"epochs": 3, "batch_size": 12, "resolution": 32, "seed": 1},
     });
     lay_over(&mut raw, changes);
-    check::trial(&raw).unwrap_or_else(|violations| panic!("{violations}"))
+    raw
 }
 
-fn lay_over(base: &mut Value, changes: Value) {
+/// Puts `changes` into a document, field by field.
+pub fn lay_over(base: &mut Value, changes: Value) {
     match (base, changes) {
         (Value::Object(base), Value::Object(changes)) => {
             for (key, change) in changes {

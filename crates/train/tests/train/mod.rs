@@ -1,6 +1,8 @@
 //! Whole jobs on a dataset of three classes of coloured shapes, small enough to train in seconds.
 
 mod caches;
+mod combinations;
+mod knobs;
 mod learning;
 mod methods;
 mod mini;
