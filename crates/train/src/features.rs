@@ -20,7 +20,7 @@ use crate::preprocess::Preprocess;
 use crate::weights;
 
 /// Changes whenever the features of equal inputs would change.
-const CODE_VERSION: u32 = 2;
+const CODE_VERSION: u32 = 3;
 const FEATURES: &str = "features";
 /// Prefix of the model's buffers, which recalibration has changed.
 const BUFFER: &str = "buffer.";
@@ -52,7 +52,7 @@ impl FeatureKey {
         };
         Self {
             dataset_version: pixels.version,
-            short_side: pixels.short_side,
+            short_side: pixels.shrink.short_side,
             backbone: backbone.name.clone(),
             weights,
             activation: backbone.activation,

@@ -1,7 +1,7 @@
 //! A trained model and images that belong to no dataset.
 //!
-//! Images take the way they take in training and evaluation: decoded to 8-bit RGB, shrunk as the cache shrinks
-//! them, and rendered by the evaluation view. So a prediction here is the one an `evaluate` job would make.
+//! Images take the way they take in evaluation: decoded to 8-bit RGB, shrunk as the cache shrinks them, and rendered
+//! by the evaluation view. So a prediction here is the one an `evaluate` job would make.
 
 use std::path::Path;
 
@@ -10,12 +10,11 @@ use image::RgbImage;
 use rayon::prelude::*;
 use tch::{Device, Kind, no_grad};
 
-use crate::data::cache::{CacheKey, shrink};
 use crate::data::resident::PixelBatch;
 use crate::error::TrainError;
 use crate::models::{self, Mode, Model};
 use crate::params::LoadPolicy;
-use crate::preprocess::{Preprocess, largest_crop};
+use crate::preprocess::Preprocess;
 use crate::weights;
 
 /// A model file, ready to predict.
@@ -24,7 +23,6 @@ pub struct Predictor {
     preprocess: Preprocess,
     classes: Vec<String>,
     device: Device,
-    short_side: u32,
 }
 
 /// A file that cannot predict.
@@ -74,8 +72,12 @@ impl Predictor {
             preprocess: Preprocess::of(&spec),
             classes,
             device,
-            short_side: CacheKey::short_side_for(largest_crop(&spec)),
         })
+    }
+
+    /// The network alone, and how its images are prepared.
+    pub(crate) fn into_network(self) -> (Model, Preprocess) {
+        (self.model, self.preprocess)
     }
 
     /// The class names, in the order of the logits.
@@ -89,10 +91,10 @@ impl Predictor {
     /// # Panics
     /// There is no image, or libtorch gives up.
     pub fn top(&self, images: Vec<RgbImage>, k: usize) -> Vec<Vec<(usize, f64)>> {
-        let short_side = self.short_side;
+        let shrink = self.preprocess.evaluation_shrink();
         let images: Vec<RgbImage> = images
             .into_par_iter()
-            .map(|image| shrink(image, short_side))
+            .map(|image| shrink.apply(image))
             .collect();
         let batch = PixelBatch::of(&images, self.device);
         let logits = no_grad(|| {

@@ -5,9 +5,10 @@ use cultivar_spec::TrialSpec;
 use cultivar_spec::trial::{Augment, Interpolation, Tta};
 use tch::Tensor;
 
-use crate::augment::crop::{Spot, View, evaluation_views, training_views};
+use crate::augment::crop::{Spot, View, evaluation_short_side, evaluation_views, training_views};
 use crate::augment::resample::{Normalisation, denormalise, normalise, resample};
 use crate::augment::{augment_levels, erase};
+use crate::data::cache::Shrink;
 use crate::data::resident::PixelBatch;
 use crate::rng::StepRng;
 
@@ -16,11 +17,10 @@ const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
 const STD: [f64; 3] = [0.229, 0.224, 0.225];
 const CROP_PCT: f64 = 0.875;
 
-/// The largest side of any crop of a run in pixels, whichever phase takes it.
+/// The largest side of any training crop of a run in pixels, whichever phase takes it.
 pub(crate) fn largest_crop(spec: &TrialSpec) -> u32 {
     let of_phases = spec.fit.phases.iter().filter_map(|phase| phase.resolution);
-    let largest = Preprocess::of(spec).largest_resolution();
-    of_phases.fold(largest, u32::max)
+    of_phases.fold(spec.fit.resolution, u32::max)
 }
 
 /// From cached pixels to network input.
@@ -65,11 +65,24 @@ impl Preprocess {
         self.resolution.max(self.eval_resolution)
     }
 
+    /// The side of evaluation crops in pixels.
+    pub fn eval_resolution(&self) -> u32 {
+        self.eval_resolution
+    }
+
     /// This, without what only training crops depend on: equal values give equal features.
     pub fn of_evaluation(&self) -> Self {
         Self {
             resolution: self.eval_resolution,
             ..*self
+        }
+    }
+
+    /// How images are shrunk for evaluation: to the very pixels that timm's transform crops from.
+    pub fn evaluation_shrink(&self) -> Shrink {
+        Shrink {
+            short_side: evaluation_short_side(self.eval_resolution, self.crop_pct),
+            interpolation: self.interpolation,
         }
     }
 
@@ -131,6 +144,11 @@ impl Preprocess {
         images
     }
 
+    /// What the network sees of levels `[N, 3, H, W]` f32 in [0, 255].
+    pub fn normalised(&self, levels: &Tensor) -> Tensor {
+        normalise(levels, self.normalisation)
+    }
+
     /// Levels `[N, 3, H, W]` f32 in [0, 255] of what the network sees.
     pub fn levels(&self, images: &Tensor) -> Tensor {
         denormalise(images, self.normalisation)
@@ -138,5 +156,35 @@ impl Preprocess {
 
     fn resample(&self, batch: &PixelBatch, views: &[View], resolution: u32) -> Tensor {
         resample(batch, views, resolution, self.interpolation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cultivar_dataset::decode::resize;
+    use image::{Rgb, RgbImage, imageops};
+    use tch::{Device, Kind};
+
+    use super::*;
+
+    #[test]
+    fn an_evaluation_crop_is_cut_from_one_resize() {
+        let mut spec = TrialSpec::example();
+        spec.fit.resolution = 24;
+        spec.input.crop_pct = Some(0.8);
+        let preprocess = Preprocess::of(&spec);
+        // Fine enough a pattern for a second filter to show.
+        let image = RgbImage::from_fn(130, 97, |x, y| {
+            Rgb([(x * 37 + y * 11) as u8, (x * y) as u8, (x * 5) as u8])
+        });
+        // 24 / 0.8 is 30, and 130 * 30 / 97 is 40.2.
+        let resized = resize(&image, 40, 30, Interpolation::Bicubic);
+        let wanted = imageops::crop_imm(&resized, 8, 3, 24, 24).to_image();
+        let shrunk = preprocess.evaluation_shrink().apply(image);
+        let seen = preprocess.evaluation(&PixelBatch::of(&[shrunk], Device::Cpu));
+        let wanted = PixelBatch::of(&[wanted], Device::Cpu).pixels;
+        let wanted = wanted.to_kind(Kind::Float).permute([0, 3, 1, 2]);
+        let error = (preprocess.levels(&seen) - wanted).abs().max();
+        assert!(error.double_value(&[]) < 1e-2, "{error:?} levels");
     }
 }

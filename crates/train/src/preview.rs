@@ -11,9 +11,9 @@ use image::RgbImage;
 use tch::{Device, Kind, Tensor};
 
 use crate::augment::mix::mix;
-use crate::data::cache::{CacheKey, shrink};
+use crate::data::cache::Shrink;
 use crate::data::resident::PixelBatch;
-use crate::preprocess::Preprocess;
+use crate::preprocess::{Preprocess, largest_crop};
 use crate::rng::StepRng;
 
 /// White pixels between two cells.
@@ -62,16 +62,21 @@ pub fn preview(
     let images: Vec<RgbImage> = encoded(folder, sheet.n_images)?
         .into_iter()
         .map(|(what, bytes)| {
-            let image =
-                decode_rgb(&bytes).map_err(|source| PreviewError::Decode { what, source })?;
-            // As the cache of decoded images keeps it.
-            Ok(shrink(image, CacheKey::short_side_for(resolution)))
+            decode_rgb(&bytes).map_err(|source| PreviewError::Decode { what, source })
         })
         .collect::<Result<_, PreviewError>>()?;
-    let batch = PixelBatch::of(&images, Device::Cpu);
+    // As the caches of decoded images keep them.
+    let shrunk = |shrink: Shrink| {
+        let images: Vec<RgbImage> = images
+            .iter()
+            .map(|image| shrink.apply(image.clone()))
+            .collect();
+        PixelBatch::of(&images, Device::Cpu)
+    };
+    let batch = shrunk(Shrink::for_training(largest_crop(spec)));
     let augment = spec.augment();
     let labels = Tensor::zeros([images.len() as i64], (Kind::Int64, Device::Cpu));
-    let mut columns = vec![preprocess.evaluation(&batch)];
+    let mut columns = vec![preprocess.evaluation(&shrunk(preprocess.evaluation_shrink()))];
     for step in 0..sheet.n_draws as u64 {
         let rng = StepRng {
             seed: spec.fit.seed,

@@ -53,10 +53,15 @@ impl Spot {
     }
 }
 
-/// The evaluation crop as timm makes it, as one view: short side to `floor(resolution / crop_pct)`,
+/// The short side that an image is resized to before its evaluation crop, as timm has it.
+pub fn evaluation_short_side(resolution: u32, crop_pct: f64) -> u32 {
+    (f64::from(resolution) / crop_pct).floor() as u32
+}
+
+/// The evaluation crop as timm makes it, as one view: short side to [`evaluation_short_side`],
 /// then a square at `spot`, timm's own being the central one.
 ///
-/// `sizes`: (height, width) of each image in pixels.
+/// `sizes`: (height, width) of each image in pixels. One that has that short side already is cropped and not resampled.
 pub fn evaluation_views(
     sizes: &[(u32, u32)],
     resolution: u32,
@@ -64,7 +69,7 @@ pub fn evaluation_views(
     spot: Spot,
 ) -> Vec<View> {
     let side = f64::from(resolution);
-    let short_to = (side / crop_pct).floor();
+    let short_to = f64::from(evaluation_short_side(resolution, crop_pct));
     let view = |&(height, width): &(u32, u32)| {
         let source = [f64::from(height), f64::from(width)];
         let short = source[0].min(source[1]);

@@ -27,33 +27,65 @@ const SLACK: f64 = 1.33;
 /// Images decoded between two writes.
 const CHUNK: usize = 128;
 
+/// How large the images of a cache are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shrink {
+    /// Larger images are shrunk to this short side in pixels, aspect kept; smaller ones stay as they are, since every
+    /// crop is resampled anyway.
+    pub short_side: u32,
+    /// Its filter, antialiased.
+    pub interpolation: Interpolation,
+}
+
+impl Shrink {
+    /// For random crops of at most `resolution` pixels a side.
+    pub fn for_training(resolution: u32) -> Self {
+        Self {
+            short_side: (f64::from(resolution) * SLACK).ceil() as u32,
+            interpolation: Interpolation::Bicubic,
+        }
+    }
+
+    /// The sides are those of torchvision's and timm's `Resize`: the long one is rounded down.
+    pub(crate) fn apply(self, image: RgbImage) -> RgbImage {
+        let (width, height) = image.dimensions();
+        let short = width.min(height);
+        if short <= self.short_side {
+            return image;
+        }
+        let scaled =
+            |side: u32| (u64::from(side) * u64::from(self.short_side) / u64::from(short)) as u32;
+        resize(&image, scaled(width), scaled(height), self.interpolation)
+    }
+}
+
 /// What a cache file is a function of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheKey {
     /// The dataset version.
     pub version: Sha256Digest,
-    /// Larger images are shrunk to this short side in pixels, aspect kept, antialiased (bicubic); smaller ones
-    /// stay as they are, since every crop is resampled anyway.
-    pub short_side: u32,
+    pub shrink: Shrink,
 }
 
 impl CacheKey {
-    /// The cache for crops of at most `resolution` pixels a side.
+    /// The cache for random crops of at most `resolution` pixels a side.
     pub fn for_resolution(version: Sha256Digest, resolution: u32) -> Self {
         Self {
             version,
-            short_side: Self::short_side_for(resolution),
+            shrink: Shrink::for_training(resolution),
         }
-    }
-
-    /// The short side of images that are cached for crops of at most `resolution` pixels a side.
-    pub fn short_side_for(resolution: u32) -> u32 {
-        (f64::from(resolution) * SLACK).ceil() as u32
     }
 
     /// Where its file lies below the cache folder.
     pub fn path(&self, cache_dir: &Path) -> PathBuf {
-        let name = format!("{}-keep-aspect-{}.pixels", self.version, self.short_side);
+        let filter = match self.shrink.interpolation {
+            Interpolation::Bilinear => "bilinear",
+            Interpolation::Bicubic => "bicubic",
+        };
+        let name = format!(
+            "{}-{}-{filter}.pixels",
+            self.version, self.shrink.short_side
+        );
         cache_dir.join("pixels").join(name)
     }
 }
@@ -91,7 +123,7 @@ impl Cache {
             return Ok(cache);
         }
         let part = path.with_extension("part");
-        build(&part, key.short_side, files, n_images, watch)?;
+        build(&part, key.shrink, files, n_images, watch)?;
         fs::rename(&part, &path)
             .and_then(|()| File::open(folder)?.sync_all())
             .map_err(|e| DataError::io(&path, e))?;
@@ -184,7 +216,7 @@ fn is_intact(metadata: &Metadata, pixels: &[u8], head: &Head) -> bool {
 
 fn build(
     part: &Path,
-    short_side: u32,
+    shrink: Shrink,
     files: &[PathBuf],
     n_images: usize,
     watch: &mut Watch<'_>,
@@ -205,7 +237,7 @@ fn build(
     let mut places = Vec::with_capacity(n_images);
     let mut offset = 0;
     let mut flush = |chunk: &mut Vec<Bytes>| -> Result<usize, DataError> {
-        for image in decode(chunk, places.len(), short_side)? {
+        for image in decode(chunk, places.len(), shrink)? {
             out.write_all(image.as_raw()).map_err(failed)?;
             let place = Place {
                 offset,
@@ -251,28 +283,16 @@ fn build(
 }
 
 /// Decodes and shrinks encoded images, the first of which is image `first_idx` of the dataset.
-fn decode(chunk: &[Bytes], first_idx: usize, short_side: u32) -> Result<Vec<RgbImage>, DataError> {
+fn decode(chunk: &[Bytes], first_idx: usize, shrink: Shrink) -> Result<Vec<RgbImage>, DataError> {
     chunk
         .par_iter()
         .enumerate()
         .map(|(idx, bytes)| match decode_rgb(bytes) {
-            Ok(image) => Ok(shrink(image, short_side)),
+            Ok(image) => Ok(shrink.apply(image)),
             Err(source) => Err(DataError::Decode {
                 idx: first_idx + idx,
                 source,
             }),
         })
         .collect()
-}
-
-/// To the given short side, if it is longer.
-pub(crate) fn shrink(image: RgbImage, short_side: u32) -> RgbImage {
-    let short = image.width().min(image.height());
-    if short <= short_side {
-        return image;
-    }
-    let scale = f64::from(short_side) / f64::from(short);
-    let [width, height] =
-        [image.width(), image.height()].map(|side| (f64::from(side) * scale).round() as u32);
-    resize(&image, width, height, Interpolation::Bicubic)
 }

@@ -10,8 +10,9 @@ use super::cache::Cache;
 use super::format::Place;
 use crate::device;
 
-/// Share of a GPU's memory that resident images may take; the rest is for training.
-const RESIDENT_SHARE: f64 = 0.3;
+/// Share of a GPU's memory that the resident images of one cache may take, of which a run has two; the rest is for
+/// training.
+const RESIDENT_SHARE: f64 = 0.2;
 
 /// A batch of images as they are cached.
 #[derive(Debug)]

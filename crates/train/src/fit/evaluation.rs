@@ -6,7 +6,7 @@ use cultivar_spec::Outcome;
 use cultivar_spec::manifest::Split;
 use cultivar_spec::trainer::{EvaluateJob, JobResult};
 
-use super::inputs::{self, Inputs};
+use super::inputs;
 use super::report::Reporter;
 use super::run::computes_in;
 use super::session::{self, Session};
@@ -31,12 +31,9 @@ pub(super) fn evaluate(
     let mut model = inputs::fresh_model(session)?;
     inputs::load(&mut model, &job.model, LoadPolicy::Exact)?;
     // The saved model is whole, so that of a head-only trial is run on pixels too.
-    let inputs = Inputs::Images {
-        pixels: session.pixels(reporter)?,
-        augment: session.spec.augment(),
-    };
+    let pixels = session.evaluation_pixels(reporter)?;
     reporter.phase("validating");
-    let logits = inputs.predict(session, &model, &split, &mut |done, total| {
+    let logits = inputs::predict(session, &model, &pixels, &split, &mut |done, total| {
         reporter.pulse(done, total)
     })?;
     let scores = Scores::of(&logits, &predict::labels_of(&session.manifest, &split));

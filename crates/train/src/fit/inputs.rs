@@ -33,7 +33,13 @@ const EVAL_BATCH: usize = 128;
 )]
 pub(super) enum Inputs {
     /// Every image is rendered anew each time.
-    Images { pixels: Pixels, augment: Augment },
+    Images {
+        /// What random crops are taken from.
+        training: Pixels,
+        /// What evaluation crops are taken from.
+        evaluation: Pixels,
+        augment: Augment,
+    },
     /// `[n_images, n_features]` f32 on the device, for every image of the manifest.
     Features(Tensor),
 }
@@ -124,7 +130,8 @@ pub(super) fn prepare(
     model.params.decay_rates(spec.adaptation.layer_decay());
     let inputs = match spec.adaptation {
         Adaptation::Full { .. } | Adaptation::Gradual { .. } => Inputs::Images {
-            pixels: session.pixels(reporter)?,
+            training: session.training_pixels(reporter)?,
+            evaluation: session.evaluation_pixels(reporter)?,
             augment: spec.augment(),
         },
         Adaptation::HeadOnly {} => {
@@ -141,7 +148,7 @@ fn frozen_features(
 ) -> Result<Tensor, TrainError> {
     let spec = session.spec;
     let key = FeatureKey::new(
-        session.pixel_key,
+        session.evaluation_key(),
         &spec.backbone,
         spec.fit.seed,
         session.preprocess,
@@ -157,7 +164,7 @@ fn frozen_features(
         n_images,
         &mut |done, total| reporter.borrow_mut().pulse(done, total),
         |model, watch| {
-            let pixels = session.pixels(&mut reporter.borrow_mut())?;
+            let pixels = session.evaluation_pixels(&mut reporter.borrow_mut())?;
             reporter.borrow_mut().phase("features");
             if needs_recalibration(&spec.backbone) {
                 recalibrate(session, &pixels, model, watch)?;
@@ -202,17 +209,14 @@ impl Inputs {
         let labels = session.labels(indices);
         let (x, mixed) = match self {
             Self::Features(features) => (rows(features, indices), None),
-            Self::Images { pixels, augment } => {
-                let pixels = pixels.gather(indices);
-                if stage.views == PhaseViews::Evaluation {
-                    return Batch {
-                        x: session.preprocess.evaluation(&pixels),
-                        labels,
-                        mixed: None,
-                    };
-                }
+            Self::Images { evaluation, .. } if stage.views == PhaseViews::Evaluation => {
+                (session.evaluation(evaluation, indices), None)
+            }
+            Self::Images {
+                training, augment, ..
+            } => {
                 let preprocess = session.preprocess.at(stage.resolution);
-                let images = preprocess.training(&pixels, augment, step);
+                let images = preprocess.training(&training.gather(indices), augment, step);
                 let mixed = mix(&images, &labels, &augment.mix, step);
                 (images, mixed)
             }
@@ -244,20 +248,12 @@ impl Inputs {
         indices: &[i64],
         watch: &mut Watch<'_>,
     ) -> Result<Tensor, Stopped> {
-        let logits = match self {
-            Self::Features(features) => model.head(&rows(features, indices), Mode::Eval),
-            Self::Images { pixels, .. } => over_batches(
-                indices,
-                |chunk| {
-                    let preprocess = &session.preprocess;
-                    preprocess.mean_over_views(&pixels.gather(chunk), |images| {
-                        model.forward(images, Mode::Eval)
-                    })
-                },
-                watch,
-            )?,
-        };
-        Ok(logits.to_device(Device::Cpu).to_kind(Kind::Float))
+        match self {
+            Self::Features(features) => {
+                Ok(on_host(model.head(&rows(features, indices), Mode::Eval)))
+            }
+            Self::Images { evaluation, .. } => predict(session, model, evaluation, indices, watch),
+        }
     }
 
     /// Unit embeddings of some images, seen in the evaluation crop: `[N, n_features]` f32 on the device.
@@ -273,9 +269,9 @@ impl Inputs {
     ) -> Result<Tensor, Stopped> {
         match self {
             Self::Features(features) => Ok(unit(&rows(features, indices))),
-            Self::Images { pixels, .. } => over_batches(
+            Self::Images { evaluation, .. } => over_batches(
                 indices,
-                |chunk| unit(&model.features(&session.evaluation(pixels, chunk), Mode::Eval)),
+                |chunk| unit(&model.features(&session.evaluation(evaluation, chunk), Mode::Eval)),
                 watch,
             ),
         }
@@ -288,6 +284,30 @@ impl Inputs {
             Self::Features(_) => 1,
         }
     }
+}
+
+/// Logits of some images as evaluation sees them: `[N, n_classes]` f32 on the CPU.
+///
+/// # Errors
+/// `watch` gives up.
+pub(super) fn predict(
+    session: &Session<'_>,
+    model: &Model,
+    pixels: &Pixels,
+    indices: &[i64],
+    watch: &mut Watch<'_>,
+) -> Result<Tensor, Stopped> {
+    let of_chunk = |chunk: &[i64]| {
+        let preprocess = &session.preprocess;
+        preprocess.mean_over_views(&pixels.gather(chunk), |images| {
+            model.forward(images, Mode::Eval)
+        })
+    };
+    Ok(on_host(over_batches(indices, of_chunk, watch)?))
+}
+
+fn on_host(logits: Tensor) -> Tensor {
+    logits.to_device(Device::Cpu).to_kind(Kind::Float)
 }
 
 fn rows(features: &Tensor, indices: &[i64]) -> Tensor {

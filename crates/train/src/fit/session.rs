@@ -24,7 +24,6 @@ pub(super) struct Session<'a> {
     pub device: Device,
     pub manifest: Manifest,
     pub preprocess: Preprocess,
-    pub pixel_key: CacheKey,
     /// Indices into the manifest, ascending.
     pub train: Vec<i64>,
     /// The same; empty for a refit on train and validation.
@@ -51,7 +50,6 @@ impl<'a> Session<'a> {
         fs::create_dir_all(&files.work_dir)
             .map_err(|source| TrainError::io(&files.work_dir, source))?;
         let preprocess = Preprocess::of(spec);
-        let pixel_key = CacheKey::for_resolution(manifest.version(), largest_crop(spec));
         let train = training_subset(&manifest, &spec.data);
         let val = match spec.data.train_on {
             TrainOn::Train => indices(&manifest, Split::Val),
@@ -69,20 +67,41 @@ impl<'a> Session<'a> {
             device,
             manifest,
             preprocess,
-            pixel_key,
             train,
             val,
         })
     }
 
-    /// The decoded images on the device, from the cache of this machine.
+    /// The images on the device as random crops are taken from them.
     ///
     /// # Errors
     /// See [`Cache::open`].
-    pub fn pixels(&self, reporter: &mut Reporter<'_>) -> Result<Pixels, TrainError> {
+    pub fn training_pixels(&self, reporter: &mut Reporter<'_>) -> Result<Pixels, TrainError> {
+        let key = CacheKey::for_resolution(self.manifest.version(), largest_crop(self.spec));
+        self.pixels(key, reporter)
+    }
+
+    /// The images on the device as evaluation crops are taken from them.
+    ///
+    /// # Errors
+    /// See [`Cache::open`].
+    pub fn evaluation_pixels(&self, reporter: &mut Reporter<'_>) -> Result<Pixels, TrainError> {
+        self.pixels(self.evaluation_key(), reporter)
+    }
+
+    /// What the pixels of evaluation are a function of.
+    pub fn evaluation_key(&self) -> CacheKey {
+        CacheKey {
+            version: self.manifest.version(),
+            shrink: self.preprocess.evaluation_shrink(),
+        }
+    }
+
+    /// The decoded images on the device, from the cache of this machine.
+    fn pixels(&self, key: CacheKey, reporter: &mut Reporter<'_>) -> Result<Pixels, TrainError> {
         reporter.phase("decoding");
         let cache = Cache::open(
-            self.pixel_key,
+            key,
             &self.files.cache_dir,
             &self.files.data,
             self.manifest.images.len(),
@@ -91,7 +110,7 @@ impl<'a> Session<'a> {
         Ok(Pixels::new(Arc::new(cache), self.device))
     }
 
-    /// The evaluation view of some images: `[N, 3, R, R]` f32.
+    /// The evaluation view of some images, of those that are shrunk for it: `[N, 3, R, R]` f32.
     pub fn evaluation(&self, pixels: &Pixels, indices: &[i64]) -> Tensor {
         self.preprocess.evaluation(&pixels.gather(indices))
     }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use cultivar_spec::predictions::LOGITS;
-use cultivar_train::data::cache::{Cache, CacheKey};
+use cultivar_spec::trial::Interpolation;
+use cultivar_train::data::cache::{Cache, CacheKey, Shrink};
 use serde_json::json;
 use tch::Tensor;
 
@@ -15,7 +16,10 @@ use crate::train::mini::{Mini, N_IMAGES, complete, spec, tensors};
 fn key(mini: &Mini, short_side: u32) -> CacheKey {
     CacheKey {
         version: mini.manifest.version(),
-        short_side,
+        shrink: Shrink {
+            short_side,
+            interpolation: Interpolation::Bicubic,
+        },
     }
 }
 
