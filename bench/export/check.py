@@ -1,11 +1,11 @@
-"""Compares an exported model's predictions, made by timm alone, with Cultivar's own.
+"""Compares an exported model's predictions, made by timm (or, of TorchScript, by PyTorch) alone, with Cultivar's own.
 
     cultivar export TRIAL --out model.safetensors          (or model.safetensors of `cultivar-worker train`)
     cultivar-worker predict model.safetensors FOLDER --top 2 --out ours.csv
-    python bench/export/check.py model.safetensors FOLDER ours.csv
+    python bench/export/check.py model.safetensors FOLDER ours.csv      (or model.pt, with model.pt.json beside it)
 
-timm reads the original images through its own transform; Cultivar decodes them once to small 8-bit images and
-renders crops from those. The share of images whose predicted class changes is to be at most 0.3%.
+timm reads the original images through its own transform; Cultivar through its own decoder, resize and network. The
+share of images whose predicted class changes is to be at most 0.3%.
 
     python bench/export/check.py --enlarge FROM TO [--factor 6]
 
@@ -24,14 +24,19 @@ BOUND = 0.003
 
 def load(path):
     import timm
+    import torch
     from safetensors import safe_open
     from safetensors.torch import load_file
 
-    with safe_open(path, "pt") as file:
-        meta = file.metadata()
+    if path.endswith(".pt"):
+        meta = json.loads(Path(f"{path}.json").read_text())
+        model = torch.jit.load(path).eval()
+    else:
+        with safe_open(path, "pt") as file:
+            meta = file.metadata()
+        model = timm.create_model(meta["architecture"], **json.loads(meta["model_args"])).eval()
+        model.load_state_dict(load_file(path))
     classes = json.loads(meta["classes"])
-    model = timm.create_model(meta["architecture"], **json.loads(meta["model_args"])).eval()
-    model.load_state_dict(load_file(path))
     transform = timm.data.create_transform(**json.loads(meta["preprocessing"]))
     return model, transform, classes
 

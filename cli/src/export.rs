@@ -6,21 +6,23 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use clap::Args;
-use cultivar_spec::trial::MetricLoss;
+use clap::{Args, ValueEnum};
+use cultivar_spec::wire::TrialDetail;
 use cultivar_spec::{TrialId, model_file};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tokio::process::Command as Process;
 
 use crate::numbers::bytes;
 use crate::session::Session;
+use crate::up;
 
 /// A header longer than this is none.
 const MAX_HEADER: u64 = 100 << 20;
 
-/// Write a trial's model to a file that timm loads
+/// Write a trial's model to a file that needs nothing of Cultivar
 ///
-/// safetensors under timm's parameter names; its metadata say which model it is, its classes, and how to prepare an
-/// image. Prints the Python that loads it.
+/// Prints the Python that loads it.
 #[derive(Args, Debug)]
 pub struct Export {
     /// The trial; it has completed
@@ -28,10 +30,23 @@ pub struct Export {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// What to write
+    #[arg(long, value_enum, default_value = "timm")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// safetensors that timm loads; its metadata say which model it is, its classes, and how to prepare an image
+    Timm,
+    /// The same of any model, those that timm cannot run included: for Cultivar, and for code of your own
+    Safetensors,
+    /// TorchScript, with the metadata beside it in FILE.json; refused unless its logits are the model's
+    Torchscript,
 }
 
 /// # Errors
-/// The trial has no model, or the file cannot be written.
+/// The trial has no model, timm cannot run it and was meant to, or the file cannot be written.
 pub async fn run(args: Export, session: &Session) -> anyhow::Result<()> {
     let client = &session.client;
     let detail = client.trial(args.trial).await?;
@@ -42,46 +57,112 @@ pub async fn run(args: Export, session: &Session) -> anyhow::Result<()> {
             detail.trial.state.name()
         );
     };
-    if let MetricLoss::ArcFace { .. } = detail.spec.loss.metric() {
+    if args.format == Format::Timm
+        && let Some(why) = model_file::beyond_timm(&detail.spec)
+    {
         bail!(
-            "trial {} was trained with arc_face: its logits are cosines, which timm's linear head does not compute; \
-             `cultivar predict` does",
+            "timm cannot run the model of trial {}: {why}; --format torchscript writes one for PyTorch, \
+             --format safetensors one for `cultivar predict`",
             args.trial
         );
     }
     let part = beside(&args.out);
     client.download(model, &part).await?;
-    let (from, to) = (part.clone(), args.out.clone());
-    let done = tokio::task::spawn_blocking(move || {
-        rewrite(&from, &to, |metadata| {
-            let classes = metadata
-                .get(model_file::CLASSES)
-                .context("the model does not say its classes")?;
-            let classes: Vec<String> = serde_json::from_str(classes)?;
-            metadata.extend(model_file::metadata(&detail.spec, &classes));
-            let trial = &detail.trial;
-            metadata.insert("trial".into(), trial.id.to_string());
-            metadata.insert("dataset".into(), trial.dataset.clone());
-            metadata.insert("metrics".into(), serde_json::to_string(&trial.metrics)?);
-            Ok(classes.len())
-        })
-    })
-    .await?;
+    let written = write(&args, &part, detail).await;
     // Gone already where it became the file.
     let _ = fs::remove_file(&part);
-    let n_classes = done?;
-    let out = args.out.display().to_string();
-    let n_bytes = fs::metadata(&args.out)?.len();
-    let snippet = model_file::snippet(&out);
-    let answer = json!({
-        "file": out, "n_bytes": n_bytes, "n_classes": n_classes, "snippet": snippet,
-    });
-    session.print(&answer, |_| {
-        format!(
-            "{out}: {n_classes} classes, {}\n\nIn Python, with timm and safetensors:\n\n{snippet}",
-            bytes(n_bytes)
-        )
+    let answer = written?;
+    session.print(&answer, Exported::in_words)
+}
+
+/// What was written.
+#[derive(Debug, Serialize, Deserialize)]
+struct Exported {
+    file: String,
+    n_bytes: u64,
+    /// Python that loads it; none for what Cultivar alone is sure to run.
+    snippet: Option<String>,
+    /// TorchScript: the file with the metadata.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notes: Option<String>,
+    /// TorchScript: the largest difference of a logit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_error: Option<f64>,
+}
+
+impl Exported {
+    fn in_words(&self) -> String {
+        let mut text = format!("{}: {}", self.file, bytes(self.n_bytes));
+        if let Some(error) = self.max_error {
+            text.push_str(&format!(", logits within {error:.1e} of the model's"));
+        }
+        if let Some(notes) = &self.notes {
+            text.push_str(&format!(
+                "\n{notes}: its classes, and how to prepare an image"
+            ));
+        }
+        if let Some(snippet) = &self.snippet {
+            text.push_str(&format!("\n\nIn Python:\n\n{snippet}"));
+        }
+        text
+    }
+}
+
+/// Writes what was asked for from a trial's model file, which it may use up.
+async fn write(args: &Export, model: &Path, detail: TrialDetail) -> anyhow::Result<Exported> {
+    let described = match args.format {
+        Format::Timm | Format::Safetensors => args.out.clone(),
+        Format::Torchscript => model.with_extension("described"),
+    };
+    let (from, to) = (model.to_owned(), described.clone());
+    tokio::task::spawn_blocking(move || describe(&from, &to, &detail)).await??;
+    if args.format == Format::Torchscript {
+        let written = torchscript(&described, &args.out).await;
+        let _ = fs::remove_file(&described);
+        return written;
+    }
+    let file = args.out.display().to_string();
+    Ok(Exported {
+        n_bytes: fs::metadata(&args.out)?.len(),
+        snippet: (args.format == Format::Timm).then(|| model_file::snippet(&file)),
+        file,
+        notes: None,
+        max_error: None,
     })
+}
+
+/// Copies a trial's model and lets it say all of itself: also one of a version that wrote less, and where it came from.
+fn describe(from: &Path, to: &Path, detail: &TrialDetail) -> anyhow::Result<()> {
+    rewrite(from, to, |metadata| {
+        let classes = metadata
+            .get(model_file::CLASSES)
+            .context("the model does not say its classes")?;
+        let classes: Vec<String> = serde_json::from_str(classes)?;
+        metadata.extend(model_file::metadata(&detail.spec, &classes));
+        let trial = &detail.trial;
+        metadata.insert("trial".into(), trial.id.to_string());
+        metadata.insert("dataset".into(), trial.dataset.clone());
+        metadata.insert("metrics".into(), serde_json::to_string(&trial.metrics)?);
+        Ok(())
+    })
+}
+
+/// Has the worker program write it: it alone has libtorch.
+async fn torchscript(model: &Path, out: &Path) -> anyhow::Result<Exported> {
+    let program = up::find_program("cultivar-worker", "CULTIVAR_WORKER_BIN")?;
+    up::worker::check_loads(&program).await?;
+    let mut process = Process::new(&program);
+    up::worker::with_libtorch(&mut process);
+    process.arg("export").arg(model).arg("--out").arg(out);
+    let output = process.arg("--json").output().await;
+    let output = output.with_context(|| format!("cannot run {}", program.display()))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let problem: Value = serde_json::from_str(said.trim()).unwrap_or_default();
+        bail!("{}", problem["error"].as_str().unwrap_or(said.trim()));
+    }
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{} is of another version", program.display()))
 }
 
 fn beside(path: &Path) -> PathBuf {
@@ -93,11 +174,11 @@ fn beside(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// `from` is no safetensors file, `change` fails, or `to` cannot be written.
-fn rewrite<T>(
+fn rewrite(
     from: &Path,
     to: &Path,
-    change: impl FnOnce(&mut BTreeMap<String, String>) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
+    change: impl FnOnce(&mut BTreeMap<String, String>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     const METADATA: &str = "__metadata__";
     let at = || from.display().to_string();
     let mut input = File::open(from).with_context(at)?;
@@ -113,7 +194,7 @@ fn rewrite<T>(
         .with_context(|| format!("{} is not a safetensors file", from.display()))?;
     let metadata = header.remove(METADATA).unwrap_or_else(|| json!({}));
     let mut metadata: BTreeMap<String, String> = serde_json::from_value(metadata)?;
-    let changed = change(&mut metadata)?;
+    change(&mut metadata)?;
     header.insert(METADATA.into(), json!(metadata));
     let mut header = serde_json::to_vec(&header)?;
     // Tensors start at a multiple of eight bytes.
@@ -128,8 +209,7 @@ fn rewrite<T>(
         output.sync_all()?;
         fs::rename(&written, to)
     };
-    write().with_context(|| format!("cannot write {}", to.display()))?;
-    Ok(changed)
+    write().with_context(|| format!("cannot write {}", to.display()))
 }
 
 #[cfg(test)]
@@ -148,11 +228,11 @@ mod tests {
         let header =
             r#"{"__metadata__":{"old":"1"},"w":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}"#;
         fs::write(&from, file(header, &[7, 8, 9])).unwrap();
-        let old = rewrite(&from, &to, |metadata| {
+        rewrite(&from, &to, |metadata| {
             metadata.insert("new".into(), "2".into());
-            Ok(metadata["old"].clone())
-        });
-        assert_eq!(old.unwrap(), "1");
+            Ok(())
+        })
+        .unwrap();
         let bytes = fs::read(&to).unwrap();
         let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
         assert!(length.is_multiple_of(8));

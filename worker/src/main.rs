@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // Nobody reads along with a daemon; a run in the foreground says itself how it goes.
     let level = match cli.command {
-        Some(Command::Train(_) | Command::Predict(_)) => "warn",
+        Some(Command::Train(_) | Command::Predict(_) | Command::Export(_)) => "warn",
         _ => "info",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         .init();
     let as_json = match &cli.command {
         Some(Command::Train(options)) => options.json,
+        Some(Command::Export(args)) => args.json,
         _ => false,
     };
     let success = |()| ExitCode::SUCCESS;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Some(Command::Trainer) => trainer::run().map(success),
         Some(Command::Train(options)) => local::main(&options),
         Some(Command::Predict(options)) => local::predict::main(&options),
+        Some(Command::Export(args)) => local::export::run(&args).map(success),
         Some(Command::Preview(args)) => local::preview::run(&args).map(success),
         Some(Command::Run(options)) => supervisor::main(options).map(success),
         None => supervisor::main(cli.run).map(success),

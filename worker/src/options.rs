@@ -12,6 +12,7 @@ use cultivar_spec::wire::Enrolment;
 
 use crate::home::Home;
 
+use crate::local::export::Export;
 use crate::local::preview::Preview;
 
 /// Trains the trials of a Cultivar server on this machine
@@ -36,6 +37,8 @@ pub enum Command {
     Train(TrainOptions),
     /// Predict a folder of images with a trained model, without a server
     Predict(PredictOptions),
+    /// Write a trained model as TorchScript
+    Export(Export),
     /// Write a contact sheet of what the network will see
     Preview(Preview),
     /// The child process that trains; started by the daemon

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::resolve::imagenet_input;
-use crate::trial::{Activation, Interpolation};
-use crate::{TrialSpec, canonical_json};
+use crate::trial::{Activation, Interpolation, MetricLoss};
+use crate::{TrialSpec, backbones, canonical_json};
 
 /// timm's name of the model.
 pub const ARCHITECTURE: &str = "architecture";
@@ -60,6 +60,10 @@ pub fn metadata(spec: &TrialSpec, classes: &[String]) -> BTreeMap<String, String
     if let Some(name) = activation(spec.backbone.activation) {
         args.insert("act_layer".into(), name.into());
     }
+    if backbones::find(&spec.backbone.name).is_some_and(|backbone| backbone.family.patch > 1) {
+        // Positions are kept as the checkpoint has them and stretched to the image's.
+        args.insert("dynamic_img_size".into(), true.into());
+    }
     let entries = [
         // What `transformers` and others look for: the tensors are PyTorch's.
         ("format", "pt".to_owned()),
@@ -73,6 +77,18 @@ pub fn metadata(spec: &TrialSpec, classes: &[String]) -> BTreeMap<String, String
     BTreeMap::from(entries)
 }
 
+/// Why timm cannot run the model of a spec, if it cannot: its classifiers are one linear layer.
+pub fn beyond_timm(spec: &TrialSpec) -> Option<String> {
+    if let MetricLoss::ArcFace { .. } = spec.loss.metric() {
+        let what = "the logits of a model trained with arc_face are cosines, and those of timm's linear head are not";
+        return Some(what.into());
+    }
+    let n_hidden = spec.backbone.head.hidden?;
+    Some(format!(
+        "the head has a hidden layer of {n_hidden} (backbone.head.hidden), and timm's has none"
+    ))
+}
+
 /// timm's name of a swapped activation.
 fn activation(activation: Activation) -> Option<&'static str> {
     Some(match activation {
@@ -84,6 +100,12 @@ fn activation(activation: Activation) -> Option<&'static str> {
         Activation::Gelu => "gelu",
         Activation::HardSwish => "hard_swish",
     })
+}
+
+/// Python that loads the TorchScript file at `path` and the notes beside it and predicts an image; timm prepares it.
+pub fn torchscript_snippet(path: &str, notes: &str) -> String {
+    let snippet = TORCHSCRIPT_SNIPPET.replace("PATH", &json!(path).to_string());
+    snippet.replace("NOTES", &json!(notes).to_string())
 }
 
 /// Python that loads the file at `path` and predicts an image, with nothing but timm, safetensors and Pillow.
@@ -112,9 +134,27 @@ for probability, idx in zip(*probabilities.topk(min(5, len(classes)))):
     print(f"{probability:.3f} {classes[idx]}")
 "#;
 
+const TORCHSCRIPT_SNIPPET: &str = r#"import json
+import timm, torch
+from PIL import Image
+
+with open(NOTES) as file:
+    meta = json.load(file)
+classes = json.loads(meta["classes"])
+model = torch.jit.load(PATH).eval()
+transform = timm.data.create_transform(**json.loads(meta["preprocessing"]))
+
+image = Image.open("photo.jpg").convert("RGB")
+with torch.inference_mode():
+    probabilities = model(transform(image)[None]).softmax(1)[0]
+for probability, idx in zip(*probabilities.topk(min(5, len(classes)))):
+    print(f"{probability:.3f} {classes[idx]}")
+"#;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trial::Loss;
 
     #[test]
     fn the_evaluation_resolution_and_the_activation_are_what_timm_is_told() {
@@ -135,5 +175,31 @@ mod tests {
             metadata(&spec, &classes)[MODEL_ARGS],
             r#"{"act_layer":"mish","num_classes":2}"#
         );
+    }
+
+    #[test]
+    fn timm_runs_linear_heads_only() {
+        let mut spec = TrialSpec::example();
+        spec.backbone.dropout = 0.5;
+        assert_eq!(beyond_timm(&spec), None);
+        spec.backbone.head.hidden = Some(64);
+        assert!(beyond_timm(&spec).is_some_and(|why| why.contains("hidden layer of 64")));
+        spec.backbone.head.hidden = None;
+        spec.loss = Loss::CrossEntropy {
+            smoothing: 0.0,
+            metric: MetricLoss::ArcFace {
+                margin: 0.5,
+                scale: 64.0,
+            },
+        };
+        assert!(beyond_timm(&spec).is_some_and(|why| why.contains("arc_face")));
+    }
+
+    #[test]
+    fn a_transformer_is_made_for_any_image_size() {
+        let mut spec = TrialSpec::example();
+        spec.backbone.name = "vit_tiny_patch16_224".into();
+        let args = &metadata(&spec, &["cat".to_owned()])[MODEL_ARGS];
+        assert_eq!(args, r#"{"dynamic_img_size":true,"num_classes":1}"#);
     }
 }

@@ -11,6 +11,7 @@
 //! | [`predict`] | what the logits amount to |
 //! | [`rng`] | every random draw, from (seed, step, stream) |
 //! | [`weights`] | safetensors in and out |
+//! | [`torchscript`] | a trained model as a file that any libtorch runs |
 //! | [`data`] | the decoded cache, its images on the device, their order |
 //! | [`augment`], [`preprocess`] | crops, policies, resampling and mixing of whole batches |
 //! | [`neighbours`] | scores of embeddings |
@@ -43,6 +44,7 @@ pub mod preprocess;
 pub mod preview;
 pub mod rng;
 pub mod schedule;
+pub mod torchscript;
 pub mod weights;
 
 pub use control::{Control, Stopped};

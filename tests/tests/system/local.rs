@@ -65,9 +65,16 @@ async fn with_and_without_a_server_is_one_configuration() {
     let exported = stack.home.path().join("exported.safetensors");
     let exported = exported.to_str().expect("a UTF-8 path");
     let answer = stack.cli_json(&["export", &id, "--out", exported]);
-    assert_eq!(answer["n_classes"], 3);
     let snippet = answer["snippet"].as_str().expect("Python");
     assert!(snippet.contains("timm.create_model"), "{snippet}");
+    let traced = stack.home.path().join("traced.pt");
+    let traced = traced.to_str().expect("a UTF-8 path");
+    let answer = stack.cli_json(&["export", &id, "--format", "torchscript", "--out", traced]);
+    let error = answer["max_error"].as_f64().expect("a number");
+    assert!(error <= 1e-4, "{answer}");
+    let notes: Value =
+        serde_json::from_slice(&fs::read(format!("{traced}.json")).unwrap()).unwrap();
+    assert_eq!(notes["trial"], json!(id));
     let local = stack.home.path().join("run/model.safetensors");
     let local = local.to_str().expect("a UTF-8 path");
     let table = predictions(&stack, &id);

@@ -10,8 +10,10 @@
 //! | `folder` | what a run leaves behind, and goes on from |
 //! | `screen` | one line an epoch, and a moving one on a terminal |
 //! | `predict` | a trained model over a folder of images |
+//! | `export` | a trained model as TorchScript |
 //! | `preview` | a picture of what the network will see |
 
+pub mod export;
 mod folder;
 pub mod predict;
 pub mod preview;

@@ -151,10 +151,9 @@ impl Trunk for Vit {
         let patches = self.patches.forward(&channels_last(images));
         let size = patches.size();
         let tokens = patches.flatten(2, 3).transpose(1, 2);
-        let class_token = self
-            .class_token
-            .expand([size[0], 1, self.n_features], false);
-        let class_token = class_token.to_kind(tokens.kind());
+        // By example and not by number, so that a trace fits any batch.
+        let class_token = self.class_token.to_kind(tokens.kind());
+        let class_token = class_token.expand_as(&tokens.narrow(1, 0, 1));
         let mut x = Tensor::cat(&[class_token, tokens], 1) + self.positions(size[2], size[3]);
         for (idx, block) in self.blocks.iter().enumerate() {
             x = block.forward(&x, pass, idx);
@@ -225,12 +224,12 @@ impl Attention {
     }
 
     fn branch(&self, x: &Tensor) -> Tensor {
-        let (n, n_tokens, n_features) = x.size3().expect("tokens have three dimensions");
+        let (_, n_tokens, n_features) = x.size3().expect("tokens have three dimensions");
         let n_per_head = n_features / self.n_heads;
         let qkv = self
             .qkv
             .forward(&self.norm.forward(x))
-            .view([n, n_tokens, 3, self.n_heads, n_per_head])
+            .view([-1, n_tokens, 3, self.n_heads, n_per_head])
             .permute([2, 0, 3, 1, 4])
             .unbind(0);
         let mixed = Tensor::scaled_dot_product_attention(
@@ -243,7 +242,7 @@ impl Attention {
             None::<f64>,
             false,
         );
-        let joined = mixed.transpose(1, 2).reshape([n, n_tokens, n_features]);
+        let joined = mixed.transpose(1, 2).reshape([-1, n_tokens, n_features]);
         scaled(self.project.forward(&joined), &self.scale)
     }
 }

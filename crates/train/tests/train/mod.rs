@@ -11,4 +11,5 @@ mod phases;
 mod predictor;
 mod resample;
 mod resume;
+mod torchscript;
 mod trouble;
