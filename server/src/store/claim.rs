@@ -65,7 +65,7 @@ pub async fn pick(
          SELECT q.seq, q.needs, t.dataset_version
          FROM trial_queue q JOIN trial t ON t.id = q.trial_id
          WHERE q.external = ($4::uuid IS NOT NULL) AND ($4::uuid IS NULL OR t.sweep_id = $4)
-           AND q.available_at <= now() AND q.seq <> ALL($3)
+           AND q.available_at <= now() AND q.seq <> ALL($3) AND (q.job <> 'train' OR t.state = 'queued')
            AND (q.external OR q.needs IS NULL OR EXISTS (
                SELECT FROM jsonb_to_recordset($2) AS offer (device text, memory_bytes numeric, labels jsonb)
                WHERE coalesce(q.needs->>'device' = offer.device, true)

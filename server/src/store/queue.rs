@@ -39,7 +39,7 @@ pub async fn push_single(conn: &mut PgConnection, trial: TrialId, fair_at: f64) 
 
 /// Queues up to `max` trials of a sweep that wait outside the queue, in the order they were drawn; those that had
 /// begun first, ahead of everything fresh. The first stands at `start`, each further one `1 / weight` behind.
-/// Returns how many.
+/// Returns how many. A trial that somebody has locked is left for later: its former holder may be taking it up again.
 pub async fn push_waiting(
     conn: &mut PgConnection,
     sweep: SweepId,
@@ -49,17 +49,20 @@ pub async fn push_waiting(
 ) -> Result<u64> {
     let done = sqlx::query(
         "-- queue::push_waiting
-         INSERT INTO trial_queue (trial_id, job, priority, fair_at, external, needs)
-         SELECT id, 'train', 2 * $2 + (last_epoch > 0)::int, CASE WHEN last_epoch > 0 THEN 0 ELSE $3 + (n - 1) / $4 END,
-                kind = 'external', (SELECT needs FROM sweep WHERE id = $1)
-         FROM (
-             SELECT id, last_epoch, spec->'task'->>'kind' AS kind, row_number() OVER (ORDER BY last_epoch > 0 DESC, id) AS n
+         WITH waiting AS MATERIALIZED (
+             SELECT id, last_epoch, spec->'task'->>'kind' AS kind
              FROM trial t
              WHERE sweep_id = $1 AND state = 'queued'
                AND NOT EXISTS (SELECT FROM trial_queue q WHERE q.trial_id = t.id AND q.job = 'train')
-             ORDER BY n LIMIT $5
-         ) AS waiting
-         ORDER BY n",
+             ORDER BY last_epoch > 0 DESC, id LIMIT $5
+             FOR UPDATE OF t SKIP LOCKED
+         )
+         INSERT INTO trial_queue (trial_id, job, priority, fair_at, external, needs)
+         SELECT id, 'train', 2 * $2 + (last_epoch > 0)::int, CASE WHEN last_epoch > 0 THEN 0 ELSE $3 + (n - 1) / $4 END,
+                kind = 'external', (SELECT needs FROM sweep WHERE id = $1)
+         FROM (SELECT *, row_number() OVER (ORDER BY last_epoch > 0 DESC, id) AS n FROM waiting) AS placed
+         ORDER BY n
+         ON CONFLICT DO NOTHING",
     )
     .bind(sweep.0)
     .bind(feeding.priority)

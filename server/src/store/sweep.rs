@@ -116,11 +116,15 @@ pub async fn lock_open(conn: &mut PgConnection, id: SweepId) -> Result<Option<Fe
     .await
 }
 
-/// After a feeding: the place in line of what was queued last, and whether trials still wait outside.
+/// After a feeding: the place in line of what was queued last, and whether more may wait outside. Where any does, the sweep
+/// stays open whatever is said.
 pub async fn fed(conn: &mut PgConnection, id: SweepId, fair_at: f64, open: bool) -> Result<()> {
     sqlx::query(
         "-- sweep::fed
-         UPDATE sweep SET fair_at = $2, open = $3 WHERE id = $1",
+         UPDATE sweep SET fair_at = $2, open = $3 OR EXISTS (
+             SELECT FROM trial t WHERE t.sweep_id = $1 AND t.state = 'queued'
+               AND NOT EXISTS (SELECT FROM trial_queue q WHERE q.trial_id = t.id AND q.job = 'train'))
+         WHERE id = $1",
     )
     .bind(id.0)
     .bind(fair_at)

@@ -1,5 +1,6 @@
 //! Pausing, priorities, fair shares, limits in number and in time, quarantine.
 
+use cultivar_server::service::reaper;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -166,6 +167,41 @@ fn a_draining_sweep_lets_running_trials_end_and_keeps_lost_ones_out_of_the_queue
         app.post_ok(&format!("/api/v1/sweeps/{sweep}/resume"), &json!({}))
             .await;
         assert_eq!(worker.claim(&app, 5).await.len(), 2);
+        app
+    });
+}
+
+/// Found by chaos, seed 6: a sweep went on in the moment in which the holder of a lost lease was back, and its trial was
+/// handed out again after its result had been accepted.
+#[test]
+fn a_trial_that_its_holder_takes_up_again_is_not_queued_beside() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let sweep = submit(&app, "s", 2, json!({})).await;
+        let worker = Worker::new();
+        let leases = worker.claim(&app, 2).await;
+        let pause = format!("/api/v1/sweeps/{sweep}/pause");
+        app.post_ok(&pause, &json!({"drain": true})).await;
+        for lease in &leases {
+            assert!(reaper::lose(&app.state, lease.id).await.unwrap());
+        }
+        // Both wait outside the queue. One holder is back, and its transaction is under way.
+        let mut back = app.state.pool.begin().await.unwrap();
+        sqlx::query("UPDATE trial SET state = 'running' WHERE id = $1")
+            .bind(leases[0].trial.0)
+            .execute(&mut *back)
+            .await
+            .unwrap();
+        app.post_ok(&format!("/api/v1/sweeps/{sweep}/resume"), &json!({}))
+            .await;
+        let n_queued = "SELECT count(*) FROM trial_queue";
+        assert_eq!(app.count(n_queued).await, 1);
+        back.rollback().await.unwrap();
+        // It was not: then the trial is queued as the other was.
+        eventually("it is not forgotten", async || {
+            app.count(n_queued).await == 2
+        })
+        .await;
         app
     });
 }
