@@ -9,13 +9,15 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait;
 
-/// A program of the build the tests belong to.
+/// A program of the build this one belongs to.
 pub fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("the test's own path");
-    let folder = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("target/PROFILE/deps/test");
+    let this = std::env::current_exe().expect("this program's own path");
+    let folder = this.parent().expect("a program lies in a folder");
+    // Tests lie in target/PROFILE/deps, programs one above.
+    let folder = match folder.ends_with("deps") {
+        true => folder.parent().expect("target/PROFILE/deps"),
+        false => folder,
+    };
     let path = folder.join(name);
     assert!(
         path.exists(),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cultivar_spec::Outcome;
 use cultivar_spec::trainer::{Cost, FromTrainer, JobResult, ToTrainer, TrainJob};
@@ -70,6 +70,7 @@ fn train(job: &TrainJob, orders: &Receiver<ToTrainer>) -> JobResult {
             idle(orders)
         }
         "endless" => endless(job, orders),
+        "works" => work(job, orders),
         other => panic!("no behaviour is called {other:?}"),
     }
 }
@@ -81,7 +82,7 @@ fn complete(job: &TrainJob) -> JobResult {
         tag: job.tag.clone(),
         points: vec![point("train_loss", 1, 2.5), point("val_loss", 1, f64::NAN)],
     });
-    checkpoint(job, 1);
+    checkpoint(job, 1, "checkpoint at step 1");
     let mut result = ended(Outcome::Completed, 2);
     result.metrics = [
         ("val_top1".to_owned(), 0.5),
@@ -101,7 +102,7 @@ fn endless(job: &TrainJob, orders: &Receiver<ToTrainer>) -> JobResult {
         match orders.recv_timeout(TICK) {
             Ok(ToTrainer::Stop { tag, why }) if tag == job.tag => {
                 if why.checkpoints() {
-                    checkpoint(job, step);
+                    checkpoint(job, step, &format!("checkpoint at step {step}"));
                 }
                 return ended(why.outcome(), step);
             }
@@ -109,6 +110,63 @@ fn endless(job: &TrainJob, orders: &Receiver<ToTrainer>) -> JobResult {
             Err(RecvTimeoutError::Disconnected) => std::process::exit(0),
         }
     }
+}
+
+/// Comes to a model that is a function of the seed, however often it is interrupted. Some seeds kill their trainer,
+/// some diverge.
+fn work(job: &TrainJob, orders: &Receiver<ToTrainer>) -> JobResult {
+    let seed = job.spec.fit.seed;
+    let (mut step, mut state) = match &job.resume {
+        Some(path) => resumed(path),
+        None => (0, seed),
+    };
+    let n_steps = 6 + seed % 10;
+    while step < n_steps {
+        step += 1;
+        state = (state ^ step)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(17);
+        progress(job, step);
+        say(&FromTrainer::Metrics {
+            tag: job.tag.clone(),
+            points: vec![point("train_loss", step, 1.0 / step as f64)],
+        });
+        match seed % 40 {
+            5 => kill_process(getpid(), Signal::KILL).expect("a process may kill itself"),
+            7 => return ended(Outcome::Diverged, step),
+            _ => {}
+        }
+        let text = format!("{step} {state}");
+        match orders.recv_timeout(TICK) {
+            Ok(ToTrainer::Stop { tag, why }) if tag == job.tag => {
+                if why.checkpoints() {
+                    checkpoint(job, step, &text);
+                }
+                return ended(why.outcome(), step);
+            }
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => std::process::exit(0),
+        }
+        if step.is_multiple_of(3) {
+            checkpoint(job, step, &text);
+        }
+    }
+    let mut result = ended(Outcome::Completed, step);
+    let text = format!("seed {seed} state {state}");
+    result.model = Some(write(&job.files.work_dir, "model", &text));
+    // Tells this attempt's result from that of any other.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nonce = now.map_or(0, |now| now.subsec_nanos());
+    result.metrics = [("nonce".to_owned(), f64::from(nonce))].into();
+    result
+}
+
+/// Step and state of a checkpoint.
+fn resumed(path: &Path) -> (u64, u64) {
+    let text = fs::read_to_string(path).expect("the checkpoint was downloaded");
+    let (step, state) = text.split_once(' ').expect("a step and a state");
+    let number = |text: &str| text.parse().expect("a number");
+    (number(step), number(state))
 }
 
 fn idle(orders: &Receiver<ToTrainer>) -> ! {
@@ -141,11 +199,10 @@ fn point(metric: &str, step: u64, value: f64) -> MetricPoint {
     }
 }
 
-fn checkpoint(job: &TrainJob, step: u64) {
-    let text = format!("checkpoint at step {step}");
+fn checkpoint(job: &TrainJob, step: u64, text: &str) {
     say(&FromTrainer::Checkpoint {
         tag: job.tag.clone(),
-        path: write(&job.files.work_dir, "checkpoint", &text),
+        path: write(&job.files.work_dir, "checkpoint", text),
         epoch: 0,
         step,
     });

@@ -2,6 +2,7 @@
 
 mod ablate;
 mod browser;
+mod chaos;
 mod kills;
 mod local;
 mod preview;
