@@ -6,6 +6,8 @@
 #   tools/setup.sh demo-data          the open-emoji dataset and EfficientNet-Lite0's weights
 #   tools/setup.sh browser            Chromium, for the browser test
 #   tools/setup.sh parity             Python with PyTorch and timm, for comparisons
+#   tools/setup.sh queue-peers        Python with Optuna, for bench-queue
+#   tools/setup.sh metrics-peers      Python with MLflow, for bench-metrics
 #   tools/setup.sh torch, weights     single steps of the above
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -171,6 +173,20 @@ setup_parity() {
   echo "$wanted" >"$state/stamps/parity"
 }
 
+# setup_peers NAME WHAT HINT PACKAGE...: a Python with what a benchmark measures us beside.
+setup_peers() {
+  local name=$1 what=$2 hint=$3
+  shift 3
+  if [ "$(cat "$state/stamps/$name" 2>/dev/null)" = "$*" ]; then skip "$what"; return; fi
+  step "$what" "$hint" install_peers "$name" "$@"
+  echo "$*" >"$state/stamps/$name"
+}
+install_peers() {
+  rm -rf "${state:?}/$1"
+  python3 -m venv "$state/$1"
+  "$state/$1/bin/python" -m pip install -q --no-cache-dir "${@:2}"
+}
+
 demo_data() {
   setup_weights
   if [ -e "$state/packages/node_modules/openmoji/package.json" ]; then skip "emoji packages"; else
@@ -202,7 +218,9 @@ for goal in "$@"; do
     torch) setup_torch ;;
     weights) setup_weights ;;
     parity) setup_parity ;;
+    queue-peers) setup_peers queue-peers "Optuna" "about 20 s" optuna==5.0.0 "psycopg[binary]==3.2.13" ;;
+    metrics-peers) setup_peers metrics-peers "MLflow" "about 1 min" mlflow==3.17.2 "psycopg[binary]==3.2.13" ;;
     browser) setup_browser ;;
-    *) fail "unknown goal $goal: build, demo-data, browser, parity, torch and weights are known" ;;
+    *) fail "unknown goal $goal: build, demo-data, browser, parity, queue-peers, metrics-peers, torch and weights are known" ;;
   esac
 done

@@ -1,0 +1,166 @@
+"""Ask and complete beside Optuna's RDBStorage and beside what Postgres itself can do, in alternating runs.
+
+    make bench-queue
+
+One Postgres with fsync on serves everybody, in databases of their own. Ours: eight clients over HTTP, each claims a
+trial and completes it; the time counts from before the sweep is submitted, since that is when its configurations are
+drawn. Optuna: eight processes, each asks, draws the same three parameters at random and tells. The floor is pgbench
+with eight clients on a bare table. A second server has a million finished trials in its database.
+"""
+
+import argparse
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+import parameters
+import result
+from stack import Cluster, Server
+
+N_CLIENTS = 8
+N_TRIALS = 6000
+N_OPTUNA = 400
+PGBENCH_S = 4
+
+
+def submit(server, n_trials, seed):
+    base = {
+        "data": {"dataset": "mini", "train_on": "train_val"}, "adaptation": {"mode": "head_only"},
+        "optimizer": {"kind": "adamw"}, "loss": {"kind": "cross_entropy"}, "objective": {"metric": "val_loss", "direction": "minimize"},
+    }
+    sweep = {
+        "name": "bench", "base": base, "space": parameters.space(), "sampler": {"kind": "random", "seed": seed},
+        "budget": {"configs": n_trials},
+    }
+    server.call("POST", "sweeps", sweep)
+
+
+def measure(server, client, n_trials, seed):
+    """Trials per second from the submission of a sweep to the end of its last trial."""
+    began = time.monotonic()
+    submit(server, n_trials, seed)
+    submitted = time.monotonic() - began
+    command = [client, server.url, server.token, server.model, str(N_CLIENTS)]
+    done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    if done["n_trials"] != n_trials:
+        sys.exit(f"{done['n_trials']} of {n_trials} trials were completed")
+    return n_trials / (submitted + done["seconds"])
+
+
+def fill(server, n_trials):
+    """Makes a history: copies of a completed trial and its attempt."""
+    with psycopg.connect(server.conninfo, autocommit=True) as connection:
+        columns = "sweep_id, config_id, seed, label, dataset, dataset_version, spec, spec_version, state, last_epoch, model_sha256, metrics, objective, cost, started_at, finished_at"
+        connection.execute(
+            f"""WITH one AS (SELECT * FROM trial WHERE state = 'completed' LIMIT 1)
+                INSERT INTO trial (id, {columns}) SELECT gen_random_uuid(), {columns} FROM one, generate_series(1, %s)""",
+            [n_trials],
+        )
+        connection.execute(
+            """INSERT INTO attempt (lease_id, trial_id, job, epoch, worker_id, boot_id, claim_request, ended_at, outcome)
+               SELECT gen_random_uuid(), t.id, 'train', 1, w.id, gen_random_uuid(), gen_random_uuid(), now(), 'completed'
+               FROM trial t, (SELECT id FROM worker LIMIT 1) w WHERE NOT EXISTS (SELECT FROM attempt a WHERE a.trial_id = t.id)"""
+        )
+        connection.execute("VACUUM ANALYZE")
+        (n_stored,) = connection.execute("SELECT count(*) FROM trial WHERE state = 'completed'").fetchone()
+        print(f"{n_stored} finished trials", file=sys.stderr)
+
+
+class Optuna:
+    def __init__(self, cluster):
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        cluster.database("optuna")
+        self.url = f"postgresql+psycopg://postgres@/optuna?host={cluster.folder}"
+        self.storage = optuna.storages.RDBStorage(self.url)
+        self.create = optuna.create_study
+
+    def measure(self, round_idx):
+        name = f"round {round_idx}"
+        self.create(study_name=name, storage=self.storage)
+        processes = [
+            subprocess.Popen(
+                [sys.executable, HERE / "optuna_side.py", self.url, name, str(N_OPTUNA // N_CLIENTS), str(100 * round_idx + idx)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )
+            for idx in range(N_CLIENTS)
+        ]
+        for process in processes:
+            process.stdout.readline()
+        for process in processes:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        spans = [tuple(map(float, process.stdout.readline().split())) for process in processes]
+        if any(process.wait() for process in processes):
+            sys.exit("an Optuna process failed")
+        return N_OPTUNA / (max(end for _, end in spans) - min(began for began, _ in spans))
+
+
+class Floor:
+    def __init__(self, cluster):
+        self.cluster = cluster
+        with psycopg.connect(cluster.database("floor"), autocommit=True) as connection:
+            connection.execute(
+                """CREATE TABLE job (id bigint PRIMARY KEY, state integer NOT NULL, claimed_at timestamptz, finished_at timestamptz,
+                                     value double precision) WITH (fillfactor = 50)"""
+            )
+            connection.execute("INSERT INTO job SELECT n, 0 FROM generate_series(1, 500000) n")
+            connection.execute("CREATE INDEX job_waiting_idx ON job (id) WHERE state = 0")
+            connection.execute("VACUUM ANALYZE job")
+
+    def measure(self):
+        said = self.cluster.run(
+            "pgbench", "-n", "-h", self.cluster.folder, "-U", "postgres", "-c", str(N_CLIENTS), "-j", "2", "-T", str(PGBENCH_S), "-f", HERE / "claim_finish.sql", "floor"
+        )
+        return next(float(line.split("=")[1].split()[0]) for line in said.splitlines() if line.startswith("tps"))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("programs", type=Path, help="folder of cultivar-server and examples/bench_queue")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--history", type=int, default=1_000_000)
+    args = parser.parse_args()
+    program, client = args.programs / "cultivar-server", args.programs / "examples/bench_queue"
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cultivar-bench")))
+        folder.chmod(0o755)
+        (folder / "postgres").mkdir()
+        cluster = Cluster(folder / "postgres")
+        stack.callback(cluster.stop)
+        young, old = (Server(folder, cluster, name, program) for name in ("young", "old"))
+        stack.callback(young.stop)
+        stack.callback(old.stop)
+        # The first thousand, and every cache warm.
+        for server in (young, old):
+            measure(server, client, 1000, 0)
+        fill(old, args.history)
+        optuna, floor = Optuna(cluster), Floor(cluster)
+        ours, ours_old, peer, bare = [], [], [], []
+        for idx in range(args.rounds):
+            seed = idx + 1
+            ours.append(measure(young, client, N_TRIALS, seed))
+            bare.append(floor.measure())
+            ours_old.append(measure(old, client, N_TRIALS, seed))
+            peer.append(optuna.measure(idx))
+            print(f"round {seed}: {ours[-1]:.0f} ours, {ours_old[-1]:.0f} with history, {bare[-1]:.0f} bare, {peer[-1]:.0f} Optuna", file=sys.stderr)
+        rate = lambda what, ours, peer, name: result.row(what, "trials/s", ours, peer, name, smaller_is_better=False)
+        rows = [
+            rate("ask + complete, 8 clients over HTTP", ours, peer, "Optuna RDBStorage, 8 processes, same Postgres"),
+            rate("ask + complete, 8 clients over HTTP", ours, bare, "pgbench, claim + finish on a bare table, 8 clients"),
+            rate(f"ask + complete with {args.history:,} finished trials", ours_old, ours, "ours with some thousand"),
+        ]
+        result.save("queue", rows)
+
+
+if __name__ == "__main__":
+    main()
