@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup demo test check openapi parity bench-train bench-search bench-stats clean
+.PHONY: help setup demo test check openapi parity chaos bench-queue bench-metrics bench-train bench-search bench-stats clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -22,6 +22,22 @@ check: ## Formatting, lints and documentation
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items
+
+# BROKEN=fence, reaper or idempotency builds a server without it: the run must fail.
+chaos: ## Break a running system by a seeded plan and check that nothing is lost (SEED=1 FAULTS=100)
+	@tools/setup.sh build
+	cargo build --release --workspace --bins --example fake_trainer $(addprefix --features cultivar-server/broken-,$(BROKEN))
+	@$${CARGO_TARGET_DIR:-target}/release/cultivar-chaos --seed $(or $(SEED),1) --faults $(or $(FAULTS),100)
+
+bench-queue: ## Ask and complete beside Optuna's storage and bare pgbench
+	@tools/setup.sh build queue-peers
+	cargo build --release --workspace --bins --example bench_queue
+	@.cultivar/queue-peers/bin/python bench/queue/run.py $${CARGO_TARGET_DIR:-target}/release
+
+bench-metrics: ## Metrics beside MLflow's store and a raw insert
+	@tools/setup.sh build metrics-peers
+	cargo build --release --workspace --bins --example bench_metrics
+	@.cultivar/metrics-peers/bin/python bench/metrics/run.py $${CARGO_TARGET_DIR:-target}/release
 
 parity: ## Compare every training method with PyTorch and timm, and print one table
 	@tools/parity.sh
