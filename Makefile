@@ -44,7 +44,7 @@ parity: ## Compare every training method with PyTorch and timm, and print one ta
 
 bench-train: ## Training steps beside PyTorch eager, optimizer steps beside timm's
 	@tools/setup.sh torch parity
-	cargo build --release -p cultivar-train --example step_time --example optim_step
+	cargo build --release --workspace --example step_time --example optim_step
 	@.cultivar/parity/bin/python bench/train/run.py $${CARGO_TARGET_DIR:-target}/release/examples/step_time
 	@.cultivar/parity/bin/python bench/train/optim_step.py $${CARGO_TARGET_DIR:-target}/release/examples/optim_step
 
