@@ -6,6 +6,7 @@
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 from pathlib import Path
@@ -25,23 +26,34 @@ def geometric_mean(values):
 
 
 def machine():
+    """What it runs on, in words."""
     model = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),
         platform.machine(),
     )
-    return f"{len(os.sched_getaffinity(0))} cores of {model}"
+    gpus = []
+    if shutil.which("nvidia-smi"):
+        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        gpus = subprocess.run(query, capture_output=True, text=True).stdout.splitlines()
+    return " and ".join([f"{len(os.sched_getaffinity(0))} cores of {model}", *gpus])
 
 
 def commit():
     return subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
-def save(bench, rows):
-    """Writes the file and prints the table."""
-    path = ROOT / "bench/results" / f"{bench}.json"
+def write(bench, rows):
+    """Writes `bench/results/NAME.json`, or below CULTIVAR_BENCH_OUT where that is set, and gives its path."""
+    path = Path(os.environ.get("CULTIVAR_BENCH_OUT", ROOT / "bench/results")) / f"{bench}.json"
     path.parent.mkdir(exist_ok=True)
     result = {"bench": bench, "commit": commit(), "machine": machine(), "rows": rows}
     path.write_text(json.dumps(result, indent=1) + "\n")
+    return path
+
+
+def save(bench, rows):
+    """Writes the file and prints the table."""
+    result = json.loads(write(bench, rows).read_text())
     cells = [("what", "unit", "ours", "peer", "ratio", "peer is")]
     cells += [
         (row["what"], row["unit"], f"{row['ours']:.4g}", f"{row['peer']:.4g}", f"{row['ratio']:.2f}", row["peer_name"]) for row in rows

@@ -5,6 +5,7 @@
 
 Images come from the dataset's Parquet files, decoded once; crops, flips and evaluation are torchvision's and timm's on
 PIL images. AdamW with one cycle, no decay on 1-d parameters. Prints a JSON line a seed: validation accuracy and seconds.
+On the GPU if there is one, in TF32 as Cultivar by default.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from safetensors.torch import load_file
 from torchvision.transforms import v2
 
 INTERPOLATION = v2.InterpolationMode.BICUBIC
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def images_of(paths):
@@ -50,11 +52,11 @@ def model_of(options, n_classes):
     weights = {name: value for name, value in load_file(options.weights).items() if not name.startswith("classifier.")}
     missing = model.load_state_dict(weights, strict=False).missing_keys
     assert all(name.startswith("classifier.") or name.endswith("num_batches_tracked") for name in missing), missing
-    return model.to(memory_format=torch.channels_last)
+    return model.to(DEVICE).to(memory_format=torch.channels_last)
 
 
 def stacked(images, transform):
-    return torch.stack([transform(image) for image in images]).to(memory_format=torch.channels_last)
+    return torch.stack([transform(image) for image in images]).to(DEVICE).to(memory_format=torch.channels_last)
 
 
 def logits_of(model, images, transform):
@@ -122,16 +124,18 @@ def main():
     parser.add_argument("--smoothing", type=float, default=0.1)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--resolution", type=int, default=96)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     options = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(options.threads)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     manifest = json.load(open(options.manifest))
     images = images_of(options.data)
     assert len(images) == len(manifest["images"])
 
     def split(name):
         entries = [(image, entry["label"]) for image, entry in zip(images, manifest["images"]) if entry["split"] == name]
-        return [image for image, _ in entries], torch.tensor([label for _, label in entries])
+        return [image for image, _ in entries], torch.tensor([label for _, label in entries], device=DEVICE)
 
     config = timm.get_pretrained_cfg(options.backbone).to_dict()
     for seed in options.seeds:
