@@ -116,18 +116,42 @@ fn difference(base: &Value, wanted: &Value) -> Value {
 
 /// A field of the spec that is another variant: its tag, its learning rate, and what differs from the variant's defaults.
 fn variant_of(field: &str, tag: &str, wanted: &Value) -> Value {
-    let bare = json!({field: {tag: wanted[tag]}});
-    let defaults = check::trial(&bare).map(|spec| json(&spec));
-    let Ok(defaults) = defaults else {
-        return wanted.clone();
-    };
     let Value::Object(mut fields) = wanted.clone() else {
         return wanted.clone();
     };
-    fields.retain(|name, value| name == tag || name == "lr" || defaults[field][name] != *value);
+    let is_said = |name: &str| name == tag || name == "lr";
+    let mut bare = fields.clone();
+    bare.retain(|name, _| is_said(name));
+    let mut whole = json(&TrialSpec::example());
+    whole[field] = Value::Object(bare);
+    let Ok(defaults) = check::trial(&whole).map(|spec| json(&spec)) else {
+        return wanted.clone();
+    };
+    fields.retain(|name, value| is_said(name) || defaults[field][name] != *value);
     Value::Object(fields)
 }
 
 fn json(spec: &TrialSpec) -> Value {
     serde_json::to_value(spec).expect("a spec always serializes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_variant_says_only_what_is_no_default() {
+        let mut wanted = json(&TrialSpec::example());
+        wanted["optimizer"] = json!({"kind": "ranger", "lr": 0.004, "weight_decay": 0.3});
+        wanted["schedule"] = json!({"kind": "cosine", "warmup_fraction": 0.25});
+        let wanted = check::trial(&wanted).expect("a valid spec");
+        let overlay = difference(&json(&TrialSpec::example()), &json(&wanted));
+        assert_eq!(
+            overlay,
+            json!({
+                "optimizer": {"kind": "ranger", "lr": 0.004, "weight_decay": 0.3},
+                "schedule": {"kind": "cosine", "warmup_fraction": 0.25},
+            })
+        );
+    }
 }

@@ -21,7 +21,24 @@ pub fn of_overlay(overlay: &Value, spec: &TrialSpec) -> String {
     if words.is_empty() {
         return of_spec(spec);
     }
-    words.join(" ").chars().take(MAX_CHARS).collect()
+    shortened(words)
+}
+
+/// The words in a row; where they are too many, the first of them and an ellipsis.
+fn shortened(words: Vec<String>) -> String {
+    let whole = words.join(" ");
+    if whole.chars().count() <= MAX_CHARS {
+        return whole;
+    }
+    let mut label = String::new();
+    for word in words {
+        if label.chars().count() + word.chars().count() + 2 > MAX_CHARS {
+            break;
+        }
+        label.push_str(&word);
+        label.push(' ');
+    }
+    label + "…"
 }
 
 /// Tags come before the fields they govern. A name speaks for itself, a number needs its field's name; `none` is
@@ -57,6 +74,13 @@ mod tests {
 
     fn check(overlay: Value, expect: &str) {
         assert_eq!(of_overlay(&overlay, &TrialSpec::example()), expect);
+    }
+
+    #[test]
+    fn a_long_label_ends_with_a_whole_word() {
+        let words = |n: usize| vec!["lr=0.1234567".to_owned(); n];
+        assert_eq!(shortened(words(9)), words(9).join(" "), "116 characters");
+        assert_eq!(shortened(words(40)), words(9).join(" ") + " …");
     }
 
     #[test]

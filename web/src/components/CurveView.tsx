@@ -19,6 +19,8 @@ interface Props {
   onHover: (idx: number | null) => void;
 }
 
+/** Ticks lie on whole epochs. */
+const EPOCH_STEPS = [1, 2, 5].flatMap((step) => [1, 10, 100, 1000].map((scale) => step * scale)).sort((a, b) => a - b);
 const HEIGHT = 220;
 
 /** Draws `chart` with uPlot: redrawn for new data, rebuilt for new lines, another size or colour scheme. */
@@ -52,7 +54,7 @@ export function CurveView({ chart, styles, format, summary, onHover }: Props) {
         cursor: { y: false, drag: { x: false, y: false } },
         scales: { x: { time: false } },
         axes: [
-          { ...axis, size: 26, label: "epoch", labelSize: 16, labelGap: -3, labelFont: `11px ${css.fontFamily}`, gap: 4 },
+          { ...axis, incrs: EPOCH_STEPS, size: 26, label: "epoch", labelSize: 16, labelGap: -3, labelFont: `11px ${css.fontFamily}`, gap: 4 },
           { ...axis, size: 44, values: (_, ticks) => ticks.map((tick) => latest.current.format(tick)) },
         ],
         series: [
