@@ -6,6 +6,7 @@ mod backup;
 mod dataset;
 mod export;
 mod home;
+mod importance;
 mod leaderboard;
 mod numbers;
 mod predict;

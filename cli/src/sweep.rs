@@ -64,6 +64,11 @@ pub enum Command {
         /// The sweep
         id: SweepId,
     },
+    /// Say which of a sweep's parameters matter, by its results so far
+    Importance {
+        /// The sweep
+        id: SweepId,
+    },
     /// Begin no more of a sweep's trials; those that run give way and keep a checkpoint
     Pause {
         /// The sweep
@@ -176,6 +181,10 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<ExitCode
                     trial_table(&trials)
                 );
             }
+        }
+        Command::Importance { id } => {
+            let report = client.importance(id).await?;
+            session.print(&report, crate::importance::render)?;
         }
         Command::Pause { id, drain } => {
             let sweep = client.pause_sweep(id, PauseSweep { drain }).await?;

@@ -1,7 +1,9 @@
 //! Sweeps.
 
 use cultivar_spec::queueing::Queueing;
-use cultivar_spec::wire::{PauseSweep, SweepDetail, SweepEstimate, SweepPreview, SweepView};
+use cultivar_spec::wire::{
+    ImportanceReport, PauseSweep, SweepDetail, SweepEstimate, SweepPreview, SweepView,
+};
 use cultivar_spec::{SweepId, SweepSpec};
 use reqwest::Method;
 use serde_json::json;
@@ -34,6 +36,12 @@ impl Client {
     /// What a sweep would take; queues nothing.
     pub async fn estimate_sweep(&self, spec: &SweepSpec) -> Result<SweepEstimate, Error> {
         self.post(&["sweeps", "estimate"], spec, Repeat::Harmless)
+            .await
+    }
+
+    /// Which of its parameters matter, by its results so far.
+    pub async fn importance(&self, id: SweepId) -> Result<ImportanceReport, Error> {
+        self.get(&["sweeps", &id.to_string(), "importance"], &[])
             .await
     }
 

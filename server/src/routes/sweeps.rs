@@ -5,7 +5,9 @@ use aide::axum::routing::{get_with, post_with, put_with};
 use axum::Json;
 use axum::extract::State;
 use cultivar_spec::queueing::Queueing;
-use cultivar_spec::wire::{PauseSweep, SweepDetail, SweepEstimate, SweepPreview, SweepView};
+use cultivar_spec::wire::{
+    ImportanceReport, PauseSweep, SweepDetail, SweepEstimate, SweepPreview, SweepView,
+};
 use cultivar_spec::{SweepId, SweepSpec, check};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -53,6 +55,13 @@ pub fn router() -> ApiRouter<AppState> {
         .api_route(
             "/api/v1/sweeps/{id}",
             get_with(show, |op| op.summary("A sweep and its spec").tag("sweeps")),
+        )
+        .api_route(
+            "/api/v1/sweeps/{id}/importance",
+            get_with(importance, |op| {
+                op.summary("Which of a sweep's parameters matter, by its results so far")
+                    .tag("sweeps")
+            }),
         )
         .api_route(
             "/api/v1/sweeps/{id}/pause",
@@ -133,6 +142,14 @@ async fn show(
     let mut detail = detail.ok_or_else(|| ApiError::no_such("sweep", path.id))?;
     detail.budget = service::budget::so_far(&state, &detail).await?;
     Ok(Json(detail))
+}
+
+async fn importance(
+    _: Reader,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+) -> Result<Json<ImportanceReport>, ApiError> {
+    service::importance::report(&state, path.id).await.map(Json)
 }
 
 async fn cancel(

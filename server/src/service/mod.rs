@@ -15,6 +15,7 @@ pub mod fence;
 pub mod finish;
 pub mod health;
 pub mod heartbeat;
+pub mod importance;
 pub mod label;
 pub mod lifecycle;
 pub mod manifests;

@@ -13,6 +13,7 @@ pub mod evaluation;
 pub mod event;
 pub mod health;
 pub mod idempotency;
+pub mod importance;
 pub mod prediction;
 pub mod proposal;
 pub mod queue;

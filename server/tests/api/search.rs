@@ -6,11 +6,12 @@ use cultivar_server::service::search::{as_seen, past};
 use cultivar_server::store;
 use cultivar_spec::wire::{Job, Lease};
 use cultivar_spec::{SweepId, SweepSpec};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Row;
 
 use crate::fixtures::{Worker, complete, tell, trial_spec};
-use crate::harness::{App, Database, run_async, with_app};
+use crate::harness::{App, Database, answer, run_async, with_app};
 
 fn sweep(sampler: Value, configs: u32) -> Value {
     json!({
@@ -88,6 +89,48 @@ async fn check_replays(app: &App, id: &str) -> Vec<Value> {
         overlays.push(overlay);
     }
     overlays
+}
+
+/// The share of the variance by pointer, most important first.
+async fn importance(app: &App, id: &str) -> (Value, Vec<(String, f64)>) {
+    let report = app.get(&format!("/api/v1/sweeps/{id}/importance")).await;
+    let params = report["params"].as_array().unwrap().iter();
+    let shares = params.map(|param| {
+        let pointer = param["pointer"].as_str().unwrap().to_owned();
+        (pointer, param["share"]["mean"].as_f64().unwrap())
+    });
+    let shares = shares.collect();
+    (report["n_results"].clone(), shares)
+}
+
+#[test]
+fn what_decides_the_objective_is_found_in_planned_and_in_searched_sweeps() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let worker = Worker::new();
+        let space = json!({
+            "optimizer": {"lr": {"choice": [0.0001, 0.001, 0.01, 0.1]}},
+            "loss": {"smoothing": {"choice": [0.0, 0.1, 0.2]}},
+        });
+        for sampler in [json!({"kind": "grid"}), json!({"kind": "tpe"})] {
+            let mut spec = sweep(sampler, 12);
+            spec["space"] = space.clone();
+            spec["seeds"] = json!([0, 1]);
+            let made = app.post_ok("/api/v1/sweeps", &spec).await;
+            let id = made["id"].as_str().unwrap();
+            assert_eq!(importance(&app, id).await, (json!(0), vec![]));
+            train(&app, id, &worker).await;
+            let (n_results, shares) = importance(&app, id).await;
+            assert_eq!(n_results, 12, "seeds are folded");
+            assert_eq!(shares[0].0, "/optimizer/lr");
+            assert!(shares[0].1 > 0.8 && shares[1].1 < 0.05, "{shares:?}");
+        }
+        let nobody = SweepId::new();
+        let path = format!("/api/v1/sweeps/{nobody}/importance");
+        let (status, _) = answer(app.request(Method::GET, &path)).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        app
+    });
 }
 
 #[test]

@@ -1368,6 +1368,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sweeps/{id}/importance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which of a sweep's parameters matter, by its results so far */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description `GET /api/v1/sweeps/{id}/importance`: what of a sweep's space decides its objective, by a forest fitted to its results. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ImportanceReport"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sweeps/{id}/pause": {
         parameters: {
             query?: never;
@@ -3186,6 +3233,20 @@ export interface components {
              */
             scale: number[];
         };
+        CurvePoint: {
+            /**
+             * Format: double
+             * @description Share of the range in [0, 1] at the middle of a bin; of a choice the index of the alternative.
+             */
+            at: number;
+            /**
+             * Format: double
+             * @description Standard deviation over the trees, each of which saw another sample of the results.
+             */
+            deviation: number;
+            /** Format: double */
+            mean: number;
+        };
         /** @description Cutout (DeVries and Taylor 2017): a square around a random pixel is set to the mean colour. */
         Cutout: {
             /**
@@ -3585,6 +3646,18 @@ export interface components {
             sha256: string;
             split: components["schemas"]["Split"];
         };
+        /** @description `GET /api/v1/sweeps/{id}/importance`: what of a sweep's space decides its objective, by a forest fitted to its results. */
+        ImportanceReport: {
+            /** @description Strongest first. */
+            interactions: components["schemas"]["Interaction"][];
+            /**
+             * Format: uint
+             * @description Configurations with a result.
+             */
+            n_results: number;
+            /** @description Most important first; empty while there are too few results, or where nothing varies. */
+            params: components["schemas"]["ParamImportance"][];
+        };
         /** @description How pixels reach the network. `null` means: as the checkpoint says. */
         Input: {
             /**
@@ -3610,6 +3683,14 @@ export interface components {
              * @default none
              */
             tta: components["schemas"]["Tta"];
+        };
+        /** @description What two parameters explain together beyond what each explains alone. */
+        Interaction: {
+            pointers: [
+                string,
+                string
+            ];
+            share: components["schemas"]["VarianceShare"];
         };
         /** @enum {string} */
         Interpolation: "bilinear" | "bicubic";
@@ -4262,6 +4343,20 @@ export interface components {
         Order: ("continue" | "cancel" | "prune") | "yield" | "unknown";
         /** @description How an attempt ended. */
         Outcome: ("completed" | "pruned" | "cancelled" | "out_of_memory") | "yielded" | "preempted" | "lost" | "stalled" | "diverged" | "crashed" | "worker_fault" | "bad_input";
+        /** @description What one parameter explains. */
+        ParamImportance: {
+            /** @description The expected objective along the parameter, the others averaged out. */
+            curve: components["schemas"]["CurvePoint"][];
+            /**
+             * Format: double
+             * @description Increase of the squared error when its values are shuffled, in variances of the results.
+             */
+            permutation: number;
+            /** @description JSON pointer into what the sweep lays over its base. */
+            pointer: string;
+            /** @description By this parameter alone. */
+            share: components["schemas"]["VarianceShare"];
+        };
         /** @description `POST /api/v1/sweeps/{id}/pause` */
         PauseSweep: {
             /**
@@ -5415,6 +5510,13 @@ export interface components {
              * @description Bytes that are here. A `PUT` with `Content-Range` goes on from there.
              */
             n_received: number;
+        };
+        /** @description A share of the forest's variance over the space, and its standard deviation over the trees. */
+        VarianceShare: {
+            /** Format: double */
+            deviation: number;
+            /** Format: double */
+            mean: number;
         };
         /** @description What is wanted of an external trial. */
         Verdict: {

@@ -2,16 +2,16 @@
 //! 2014, section 3): a leaf adds its value, times the share of the other features that it holds, to
 //! the expected value at each of its bins.
 
-use super::Share;
 use super::forest::Tree;
+use cultivar_spec::wire::VarianceShare;
 
 pub(super) struct Anova {
     /// By feature.
-    pub mains: Vec<Share>,
+    pub mains: Vec<VarianceShare>,
     /// By pair of features, the interaction alone.
-    pub pairs: Vec<((usize, usize), Share)>,
+    pub pairs: Vec<((usize, usize), VarianceShare)>,
     /// Expected value and its deviation over the trees, `[feature][bin]`.
-    pub curves: Vec<Vec<Share>>,
+    pub curves: Vec<Vec<VarianceShare>>,
 }
 
 /// What one tree says: shares by feature and by pair, and marginals `[feature][bin]`.
@@ -48,11 +48,11 @@ pub(super) fn decompose(trees: &[Tree], n_bins: &[usize]) -> Anova {
     }
 }
 
-fn over_trees(trees: &[OfTree], of: &dyn Fn(&OfTree) -> f64) -> Share {
+fn over_trees(trees: &[OfTree], of: &dyn Fn(&OfTree) -> f64) -> VarianceShare {
     let n = trees.len() as f64;
     let mean = trees.iter().map(of).sum::<f64>() / n;
     let squares = trees.iter().map(|tree| (of(tree) - mean).powi(2));
-    Share {
+    VarianceShare {
         mean,
         deviation: (squares.sum::<f64>() / (n - 1.0).max(1.0)).sqrt(),
     }

@@ -15,11 +15,13 @@
 mod anova;
 mod forest;
 
+use cultivar_spec::wire::{
+    CurvePoint, ImportanceReport, Interaction, ParamImportance, VarianceShare,
+};
 use cultivar_spec::{SweepSpec, Violations};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
 
 use self::forest::{Binned, INACTIVE, MAX_BINS, Tree};
 use crate::sampler::{Origin, Past, PastState, Study};
@@ -27,51 +29,6 @@ use crate::space::points::{Domain, Param, Point, Space};
 
 /// Scored results below which nothing is said.
 pub const MIN_RESULTS: usize = 10;
-
-/// A share of the variance and its standard deviation over the trees.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Share {
-    pub mean: f64,
-    pub deviation: f64,
-}
-
-/// What one parameter explains.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Importance {
-    /// JSON pointer into the overlay.
-    pub pointer: String,
-    /// Of the forest's variance over the space, by this parameter alone.
-    pub share: Share,
-    /// Increase of the squared error when its values are shuffled, in variances of the results.
-    pub permutation: f64,
-    /// The expected value along the parameter, the others averaged out.
-    pub curve: Vec<CurvePoint>,
-}
-
-/// What two parameters explain together beyond what each explains alone.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Interaction {
-    pub pointers: (String, String),
-    pub share: Share,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct CurvePoint {
-    /// Share of the range in [0, 1] at the middle of a bin; of a choice the index of the alternative.
-    pub at: f64,
-    pub mean: f64,
-    /// Standard deviation over the trees, each of which saw another sample of the results.
-    pub deviation: f64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
-    pub n_results: usize,
-    /// Most important first.
-    pub params: Vec<Importance>,
-    /// Strongest first.
-    pub interactions: Vec<Interaction>,
-}
 
 /// What explains objective number `objective` of a sweep's own results; `None` where fewer than
 /// [`MIN_RESULTS`] are scored or nothing varies. `seed` decides the forest's draws.
@@ -83,7 +40,7 @@ pub fn explain(
     past: &[Past],
     objective: usize,
     seed: u64,
-) -> Result<Option<Report>, Violations> {
+) -> Result<Option<ImportanceReport>, Violations> {
     let study = Study::new(sweep)?;
     let space = study.space();
     let scored = past.iter().filter(|past| past.origin == Origin::Own);
@@ -100,7 +57,7 @@ pub fn explain(
 }
 
 /// As [`explain`], from points of a space.
-pub fn of(space: &Space, results: &[(Point, f64)], seed: u64) -> Option<Report> {
+pub fn of(space: &Space, results: &[(Point, f64)], seed: u64) -> Option<ImportanceReport> {
     let params = space.params();
     let first = results.first()?.1;
     let is_constant = results.iter().all(|(_, value)| *value == first);
@@ -113,13 +70,13 @@ pub fn of(space: &Space, results: &[(Point, f64)], seed: u64) -> Option<Report> 
     let anova = anova::decompose(&trees, &data.n_bins);
     let permutation = permutation(&trees, &data, &mut rng);
 
-    let importance = |(idx, param): (usize, &Param)| Importance {
+    let importance = |(idx, param): (usize, &Param)| ParamImportance {
         pointer: param.pointer.clone(),
         share: anova.mains[idx],
         permutation: permutation[idx],
         curve: curve(param.domain, &anova.curves[idx]),
     };
-    let mut ranked: Vec<Importance> = params.iter().enumerate().map(importance).collect();
+    let mut ranked: Vec<ParamImportance> = params.iter().enumerate().map(importance).collect();
     ranked.sort_by(|a, b| b.share.mean.total_cmp(&a.share.mean));
     let mut interactions: Vec<Interaction> = anova
         .pairs
@@ -130,19 +87,19 @@ pub fn of(space: &Space, results: &[(Point, f64)], seed: u64) -> Option<Report> 
         })
         .collect();
     interactions.sort_by(|a, b| b.share.mean.total_cmp(&a.share.mean));
-    Some(Report {
+    Some(ImportanceReport {
         n_results: results.len(),
         params: ranked,
         interactions,
     })
 }
 
-fn curve(domain: Domain, marginal: &[Share]) -> Vec<CurvePoint> {
+fn curve(domain: Domain, marginal: &[VarianceShare]) -> Vec<CurvePoint> {
     let at = |bin: usize| match domain {
         Domain::Categories { .. } => bin as f64,
         _ => (bin as f64 + 0.5) / marginal.len() as f64,
     };
-    let point = |(bin, share): (usize, &Share)| CurvePoint {
+    let point = |(bin, share): (usize, &VarianceShare)| CurvePoint {
         at: at(bin),
         mean: share.mean,
         deviation: share.deviation,

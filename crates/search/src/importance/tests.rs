@@ -4,7 +4,7 @@ use rand::Rng;
 use serde_json::json;
 
 /// `n` random results of a function of the coordinates, each a share of its range.
-fn explained(space: serde_json::Value, n: usize, f: impl Fn(&Point) -> f64) -> Report {
+fn explained(space: serde_json::Value, n: usize, f: impl Fn(&Point) -> f64) -> ImportanceReport {
     let space = Space::new(&Node::parse(&space).unwrap());
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let results: Vec<(Point, f64)> = (0..n)
@@ -22,7 +22,7 @@ fn four() -> serde_json::Value {
     json!({"a": unit, "b": unit, "c": unit, "d": {"choice": ["x", "y", "z", "w"]}})
 }
 
-fn share(report: &Report, pointer: &str) -> f64 {
+fn share(report: &ImportanceReport, pointer: &str) -> f64 {
     let found = report.params.iter().find(|param| param.pointer == pointer);
     found.unwrap().share.mean
 }
