@@ -190,9 +190,11 @@ def main() -> None:
     args.add_argument("--seconds", type=float, default=1e9, help="stop after so long; call again to go on")
     args = args.parse_args()
     if args.what == "pack":
-        pack_curves(args, "head", HEAD_SPACE)
-        pack_curves(args, "full", FULL_SPACE)
-        pack_table(args)
+        for kind, space in (("head", HEAD_SPACE), ("full", FULL_SPACE)):
+            if (args.out / f"{kind}.jsonl").exists():
+                pack_curves(args, kind, space)
+        if (args.out / "table.jsonl").exists():
+            pack_table(args)
         return
     for name in ("worker", "data", "weights", "home"):
         if not getattr(args, name):

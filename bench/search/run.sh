@@ -2,7 +2,8 @@
 # Both sides of the search benchmark, then the report. Runs that are there already are not repeated.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-tables=("${HPO_TABLES:?set HPO_TABLES to the folder that holds the recorded tables}" bench/search/tables)
+tables=("${HPO_TABLES:?set HPO_TABLES to the folder that holds the recorded tables}")
+if [ -d bench/search/tables ]; then tables+=(bench/search/tables); fi
 python=${BENCH_PYTHON:-.cultivar/parity/bin/python}
 target=${CARGO_TARGET_DIR:-target}
 work=$target/bench-search
@@ -16,7 +17,7 @@ cargo build --release -p cultivar-search --example bench_search
 ours=$target/release/examples/bench_search
 "$ours" tables --tables "${tables[@]}" --out "$work/ours.jsonl" --seeds "${SEEDS:-100}"
 [ -s "$work/latency.jsonl" ] || "$ours" latency --out "$work/latency.jsonl"
-"$ours" curves --curves bench/search/curves --out "$work/curves.jsonl"
+if [ -d bench/search/curves ]; then "$ours" curves --curves bench/search/curves --out "$work/curves.jsonl"; fi
 
 export OMP_NUM_THREADS=1
 "$python" bench/search/optuna_side.py --tables "${tables[@]}" --out "$work/optuna.jsonl" \

@@ -109,8 +109,8 @@ fn what_decides_the_objective_is_found_in_planned_and_in_searched_sweeps() {
         app.register().await;
         let worker = Worker::new();
         let space = json!({
-            "optimizer": {"lr": {"choice": [0.0001, 0.001, 0.01, 0.1]}},
-            "loss": {"smoothing": {"choice": [0.0, 0.1, 0.2]}},
+            "optimizer": {"kind": "adamw", "lr": {"choice": [0.0001, 0.001, 0.01, 0.1]}},
+            "loss": {"kind": "cross_entropy", "smoothing": {"choice": [0.0, 0.1, 0.2]}},
         });
         for sampler in [json!({"kind": "grid"}), json!({"kind": "tpe"})] {
             let mut spec = sweep(sampler, 12);
