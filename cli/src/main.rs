@@ -5,7 +5,6 @@ mod augment;
 mod backup;
 mod dataset;
 mod export;
-mod finalists;
 mod home;
 mod importance;
 mod leaderboard;
@@ -75,7 +74,6 @@ enum Command {
     Leaderboard(leaderboard::Leaderboard),
     Transfer(transfer::Transfer),
     Ablate(ablate::Ablate),
-    Finalists(finalists::Finalists),
     Export(export::Export),
     Predict(predict::Predict),
     /// Published results
@@ -140,7 +138,6 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Leaderboard(args) => leaderboard::run(args, &global.connect()?).await.map(done),
         Command::Transfer(args) => transfer::run(args, &global.connect()?).await,
         Command::Ablate(args) => ablate::run(args, &global.connect()?).await,
-        Command::Finalists(args) => finalists::run(args, &global.connect()?).await,
         Command::Export(args) => export::run(args, &global.connect()?).await.map(done),
         Command::Predict(args) => predict::run(args, &global).await,
         Command::Sota(command) => sota::run(command, &global.connect()?).await.map(done),

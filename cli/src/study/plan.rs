@@ -17,8 +17,6 @@ pub struct Known {
     /// As the server resolved it.
     pub spec: TrialSpec,
     pub val_top1: Option<f64>,
-    /// What its spec is about, larger is better.
-    pub objective: Option<f64>,
 }
 
 /// A spec as it was before the server resolved it: without the dataset version and the weights file it pinned, and

@@ -6,8 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use cultivar_client::TrialFilter;
 use cultivar_spec::manifest::Split;
-use cultivar_spec::trial::{Direction, Objective};
-use cultivar_spec::wire::{NewEvaluation, TrialDetail};
+use cultivar_spec::wire::NewEvaluation;
 use cultivar_spec::{Sha256Digest, TrialId, TrialSpec, TrialState};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
@@ -95,7 +94,6 @@ impl<'a> Runner<'a> {
                 id: detail.trial.id,
                 state: detail.trial.state,
                 val_top1: detail.trial.metrics.get("val_top1").copied(),
-                objective: objective(&detail),
                 spec: detail.spec,
             })
             .collect())
@@ -200,14 +198,4 @@ impl<'a> Runner<'a> {
         }
         Ok(())
     }
-}
-
-/// The objective of a trial, larger is better.
-fn objective(detail: &TrialDetail) -> Option<f64> {
-    let Objective { metric, direction } = detail.spec.objective;
-    let value = *detail.trial.metrics.get(metric.name())?;
-    Some(match direction {
-        Direction::Maximize => value,
-        Direction::Minimize => -value,
-    })
 }

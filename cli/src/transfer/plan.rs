@@ -118,7 +118,6 @@ mod tests {
             state: TrialState::Completed,
             spec: spec.clone(),
             val_top1: Some(val_top1),
-            objective: Some(val_top1),
         }
     }
 
