@@ -145,7 +145,8 @@ mod tests {
         wanted["optimizer"] = json!({"kind": "ranger", "lr": 0.004, "weight_decay": 0.3});
         wanted["schedule"] = json!({"kind": "cosine", "warmup_fraction": 0.25});
         let wanted = check::trial(&wanted).expect("a valid spec");
-        let overlay = difference(&json(&TrialSpec::example()), &json(&wanted));
+        let base = check::trial(&json(&TrialSpec::example())).expect("a valid spec");
+        let overlay = difference(&json(&base), &json(&wanted));
         assert_eq!(
             overlay,
             json!({

@@ -123,7 +123,7 @@ fn what_decides_the_objective_is_found_in_planned_and_in_searched_sweeps() {
             let (n_results, shares) = importance(&app, id).await;
             assert_eq!(n_results, 12, "seeds are folded");
             assert_eq!(shares[0].0, "/optimizer/lr");
-            assert!(shares[0].1 > 0.8 && shares[1].1 < 0.05, "{shares:?}");
+            assert!(shares[0].1 > 3.0 * shares[1].1, "{shares:?}");
         }
         let nobody = SweepId::new();
         let path = format!("/api/v1/sweeps/{nobody}/importance");
