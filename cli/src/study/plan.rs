@@ -143,7 +143,7 @@ mod tests {
     fn another_variant_says_only_what_is_no_default() {
         let mut wanted = json(&TrialSpec::example());
         wanted["optimizer"] = json!({"kind": "ranger", "lr": 0.004, "weight_decay": 0.3});
-        wanted["schedule"] = json!({"kind": "cosine", "warmup_fraction": 0.25});
+        wanted["schedule"] = json!({"kind": "one_cycle", "pct_start": 0.25});
         let wanted = check::trial(&wanted).expect("a valid spec");
         let base = check::trial(&json(&TrialSpec::example())).expect("a valid spec");
         let overlay = difference(&json(&base), &json(&wanted));
@@ -151,7 +151,7 @@ mod tests {
             overlay,
             json!({
                 "optimizer": {"kind": "ranger", "lr": 0.004, "weight_decay": 0.3},
-                "schedule": {"kind": "cosine", "warmup_fraction": 0.25},
+                "schedule": {"kind": "one_cycle", "pct_start": 0.25},
             })
         );
     }
