@@ -104,16 +104,16 @@ fn activation(activation: Activation) -> Option<&'static str> {
 
 /// Python that loads the TorchScript file at `path` and the notes beside it and predicts an image; timm prepares it.
 pub fn torchscript_snippet(path: &str, notes: &str) -> String {
-    let snippet = TORCHSCRIPT_SNIPPET.replace("PATH", &json!(path).to_string());
-    snippet.replace("NOTES", &json!(notes).to_string())
+    let load = LOAD_TORCHSCRIPT.replace("PATH", &json!(path).to_string());
+    load.replace("NOTES", &json!(notes).to_string()) + PREDICT
 }
 
 /// Python that loads the file at `path` and predicts an image, with nothing but timm, safetensors and Pillow.
 pub fn snippet(path: &str) -> String {
-    SNIPPET.replace("PATH", &json!(path).to_string())
+    LOAD_SAFETENSORS.replace("PATH", &json!(path).to_string()) + PREDICT
 }
 
-const SNIPPET: &str = r#"import json
+const LOAD_SAFETENSORS: &str = r#"import json
 import timm, torch
 from PIL import Image
 from safetensors import safe_open
@@ -125,16 +125,9 @@ with safe_open(path, "pt") as file:
 classes = json.loads(meta["classes"])
 model = timm.create_model(meta["architecture"], **json.loads(meta["model_args"])).eval()
 model.load_state_dict(load_file(path))
-transform = timm.data.create_transform(**json.loads(meta["preprocessing"]))
-
-image = Image.open("photo.jpg").convert("RGB")
-with torch.inference_mode():
-    probabilities = model(transform(image)[None]).softmax(1)[0]
-for probability, idx in zip(*probabilities.topk(min(5, len(classes)))):
-    print(f"{probability:.3f} {classes[idx]}")
 "#;
 
-const TORCHSCRIPT_SNIPPET: &str = r#"import json
+const LOAD_TORCHSCRIPT: &str = r#"import json
 import timm, torch
 from PIL import Image
 
@@ -142,7 +135,10 @@ with open(NOTES) as file:
     meta = json.load(file)
 classes = json.loads(meta["classes"])
 model = torch.jit.load(PATH).eval()
-transform = timm.data.create_transform(**json.loads(meta["preprocessing"]))
+"#;
+
+/// What both go on with: a `model`, its `classes`, and `meta`.
+const PREDICT: &str = r#"transform = timm.data.create_transform(**json.loads(meta["preprocessing"]))
 
 image = Image.open("photo.jpg").convert("RGB")
 with torch.inference_mode():

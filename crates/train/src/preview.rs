@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(sheet.get_pixel(0, 0).0, [255; 3]);
         for row in 0..4 {
             for column in 1..4 {
-                // Evaluation filters twice, from a resize of its own: rounding differs.
+                // A training view is filtered once more than an evaluation crop: rounding differs.
                 let seen = cell(&sheet, row, column);
                 let near = seen
                     .iter()

@@ -3053,7 +3053,9 @@ export interface components {
             /**
              * Format: double
              * @description When the leases were handed out, in seconds from when the claim arrived; negative for those that an earlier copy
-             *      of it had got. A worker counts their length from there, by its own clock, from when it sent the claim.
+             *      of it had got. A worker counts their length from there, by its own clock, from when it sent the claim. A server
+             *      that does not say is taken to have handed them out at once, which is never too late.
+             * @default 0
              */
             granted_after_s: number;
             /**

@@ -79,7 +79,9 @@ pub struct ClaimReply {
     /// How often to send heartbeats, in seconds.
     pub heartbeat_s: f64,
     /// When the leases were handed out, in seconds from when the claim arrived; negative for those that an earlier copy
-    /// of it had got. A worker counts their length from there, by its own clock, from when it sent the claim.
+    /// of it had got. A worker counts their length from there, by its own clock, from when it sent the claim. A server
+    /// that does not say is taken to have handed them out at once, which is never too late.
+    #[serde(default)]
     pub granted_after_s: f64,
     /// Why this worker gets no leases until somebody releases it.
     pub quarantine: Option<String>,
