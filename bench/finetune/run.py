@@ -1,6 +1,7 @@
 """Cultivar's fine-tuning beside a plain PyTorch script's: the same data, weights, recipe and budget, many seeds of each.
 
     python bench/finetune/run.py WORKER VERSION WEIGHTS [--full 30] [--head-only 20] [--jobs 1] [--threads 2]
+        [--resolution 96] [--keep FOLDER]
 
 WORKER: the program `cultivar-worker`; VERSION: what `cultivar dataset import DIR --out VERSION` wrote; WEIGHTS:
 EfficientNet-Lite0's as safetensors. For each mode it prints both means of validation top-1 and the 90% interval of
@@ -30,12 +31,12 @@ RECIPES = {
     "full": {"epochs": 4, "lr": 1e-3},
     "head_only": {"epochs": 15, "lr": 4e-3},
 }
-BACKBONE, BATCH, RESOLUTION, WEIGHT_DECAY, SMOOTHING = "efficientnet_lite0", 64, 96, 0.01, 0.1
+BACKBONE, BATCH, WEIGHT_DECAY, SMOOTHING = "efficientnet_lite0", 64, 0.01, 0.1
 
 
-def spec(mode, seed):
+def spec(mode, resolution, seed):
     recipe = RECIPES[mode]
-    fit = {"epochs": recipe["epochs"], "batch_size": BATCH, "resolution": RESOLUTION, "seed": seed}
+    fit = {"epochs": recipe["epochs"], "batch_size": BATCH, "resolution": resolution, "seed": seed}
     return {
         "data": {"dataset": "open-emoji"},
         "backbone": {"name": BACKBONE, "weights": "pretrained"},
@@ -58,7 +59,7 @@ def ours(options, work, mode, seed):
     command = [options.worker, "train", "-", "--data", options.version, "--weights", options.weights, "--json"]
     command += ["--home", work / "home", "--out", work / f"{mode}-{seed}"]
     environment = os.environ | {"CULTIVAR_THREADS": str(options.threads)}
-    report = json.loads(output(command, input=json.dumps(spec(mode, seed)), env=environment))
+    report = json.loads(output(command, input=json.dumps(spec(mode, options.resolution, seed)), env=environment))
     return report["metrics"]["val_top1"], report["cost"]["seconds"]
 
 
@@ -67,7 +68,7 @@ def pytorch(options, work, mode, seed):
     given = {
         "manifest": options.version / "manifest.json", "weights": options.weights, "backbone": BACKBONE, "mode": mode,
         "epochs": recipe["epochs"], "lr": recipe["lr"], "weight-decay": WEIGHT_DECAY, "smoothing": SMOOTHING,
-        "batch": BATCH, "resolution": RESOLUTION, "threads": options.threads, "seeds": seed,
+        "batch": BATCH, "resolution": options.resolution, "threads": options.threads, "seeds": seed,
     }  # fmt: skip
     command = [sys.executable, HERE / "pytorch_side.py", "--data", *sorted(options.version.glob("*.parquet"))]
     command += [str(part) for name, value in given.items() for part in (f"--{name}", value)]
@@ -89,8 +90,18 @@ def compare(options, work, mode, n_seeds):
     sides = {"ours": ours, "pytorch": pytorch}
     # Alternating, so that both meet the same machine.
     jobs = [(name, seed) for seed in range(n_seeds) for name in sides]
+
+    def score(job):
+        name, seed = job
+        kept = work / f"{mode}-{name}-{seed}.json"
+        if not kept.exists():
+            found = json.dumps(sides[name](options, work, mode, seed))
+            kept.with_suffix(".new").write_text(found)
+            kept.with_suffix(".new").rename(kept)
+        return json.loads(kept.read_text())
+
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        scores = list(pool.map(lambda job: sides[job[0]](options, work, mode, job[1]), jobs))
+        scores = list(pool.map(score, jobs))
     points = {name: [100 * score for (side, _), (score, _) in zip(jobs, scores) if side == name] for name in sides}
     seconds = {name: [taken for (side, _), (_, taken) in zip(jobs, scores) if side == name] for name in sides}
     mean, low, high = welch(points["ours"], points["pytorch"], 0.9)
@@ -113,9 +124,12 @@ def main():
     parser.add_argument("--head-only", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--resolution", type=int, default=96, help="pixels; 64 where there is no GPU")
+    parser.add_argument("--keep", type=Path, help="keep each run's score in this folder; called again, it goes on")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        work = Path(work)
+        work = options.keep or Path(work)
+        work.mkdir(parents=True, exist_ok=True)
         # Decodes the images and, for frozen backbones, computes the features.
         for mode in RECIPES:
             ours(options, work, mode, 1000)

@@ -1,13 +1,12 @@
-//! Encoded images to RGB pixels, and the antialiased resize.
+//! Encoded images to RGB pixels.
 
 use std::io::Cursor;
 
-use cultivar_spec::trial::Interpolation;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{
     DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage,
 };
+
+use crate::jpeg;
 
 /// The largest accepted width or height in pixels.
 pub const MAX_SIDE_PX: u32 = 16_384;
@@ -64,41 +63,20 @@ pub fn decode_rgb(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
         return Err(DecodeError::TooLarge { width, height });
     }
     let orientation = decoder.orientation().map_err(damaged)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    let jpeg = match format {
+        ImageFormat::Jpeg => jpeg::decode_rgb(bytes).map_err(damaged)?,
+        _ => None,
+    };
+    let mut image = match jpeg {
+        Some(rgb) => DynamicImage::from(rgb),
+        None => DynamicImage::from_decoder(decoder).map_err(damaged)?,
+    };
     image.apply_orientation(orientation);
     Ok(if image.color().has_alpha() {
         on_white(&image.into_rgba8())
     } else {
         image.into_rgb8()
     })
-}
-
-/// Resizes to `width` x `height`, antialiased as Pillow's `Image.resize` does: the filter's support
-/// grows with the scale when shrinking. Agrees with Pillow within one level of 255.
-pub fn resize(image: &RgbImage, width: u32, height: u32, interpolation: Interpolation) -> RgbImage {
-    let filter = match interpolation {
-        Interpolation::Bilinear => FilterType::Bilinear,
-        Interpolation::Bicubic => FilterType::CatmullRom,
-    };
-    let source = ImageRef::new(
-        image.width(),
-        image.height(),
-        image.as_raw(),
-        PixelType::U8x3,
-    )
-    .expect("an RGB image holds three bytes a pixel");
-    // Rows before columns, as Pillow: the levels between the passes are rounded and clipped, so the
-    // order shows where the bicubic filter overshoots.
-    let mut narrowed = Image::new(width, image.height(), PixelType::U8x3);
-    let mut resized = Image::new(width, height, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-    let mut resizer = Resizer::new();
-    resizer
-        .resize(&source, &mut narrowed, &options)
-        .and_then(|()| resizer.resize(&narrowed, &mut resized, &options))
-        .expect("all images are 8-bit RGB and nothing is cropped");
-    RgbImage::from_raw(width, height, resized.into_vec())
-        .expect("the resized buffer holds width x height pixels")
 }
 
 /// Lays an image with transparency on a white ground.

@@ -1,6 +1,7 @@
 //! Decoding and resizing against Pillow. The fixtures come from `fixtures/make_fixtures.py`.
 
-use cultivar_dataset::decode::{DecodeError, decode_rgb, resize};
+use cultivar_dataset::decode::{DecodeError, decode_rgb};
+use cultivar_dataset::resample::resize;
 use cultivar_spec::trial::Interpolation;
 use image::RgbImage;
 
@@ -32,7 +33,7 @@ fn assert_close(found: &RgbImage, expect: &RgbImage, tolerance: u8, what: &str) 
 }
 
 #[test]
-fn resize_is_pillows_within_one_level() {
+fn resize_is_pillows_bit_for_bit() {
     let source = decoded("source.png");
     for (name, interpolation) in [
         ("bilinear", Interpolation::Bilinear),
@@ -43,7 +44,7 @@ fn resize_is_pillows_within_one_level() {
             assert_close(
                 &resize(&source, width, height, interpolation),
                 &decoded(&what),
-                1,
+                0,
                 &what,
             );
         }
@@ -84,6 +85,21 @@ fn every_exif_orientation_comes_out_upright() {
         let what = format!("orientation_{orientation}.jpg");
         assert_close(&decoded(&what), &upright, 2, &what);
     }
+}
+
+#[test]
+fn jpeg_pixels_are_pillows_bit_for_bit() {
+    for name in ["420", "422", "444", "progressive", "grey"] {
+        let expect = decoded(&format!("jpeg_{name}.png"));
+        assert_close(&decoded(&format!("jpeg_{name}.jpg")), &expect, 0, name);
+    }
+    // Another decoder: libjpeg has no way from CMYK to RGB.
+    assert_close(
+        &decoded("jpeg_cmyk.jpg"),
+        &decoded("jpeg_cmyk.png"),
+        4,
+        "cmyk",
+    );
 }
 
 #[test]

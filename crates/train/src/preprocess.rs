@@ -161,7 +161,7 @@ impl Preprocess {
 
 #[cfg(test)]
 mod tests {
-    use cultivar_dataset::decode::resize;
+    use cultivar_dataset::resample::resize;
     use image::{Rgb, RgbImage, imageops};
     use tch::{Device, Kind};
 

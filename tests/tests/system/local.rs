@@ -75,6 +75,28 @@ async fn with_and_without_a_server_is_one_configuration() {
     let notes: Value =
         serde_json::from_slice(&fs::read(format!("{traced}.json")).unwrap()).unwrap();
     assert_eq!(notes["trial"], json!(id));
+    let folder = stack.home.path().join("hub");
+    stack.cli_json(&[
+        "export",
+        &id,
+        "--format",
+        "hub",
+        "--out",
+        folder.to_str().unwrap(),
+    ]);
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let config: Value = serde_json::from_str(&read("config.json")).unwrap();
+    assert_eq!(
+        config["label_names"].as_array().unwrap().len(),
+        config["num_classes"]
+    );
+    assert!(read("preprocessor_config.json").contains("shortest_edge"));
+    assert!(
+        read("README.md").contains("| val_top1 |"),
+        "{}",
+        read("README.md")
+    );
+    assert!(folder.join("model.safetensors").exists());
     let local = stack.home.path().join("run/model.safetensors");
     let local = local.to_str().expect("a UTF-8 path");
     let table = predictions(&stack, &id);

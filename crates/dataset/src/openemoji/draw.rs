@@ -8,7 +8,8 @@ use image::{ExtendedColorType, ImageEncoder, RgbImage, RgbaImage};
 use resvg::tiny_skia::{Color, Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 
-use crate::decode::{decode_rgb, on_white, resize};
+use crate::decode::{decode_rgb, on_white};
+use crate::resample::resize;
 
 /// Side of every image of the dataset in pixels.
 pub const SIDE_PX: u32 = 128;

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use bytes::Bytes;
-use cultivar_dataset::decode::{decode_rgb, resize};
+use cultivar_dataset::decode::decode_rgb;
 use cultivar_dataset::parquet::read_images;
+use cultivar_dataset::resample::resize;
 use cultivar_spec::Sha256Digest;
 use cultivar_spec::trial::Interpolation;
 use image::RgbImage;

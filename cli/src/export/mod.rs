@@ -1,33 +1,33 @@
-//! `cultivar export`: a trial's model as a file that needs nothing of Cultivar.
+//! `cultivar export`: a trial's model as files that need nothing of Cultivar.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+mod header;
+mod hub;
+
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use cultivar_spec::wire::TrialDetail;
+use cultivar_spec::wire::{LeaderboardRow, TrialDetail};
 use cultivar_spec::{TrialId, model_file};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio::process::Command as Process;
+
+use header::{beside, rewrite};
 
 use crate::numbers::bytes;
 use crate::session::Session;
 use crate::up;
 
-/// A header longer than this is none.
-const MAX_HEADER: u64 = 100 << 20;
-
-/// Write a trial's model to a file that needs nothing of Cultivar
+/// Write a trial's model as files that need nothing of Cultivar
 ///
 /// Prints the Python that loads it.
 #[derive(Args, Debug)]
 pub struct Export {
     /// The trial; it has completed
     trial: TrialId,
-    /// The file to write
+    /// The file to write; with --format hub, the folder
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// What to write
@@ -39,6 +39,9 @@ pub struct Export {
 enum Format {
     /// safetensors that timm loads; its metadata say which model it is, its classes, and how to prepare an image
     Timm,
+    /// A folder as on the Hugging Face hub: the same file, timm's config.json, preprocessor_config.json for
+    /// transformers, and a model card with the spec and the scores
+    Hub,
     /// The same of any model, those that timm cannot run included: for Cultivar, and for code of your own
     Safetensors,
     /// TorchScript, with the metadata beside it in FILE.json; refused unless its logits are the model's
@@ -57,7 +60,7 @@ pub async fn run(args: Export, session: &Session) -> anyhow::Result<()> {
             detail.trial.state.name()
         );
     };
-    if args.format == Format::Timm
+    if matches!(args.format, Format::Timm | Format::Hub)
         && let Some(why) = model_file::beyond_timm(&detail.spec)
     {
         bail!(
@@ -68,7 +71,10 @@ pub async fn run(args: Export, session: &Session) -> anyhow::Result<()> {
     }
     let part = beside(&args.out);
     client.download(model, &part).await?;
-    let written = write(&args, &part, detail).await;
+    let written = match args.format {
+        Format::Hub => hub(&args.out, &part, detail, session).await,
+        _ => write(&args, &part, detail).await,
+    };
     // Gone already where it became the file.
     let _ = fs::remove_file(&part);
     let answer = written?;
@@ -111,8 +117,8 @@ impl Exported {
 /// Writes what was asked for from a trial's model file, which it may use up.
 async fn write(args: &Export, model: &Path, detail: TrialDetail) -> anyhow::Result<Exported> {
     let described = match args.format {
-        Format::Timm | Format::Safetensors => args.out.clone(),
         Format::Torchscript => model.with_extension("described"),
+        _ => args.out.clone(),
     };
     let (from, to) = (model.to_owned(), described.clone());
     tokio::task::spawn_blocking(move || describe(&from, &to, &detail)).await??;
@@ -131,20 +137,55 @@ async fn write(args: &Export, model: &Path, detail: TrialDetail) -> anyhow::Resu
     })
 }
 
+/// Lays out the folder: the card last, so that one without a card is not whole.
+async fn hub(
+    out: &Path,
+    model: &Path,
+    detail: TrialDetail,
+    session: &Session,
+) -> anyhow::Result<Exported> {
+    let row = row_of(&detail, session).await?;
+    let at = || format!("cannot write to {}", out.display());
+    fs::create_dir_all(out).with_context(at)?;
+    let file = out.join(hub::MODEL);
+    let classes = describe(model, &file, &detail)?;
+    for (name, text) in hub::files(&detail, row.as_ref(), &classes) {
+        fs::write(out.join(name), text).with_context(at)?;
+    }
+    Ok(Exported {
+        file: out.display().to_string(),
+        n_bytes: fs::metadata(&file)?.len(),
+        snippet: Some(hub::snippet(&out.display().to_string())),
+        notes: None,
+        max_error: None,
+    })
+}
+
+/// The configuration's row on the leaderboard, with all its seeds; none where the board does not show it.
+async fn row_of(detail: &TrialDetail, session: &Session) -> anyhow::Result<Option<LeaderboardRow>> {
+    let trial = &detail.trial;
+    let board = session.client.leaderboard(&trial.dataset, None).await?;
+    let mut rows = board.rows.into_iter();
+    Ok(rows.find(|row| row.trials.contains(&trial.id)))
+}
+
 /// Copies a trial's model and lets it say all of itself: also one of a version that wrote less, and where it came from.
-fn describe(from: &Path, to: &Path, detail: &TrialDetail) -> anyhow::Result<()> {
+/// Gives its classes.
+fn describe(from: &Path, to: &Path, detail: &TrialDetail) -> anyhow::Result<Vec<String>> {
+    let mut classes = Vec::new();
     rewrite(from, to, |metadata| {
-        let classes = metadata
+        let written = metadata
             .get(model_file::CLASSES)
             .context("the model does not say its classes")?;
-        let classes: Vec<String> = serde_json::from_str(classes)?;
+        classes = serde_json::from_str(written)?;
         metadata.extend(model_file::metadata(&detail.spec, &classes));
         let trial = &detail.trial;
         metadata.insert("trial".into(), trial.id.to_string());
         metadata.insert("dataset".into(), trial.dataset.clone());
         metadata.insert("metrics".into(), serde_json::to_string(&trial.metrics)?);
         Ok(())
-    })
+    })?;
+    Ok(classes)
 }
 
 /// Has the worker program write it: it alone has libtorch.
@@ -163,98 +204,4 @@ async fn torchscript(model: &Path, out: &Path) -> anyhow::Result<Exported> {
     }
     serde_json::from_slice(&output.stdout)
         .with_context(|| format!("{} is of another version", program.display()))
-}
-
-fn beside(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.part", std::process::id()))
-}
-
-/// Copies a safetensors file and changes its metadata on the way; tensors are not touched.
-///
-/// # Errors
-/// `from` is no safetensors file, `change` fails, or `to` cannot be written.
-fn rewrite(
-    from: &Path,
-    to: &Path,
-    change: impl FnOnce(&mut BTreeMap<String, String>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    const METADATA: &str = "__metadata__";
-    let at = || from.display().to_string();
-    let mut input = File::open(from).with_context(at)?;
-    let mut length = [0; 8];
-    input.read_exact(&mut length).with_context(at)?;
-    let length = u64::from_le_bytes(length);
-    if length > MAX_HEADER {
-        bail!("{} is not a safetensors file", from.display());
-    }
-    let mut header = vec![0; length as usize];
-    input.read_exact(&mut header).with_context(at)?;
-    let mut header: Map<String, Value> = serde_json::from_slice(&header)
-        .with_context(|| format!("{} is not a safetensors file", from.display()))?;
-    let metadata = header.remove(METADATA).unwrap_or_else(|| json!({}));
-    let mut metadata: BTreeMap<String, String> = serde_json::from_value(metadata)?;
-    change(&mut metadata)?;
-    header.insert(METADATA.into(), json!(metadata));
-    let mut header = serde_json::to_vec(&header)?;
-    // Tensors start at a multiple of eight bytes.
-    header.resize(header.len().next_multiple_of(8), b' ');
-
-    let written = beside(&to.with_extension("new"));
-    let mut write = || -> io::Result<()> {
-        let mut output = File::create(&written)?;
-        output.write_all(&(header.len() as u64).to_le_bytes())?;
-        output.write_all(&header)?;
-        io::copy(&mut input, &mut output)?;
-        output.sync_all()?;
-        fs::rename(&written, to)
-    };
-    write().with_context(|| format!("cannot write {}", to.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(header: &str, data: &[u8]) -> Vec<u8> {
-        let length = (header.len() as u64).to_le_bytes();
-        [&length, header.as_bytes(), data].concat()
-    }
-
-    #[test]
-    fn metadata_change_and_tensors_stay() {
-        let folder = tempfile::tempdir().unwrap();
-        let [from, to] = ["a", "b"].map(|name| folder.path().join(name));
-        let header =
-            r#"{"__metadata__":{"old":"1"},"w":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}"#;
-        fs::write(&from, file(header, &[7, 8, 9])).unwrap();
-        rewrite(&from, &to, |metadata| {
-            metadata.insert("new".into(), "2".into());
-            Ok(())
-        })
-        .unwrap();
-        let bytes = fs::read(&to).unwrap();
-        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-        assert!(length.is_multiple_of(8));
-        let header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
-        assert_eq!(header["__metadata__"], json!({"old": "1", "new": "2"}));
-        assert_eq!(header["w"]["data_offsets"], json!([0, 3]));
-        assert_eq!(bytes[8 + length..], [7, 8, 9]);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
-    }
-
-    #[test]
-    fn another_file_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let [from, to] = ["a", "b"].map(|name| folder.path().join(name));
-        for bytes in [
-            file("no JSON", &[]),
-            b"\xff\xff\xff\xff\xff\xff\xff\xffPK".to_vec(),
-        ] {
-            fs::write(&from, bytes).unwrap();
-            let said = rewrite(&from, &to, |_| Ok(())).unwrap_err().to_string();
-            assert!(said.contains("not a safetensors file"), "{said}");
-            assert!(!to.exists());
-        }
-    }
 }
