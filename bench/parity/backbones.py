@@ -17,6 +17,7 @@ MEMBERS = [
     *(f"tf_efficientnet_b{idx}" for idx in range(8)),
     "tf_efficientnet_l2",
     *(f"efficientnet_lite{idx}" for idx in range(5)),
+    *(f"tf_efficientnet_lite{idx}" for idx in range(5)),
     *(f"{prefix}efficientnetv2_{size}" for prefix in ("", "tf_") for size in "sml"),
     *(f"resnet{depth}" for depth in (18, 34, 50, 101, 152)),
     *(f"convnext_{size}" for size in ("tiny", "small", "base")),

@@ -20,6 +20,7 @@ import models
 import optimizers
 import pointwise
 import schedules
+import scripted
 
 FIXTURES = Path(__file__).resolve().parents[2] / "crates/train/tests/fixtures"
 
@@ -30,6 +31,7 @@ def main():
     arguments.add_argument("--out", type=Path, default=FIXTURES, help="folder to write into; default: the tests' own")
     options = arguments.parse_args()
     torch.use_deterministic_algorithms(True)
+    options.out.mkdir(parents=True, exist_ok=True)
     fixtures = {
         "pretrained": models.pretrained(options.weights),
         "training_steps": models.training_steps(),
@@ -44,8 +46,8 @@ def main():
         "neighbours": losses.neighbours(),
         "activations": pointwise.activations(),
         "policies": augment.policies(),
+        "scripted": scripted.write(options.out),
     }
-    options.out.mkdir(parents=True, exist_ok=True)
     versions = {"torch": torch.__version__, "timm": timm.__version__}
     for name, fixture in fixtures.items():
         path = options.out / f"{name}.json"

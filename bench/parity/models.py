@@ -49,8 +49,8 @@ def fill(model):
 
 
 def calibrate(model, batch):
-    """Gives BatchNorm the batch's statistics, then changes them by a formula: statistics of nobody would
-    blow up a deep network until its logits say nothing."""
+    """Gives BatchNorm the batch's statistics, then changes them by a formula. Statistics of nobody, or a channel that
+    hardly varies in the batch, would blow up a deep network until its logits say nothing."""
     norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0
@@ -62,10 +62,11 @@ def calibrate(model, batch):
     for idx, name in enumerate(tensor_names(model)):
         shape = state[name].shape
         if name.endswith("running_mean"):
-            spread = state[name.replace("running_mean", "running_var")].sqrt()
-            state[name].add_(tensor(500_000 + idx, shape, -0.1, 0.1) * spread)
+            variance = state[name.replace("running_mean", "running_var")]
+            variance.clamp_(min=0.3 * float(variance.mean()))
+            state[name].add_(tensor(500_000 + idx, shape, -0.05, 0.05) * variance.sqrt())
         elif name.endswith("running_var"):
-            state[name].mul_(tensor(500_000 + idx, shape, 0.5, 1.5))
+            state[name].mul_(tensor(500_000 + idx, shape, 0.8, 1.25))
 
 
 # Backbone, activation, number of images, and the image sides of its forward passes; the first is that of the
@@ -91,12 +92,9 @@ STEPS = [
     ("vit_small_patch14_dinov2", "native", 2, (70, 56)),
 ]
 N_CLASSES = 7
-# How far timm's own f32 results may be from its f64 ones (of the norm) for f32 results to be compared at all. Where
-# the nonlinearity has a kink, rounding decides which side of it a few activations are on, and gradients move by more;
-# deep networks of formula weights magnify rounding, too.
+# How far timm's own f32 gradients may be from its f64 ones (of the norm) for f32 gradients to be compared at all. Where
+# the nonlinearity has a kink, rounding decides which side of it a few activations are on, and gradients move by more.
 SMOOTH = 3e-5
-# Logits that f32 gets wrong by more than this say nothing at f64's bound either; the training step does.
-CHAOTIC = 0.1
 
 
 def training_step(name, activation, n_images, sides, kind):
@@ -122,16 +120,13 @@ def training_steps():
     cases = []
     for name, activation, n_images, sides in STEPS:
         model, labels, eval_logits, loss = training_step(name, activation, n_images, sides, torch.float64)
-        single, _, single_logits, _ = training_step(name, activation, n_images, sides, torch.float32)
+        single, _, _, _ = training_step(name, activation, n_images, sides, torch.float32)
         state, params = model.state_dict(), dict(model.named_parameters())
         total = math.sqrt(sum(float(param.grad.norm()) ** 2 for param in params.values()))
         f32_error = max(
             float((ours.grad - params[name].grad).norm() / (params[name].grad.norm() + 0.01 * total))
             for name, ours in single.double().named_parameters()
         )
-        eval_errors = [
-            float((ours.double() - theirs).norm() / theirs.norm()) for ours, theirs in zip(single_logits, eval_logits)
-        ]
         names = list(enumerate(tensor_names(model)))
         digest = lambda idx, values: rounded([float(values.norm()), *projections(idx, values, 1)], 11)
         print(f"{name} {activation}: f32 gradients off by {f32_error:.1e}")
@@ -141,13 +136,9 @@ def training_steps():
                 "activation": activation,
                 "sides": sides,
                 "labels": labels.tolist(),
-                "eval_logits": [
-                    rounded(logits.flatten().tolist(), 11) if error < CHAOTIC else None
-                    for logits, error in zip(eval_logits, eval_errors)
-                ],
+                "eval_logits": [rounded(logits.flatten().tolist(), 11) for logits in eval_logits],
                 "loss": loss.item(),
                 "is_smooth": f32_error <= SMOOTH,
-                "is_eval_smooth": [error <= SMOOTH for error in eval_errors],
                 # Norm and signed sum of each, in the order of the state dict.
                 "grads": [digest(idx, params[name].grad) for idx, name in names if name in params],
                 "buffers": [digest(idx, state[name]) for idx, name in names if name not in params],

@@ -87,6 +87,9 @@ pub struct RunOptions {
         value_delimiter = ','
     )]
     pub labels: Vec<String>,
+    /// Trials may name weights and TorchScript backbones in this folder, as file:NAME
+    #[arg(long, env = "CULTIVAR_FILES", value_name = "FOLDER")]
+    pub files: Option<PathBuf>,
     /// End when the queue is empty and nothing runs
     #[arg(long)]
     pub once: bool,
@@ -110,7 +113,8 @@ pub struct TrainOptions {
     /// Where model, predictions and metrics go [default: run-CONFIG-seedN]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// The backbone's pretrained weights, as safetensors under timm's parameter names
+    /// The backbone's pretrained weights, as safetensors under timm's parameter names; or, for the backbone torchscript,
+    /// its module, a .pt file
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
     /// Go on from the folder's newest checkpoint

@@ -13,7 +13,7 @@ const ARMS: [Weights; 2] = [Weights::Pretrained, Weights::Random];
 pub fn grid(study: &Study) -> Vec<TrialSpec> {
     let mut specs = Vec::new();
     for arms in [&study.full, &study.heads] {
-        for weights in ARMS {
+        for weights in &ARMS {
             for &lr in &arms.lrs {
                 specs.push(run(arms, weights, lr, arms.longest(), study.seeds[0]));
             }
@@ -27,7 +27,7 @@ pub fn grid(study: &Study) -> Vec<TrialSpec> {
 pub fn rest(study: &Study, known: &[Known]) -> Vec<TrialSpec> {
     let mut specs = Vec::new();
     for arms in [&study.full, &study.heads] {
-        for weights in ARMS {
+        for weights in &ARMS {
             let Some(lr) = chosen_lr(study, arms, weights, known) else {
                 continue;
             };
@@ -57,7 +57,7 @@ pub fn finalists(study: &Study, known: &[Known]) -> Vec<TrialId> {
 }
 
 /// Of the first seed's grid, the rate with the best validation accuracy; of equals the smaller.
-fn chosen_lr(study: &Study, arms: &Arms, weights: Weights, known: &[Known]) -> Option<f64> {
+fn chosen_lr(study: &Study, arms: &Arms, weights: &Weights, known: &[Known]) -> Option<f64> {
     let mut best: Option<(f64, f64)> = None;
     for &lr in &arms.lrs {
         let spec = run(arms, weights, lr, arms.longest(), study.seeds[0]);
@@ -73,18 +73,18 @@ fn chosen_lr(study: &Study, arms: &Arms, weights: Weights, known: &[Known]) -> O
 
 /// The slope asks at which budget pretrained weights reach the random arm's best, so the random arm
 /// needs shorter budgets only for a verdict on convergence.
-fn budgets<'a>(study: &Study, arms: &'a Arms, weights: Weights) -> &'a [u32] {
+fn budgets<'a>(study: &Study, arms: &'a Arms, weights: &Weights) -> &'a [u32] {
     let is_full = arms.base.adaptation != Adaptation::HeadOnly {};
-    if is_full && weights == Weights::Random && !study.all_budgets {
+    if is_full && *weights == Weights::Random && !study.all_budgets {
         &arms.epochs[arms.epochs.len() - 1..]
     } else {
         &arms.epochs
     }
 }
 
-fn run(arms: &Arms, weights: Weights, lr: f64, epochs: u32, seed: u64) -> TrialSpec {
+fn run(arms: &Arms, weights: &Weights, lr: f64, epochs: u32, seed: u64) -> TrialSpec {
     let mut spec = arms.base.clone();
-    spec.backbone.weights = weights;
+    spec.backbone.weights = weights.clone();
     spec.optimizer.set_lr(lr);
     spec.fit.epochs = epochs;
     spec.fit.seed = seed;

@@ -223,3 +223,30 @@ fn our_own_files_come_back() {
     };
     assert_eq!(labels(&second), labels(&first));
 }
+
+/// The hub's copies of Stanford Cars: one table a split, class names in the header.
+#[test]
+fn stanford_cars_as_the_hub_has_it_keeps_the_official_split() {
+    const CARS: [&str; 3] = [
+        "AM General Hummer SUV 2000",
+        "Ram C/V Cargo Van Minivan 2012",
+        "smart fortwo Convertible 2012",
+    ];
+    let folder = Folder::new()
+        .table(
+            "data/train-00000-of-00001.parquet",
+            Labels::Numbers,
+            Some(&CARS),
+            &rows(0, 18),
+        )
+        .table(
+            "data/test-00000-of-00001.parquet",
+            Labels::Numbers,
+            Some(&CARS),
+            &rows(100, 9),
+        );
+    let imported = folder.import().unwrap();
+    assert_eq!(imported.manifest.classes, CARS);
+    // As of the devkit: of six images a class, two are held out of train for val.
+    assert_eq!(counts(&imported), [12, 6, 9]);
+}

@@ -96,6 +96,11 @@ pub const BACKBONES: &[BackboneInfo] = &[
     row("efficientnet_lite2", 1280, 6.09, 260, LITE),
     row("efficientnet_lite3", 1280, 8.20, 300, LITE),
     row("efficientnet_lite4", 1280, 13.01, 380, LITE),
+    row("tf_efficientnet_lite0", 1280, 4.65, 224, LITE),
+    row("tf_efficientnet_lite1", 1280, 5.42, 240, LITE),
+    row("tf_efficientnet_lite2", 1280, 6.09, 260, LITE),
+    row("tf_efficientnet_lite3", 1280, 8.20, 300, LITE),
+    row("tf_efficientnet_lite4", 1280, 13.01, 380, LITE),
     row("efficientnetv2_s", 1280, 21.46, 288, EFFICIENTNET),
     row("efficientnetv2_m", 1280, 54.14, 320, EFFICIENTNET),
     row("efficientnetv2_l", 1280, 118.52, 384, EFFICIENTNET),
@@ -116,6 +121,9 @@ pub const BACKBONES: &[BackboneInfo] = &[
     row("vit_small_patch14_dinov2", 384, 22.44, 518, VIT_14),
     row("vit_base_patch14_dinov2", 768, 87.35, 518, VIT_14),
 ];
+
+/// The name of a backbone that no family has: the TorchScript module that `backbone.weights` names.
+pub const TORCHSCRIPT: &str = "torchscript";
 
 /// Looks a backbone up by name.
 pub fn find(name: &str) -> Option<&'static BackboneInfo> {

@@ -83,6 +83,9 @@ pub fn beyond_timm(spec: &TrialSpec) -> Option<String> {
         let what = "the logits of a model trained with arc_face are cosines, and those of timm's linear head are not";
         return Some(what.into());
     }
+    if spec.backbone.name == backbones::TORCHSCRIPT {
+        return Some("its backbone is a TorchScript module".into());
+    }
     let n_hidden = spec.backbone.head.hidden?;
     Some(format!(
         "the head has a hidden layer of {n_hidden} (backbone.head.hidden), and timm's has none"

@@ -68,6 +68,9 @@ pub struct JobFiles {
     pub data: Vec<PathBuf>,
     /// Decoded images and frozen features, shared by all trials of this machine.
     pub cache_dir: PathBuf,
+    /// The backbone, where it is a TorchScript module.
+    #[serde(default)]
+    pub module: Option<PathBuf>,
     /// Where the job writes; its own, may hold an earlier attempt's files.
     pub work_dir: PathBuf,
 }

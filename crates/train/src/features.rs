@@ -45,7 +45,7 @@ pub(crate) struct FeatureKey {
 impl FeatureKey {
     /// `seed` is that of random weights; others do not depend on it.
     pub fn new(pixels: CacheKey, backbone: &Backbone, seed: u64, preprocess: Preprocess) -> Self {
-        let weights = match (backbone.weights, backbone.weights_sha256) {
+        let weights = match (&backbone.weights, backbone.weights_sha256) {
             (Weights::Random, _) => format!("random:{seed}"),
             (_, Some(digest)) => digest.to_string(),
             (weights, None) => weights.to_string(),

@@ -9,12 +9,15 @@ mod layers;
 mod maker;
 mod pass;
 mod resnet;
+mod scripted;
 #[cfg(test)]
 mod tests;
 mod vit;
 
+use std::path::Path;
+
 use cultivar_spec::TrialSpec;
-use cultivar_spec::backbones::BACKBONES;
+use cultivar_spec::backbones::{BACKBONES, TORCHSCRIPT};
 use cultivar_spec::trial::{Backbone, MetricLoss};
 use tch::{Device, Tensor, no_grad};
 
@@ -58,6 +61,12 @@ pub enum Trained {
 pub enum BuildError {
     #[error("no backbone is called {0:?}; those there are: {1}")]
     UnknownBackbone(String, String),
+    #[error(
+        "the backbone is a TorchScript module, and its file is not at hand: this model can be run where it was trained"
+    )]
+    NoModule,
+    #[error("{0}: {1}")]
+    Module(String, String),
 }
 
 /// The part of a network below the classifier. A family is a file that builds one.
@@ -83,12 +92,26 @@ pub struct Model {
     head: Head,
 }
 
-/// The network of a spec, with the head its loss asks for and fresh weights.
+/// The network of a spec, with the head its loss asks for and fresh weights; those of a TorchScript backbone are
+/// the ones in its `module`.
 ///
 /// # Errors
-/// The backbone's name is not one that can be built.
-pub fn of_spec(spec: &TrialSpec, n_classes: i64, device: Device) -> Result<Model, BuildError> {
-    let mut model = build(&spec.backbone, n_classes, spec.fit.seed, device)?;
+/// The backbone's name is not one that can be built, or its module cannot be used.
+pub fn of_spec(
+    spec: &TrialSpec,
+    n_classes: i64,
+    device: Device,
+    module: Option<&Path>,
+) -> Result<Model, BuildError> {
+    let (backbone, seed) = (&spec.backbone, spec.fit.seed);
+    let mut model = match backbone.name == TORCHSCRIPT {
+        true => {
+            let path = module.ok_or(BuildError::NoModule)?;
+            let trunk = |maker: &mut Maker<'_>| scripted::build(path, spec.fit.resolution, maker);
+            assemble(ParamStore::new(device), backbone, n_classes, seed, trunk)?
+        }
+        false => build(backbone, n_classes, seed, device)?,
+    };
     if let MetricLoss::ArcFace { scale, .. } = *spec.loss.metric() {
         model.head.use_cosines(scale);
     }
@@ -105,7 +128,10 @@ pub fn build(
     seed: u64,
     device: Device,
 ) -> Result<Model, BuildError> {
-    build_in(ParamStore::new(device), backbone, n_classes, seed)
+    let params = ParamStore::new(device);
+    assemble(params, backbone, n_classes, seed, |maker| {
+        family(backbone, maker)
+    })
 }
 
 /// The names and shapes of a network: its tensors take no memory, and it cannot be run.
@@ -113,29 +139,36 @@ pub fn build(
 /// # Errors
 /// The backbone's name is not one that can be built.
 pub fn outline(backbone: &Backbone, n_classes: i64) -> Result<Model, BuildError> {
-    build_in(ParamStore::outline(), backbone, n_classes, 0)
+    let params = ParamStore::outline();
+    assemble(params, backbone, n_classes, 0, |maker| {
+        family(backbone, maker)
+    })
 }
 
-fn build_in(
-    mut params: ParamStore,
-    backbone: &Backbone,
-    n_classes: i64,
-    seed: u64,
-) -> Result<Model, BuildError> {
-    let mut maker = Maker::new(&mut params, seed);
+/// The member of some family that has the backbone's name.
+fn family(backbone: &Backbone, maker: &mut Maker<'_>) -> Result<Box<dyn Trunk>, BuildError> {
     let families = [
         efficientnet::build,
         resnet::build,
         convnext::build,
         vit::build,
     ];
-    let trunk = families
-        .iter()
-        .find_map(|build| build(backbone, &mut maker))
-        .ok_or_else(|| {
-            let names: Vec<&str> = BACKBONES.iter().map(|known| known.name).collect();
-            BuildError::UnknownBackbone(backbone.name.clone(), names.join(", "))
-        })?;
+    let trunk = families.iter().find_map(|build| build(backbone, maker));
+    trunk.ok_or_else(|| {
+        let names: Vec<&str> = BACKBONES.iter().map(|known| known.name).collect();
+        BuildError::UnknownBackbone(backbone.name.clone(), names.join(", "))
+    })
+}
+
+fn assemble(
+    mut params: ParamStore,
+    backbone: &Backbone,
+    n_classes: i64,
+    seed: u64,
+    trunk: impl FnOnce(&mut Maker<'_>) -> Result<Box<dyn Trunk>, BuildError>,
+) -> Result<Model, BuildError> {
+    let mut maker = Maker::new(&mut params, seed);
+    let trunk = trunk(&mut maker)?;
     let head = Head::new(
         trunk.head(),
         trunk.n_features(),
@@ -175,7 +208,7 @@ impl Model {
                     Mode::Again { .. } => Norm::Cumulative { share: 0.0 },
                     _ => Norm::Batch,
                 };
-                let mut pass = Pass::new(norm, self.scope);
+                let mut pass = Pass::new(norm, self.scope).seeded(rng);
                 if self.drops_paths {
                     let rates = self.trunk.drop_path_rates();
                     pass = pass.with_drop_path(rates, images.size()[0], images.device(), rng);

@@ -137,6 +137,19 @@ impl ParamStore {
             false => channels_last(&values).set_requires_grad(true),
         };
         let handle = tensor.shallow_clone();
+        self.adopt_param(name, kind, group, depth, tensor);
+        handle
+    }
+
+    /// Takes in a parameter that computes already, as it lies: an autograd leaf on the store's device.
+    pub fn adopt_param(
+        &mut self,
+        name: String,
+        kind: ParamKind,
+        group: Group,
+        depth: u32,
+        tensor: Tensor,
+    ) {
         self.params.push(Param {
             name,
             kind,
@@ -146,15 +159,19 @@ impl ParamStore {
             lr_scale: 1.0,
             is_trained: true,
         });
-        handle
     }
 
     /// Takes `values` in as a buffer and gives the handle its layer updates.
     pub fn add_buffer(&mut self, name: String, values: &Tensor) -> Tensor {
         let tensor = values.to_device(self.device).detach();
         let handle = tensor.shallow_clone();
-        self.buffers.push(Buffer { name, tensor });
+        self.adopt_buffer(name, tensor);
         handle
+    }
+
+    /// Takes in a buffer that is moved already, as it lies.
+    pub fn adopt_buffer(&mut self, name: String, tensor: Tensor) {
+        self.buffers.push(Buffer { name, tensor });
     }
 
     /// Stops gradients to a group. Frozen parameters stay out of the flat buffers.

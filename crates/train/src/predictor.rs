@@ -59,7 +59,8 @@ impl Predictor {
         let classes: Vec<String> = serde_json::from_str(json(model_file::CLASSES)?)
             .map_err(|_| lacks(model_file::CLASSES))?;
         let n_classes = classes.len() as i64;
-        let mut model = models::of_spec(&spec, n_classes, device).map_err(TrainError::from)?;
+        let mut model =
+            models::of_spec(&spec, n_classes, device, None).map_err(TrainError::from)?;
         model
             .params
             .load(&file.tensors, LoadPolicy::Exact)

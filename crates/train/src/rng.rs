@@ -1,7 +1,8 @@
 //! Every random draw of training: a function of (seed, step, stream) and nothing else.
 //!
 //! No generator lives from one step to the next, so a resumed run draws what an uninterrupted one
-//! would have drawn, whatever it did in between. libtorch's own generators are never used.
+//! would have drawn, whatever it did in between. libtorch's own generators are used by TorchScript backbones only, and
+//! seeded anew at every step.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -28,6 +29,8 @@ pub enum Stream {
     Cutout = 11,
     /// The order of a class in a balanced sampler; the step says which class and which pass over it.
     ClassPass = 12,
+    /// The seed of libtorch's generator under a TorchScript backbone.
+    Module = 13,
 }
 
 /// The generator of one stream at one step.

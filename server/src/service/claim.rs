@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cultivar_spec::SweepId;
 use cultivar_spec::manifest::Split;
+use cultivar_spec::trial::Weights;
 use cultivar_spec::wire::{Claim, ClaimReply, Job, JobKind, Lease};
 use tokio::time::Instant;
 
@@ -96,7 +97,11 @@ async fn lease(state: &AppState, claimed: Claimed) -> Result<Lease, ApiError> {
     let dataset = known.files.clone();
     let job = match claimed.job {
         JobKind::Train => Job::Train {
-            weights: claimed.spec.backbone.weights_sha256,
+            weights: match claimed.spec.backbone.weights {
+                // On the worker's own disk.
+                Weights::File(_) => None,
+                _ => claimed.spec.backbone.weights_sha256,
+            },
             spec: Box::new(claimed.spec),
             dataset,
             resume: claimed.resume,

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use cultivar_spec::resolve::{
-    Dataset, pin_dataset, pin_weights, pinned_random, plain_input, registered_input,
+    Dataset, imagenet_input, pin_dataset, pin_weights, pinned_random, plain_input, registered_input,
 };
 use cultivar_spec::trial::{Input, Weights};
 use cultivar_spec::wire::{DatasetView, WeightsEntry};
@@ -126,7 +126,7 @@ impl<'a> Resolver<'a> {
         let convention = registered
             .as_ref()
             .map_or_else(plain_input, registered_input);
-        Ok(match backbone.weights {
+        Ok(match &backbone.weights {
             Weights::Pretrained => match (registered, backbone.weights_sha256) {
                 (None, _) => Err(wrong(format!(
                     "random, trial:ID or artifact:SHA256, since no pretrained weights are registered for {}",
@@ -144,10 +144,12 @@ impl<'a> Resolver<'a> {
                 Some(violation) => Err(violation),
             },
             Weights::Artifact(digest) => self
-                .artifact(digest, "/backbone/weights")
+                .artifact(*digest, "/backbone/weights")
                 .await?
-                .map(|()| (Some(digest), convention)),
-            Weights::Trial(id) => match self.trial(id).await? {
+                .map(|()| (Some(*digest), convention)),
+            // The worker looks whether it is that file.
+            Weights::File(_) => Ok((backbone.weights_sha256, imagenet_input())),
+            Weights::Trial(id) => match self.trial(*id).await? {
                 Err(violation) => Err(violation),
                 Ok((_, source)) if source.backbone.name != backbone.name => Err(wrong(format!(
                     "a trial of backbone {}: that one has {}",

@@ -20,7 +20,7 @@ fn run(weights: Weights, epochs: u32, seed: u64) -> TrialSpec {
 async fn arm(board: &Board, weights: Weights, n_correct: usize) {
     for seed in [0, 1] {
         board
-            .trial(&run(weights, 2, seed), |idx| {
+            .trial(&run(weights.clone(), 2, seed), |idx| {
                 idx < n_correct + seed as usize
             })
             .await;
@@ -69,7 +69,9 @@ async fn pretraining_that_hurts_is_reported_as_it_is_and_on_test() {
     on_board(async |board| {
         for (weights, n) in [(Weights::Pretrained, 30), (Weights::Random, 70)] {
             for seed in [0, 1] {
-                let trial = board.trial(&run(weights, 2, seed), |idx| idx < n).await;
+                let trial = board
+                    .trial(&run(weights.clone(), 2, seed), |idx| idx < n)
+                    .await;
                 board.predict(trial, Split::Test, |idx| idx < n - 6).await;
             }
         }

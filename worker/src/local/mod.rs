@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
+use cultivar_spec::backbones::TORCHSCRIPT;
 use cultivar_spec::trainer::{JobFiles, JobResult, StopWhy, TrainJob};
 use cultivar_spec::{Outcome, config_id};
 use cultivar_train::Control;
@@ -74,6 +75,11 @@ pub fn main(options: &TrainOptions) -> anyhow::Result<ExitCode> {
     );
     let out = options.out.clone().unwrap_or_else(|| name.into());
     let mut folder = RunFolder::open(&std::path::absolute(out)?, &spec, options.resume)?;
+    let file = weights.map(|file| file.path);
+    let (module, weights) = match spec.backbone.name == TORCHSCRIPT {
+        true => (file, None),
+        false => (None, file),
+    };
     let job = TrainJob {
         tag: TAG.into(),
         files: JobFiles {
@@ -81,9 +87,10 @@ pub fn main(options: &TrainOptions) -> anyhow::Result<ExitCode> {
             data: source.files,
             // A worker's, if there is one: what it decoded is not decoded again.
             cache_dir: home.join("worker").join("cache"),
+            module,
             work_dir: folder.path().to_owned(),
         },
-        weights: weights.map(|file| file.path),
+        weights,
         resume: folder.checkpoint()?,
         resume_spec: None,
         spec,

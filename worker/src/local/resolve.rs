@@ -28,20 +28,27 @@ impl WeightsFile {
     /// convention, as `cultivar weights add` assumes it.
     ///
     /// # Errors
-    /// It cannot be read, or is no safetensors file.
+    /// It cannot be read, or is neither a safetensors file nor called `.pt`.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let at = || path.display().to_string();
         let bytes = fs::read(path).with_context(at)?;
-        let metadata = cultivar_train::weights::metadata(path)?;
-        let trained: Option<TrialSpec> = metadata
-            .get("spec")
-            .and_then(|spec| serde_json::from_str(spec).ok());
+        let trained: Option<TrialSpec> = match is_module(path) {
+            true => None,
+            false => cultivar_train::weights::metadata(path)?
+                .get("spec")
+                .and_then(|spec| serde_json::from_str(spec).ok()),
+        };
         Ok(Self {
             path: std::path::absolute(path)?,
             sha256: Sha256Digest::of(&bytes),
             convention: trained.map_or_else(imagenet_input, |spec| spec.input),
         })
     }
+}
+
+/// By its name: a TorchScript module.
+fn is_module(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "pt")
 }
 
 /// Reads a spec and applies the changes of the command line. `-` is standard input.
@@ -137,7 +144,7 @@ fn weights_of(spec: &TrialSpec, file: Option<&WeightsFile>) -> Result<Pinned, Vi
             Violation::new(pointer, wanted.to_string(), expected)
         })
     };
-    match (backbone.weights, file) {
+    match (&backbone.weights, file) {
         (Weights::Random, _) => match pinned_random(backbone) {
             // As with a server: random weights see pixels as the backbone's registered weights would.
             None => Ok((
@@ -146,15 +153,16 @@ fn weights_of(spec: &TrialSpec, file: Option<&WeightsFile>) -> Result<Pinned, Vi
             )),
             Some(violation) => Err(violation),
         },
-        (Weights::Pretrained, Some(file)) => {
+        (Weights::Pretrained | Weights::File(_), Some(file)) => {
             let pinned = backbone.weights_sha256;
             let other = pinned.and_then(|pinned| fits(pinned, "/backbone/weights_sha256", file));
             other.map_or_else(|| Ok((Some(file.sha256), file.convention.clone())), Err)
         }
-        (Weights::Artifact(wanted), Some(file)) => match fits(wanted, "/backbone/weights", file) {
+        (Weights::Artifact(wanted), Some(file)) => match fits(*wanted, "/backbone/weights", file) {
             None => Ok((Some(file.sha256), file.convention.clone())),
             Some(violation) => Err(violation),
         },
+        (Weights::File(_), None) => wrong("that file as --weights FILE beside it"),
         (Weights::Pretrained | Weights::Artifact(_), None) => {
             wrong("random, or --weights FILE.safetensors beside it")
         }

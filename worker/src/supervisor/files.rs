@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cultivar_client::{ArtifactCache, Client};
 use cultivar_spec::Sha256Digest;
+use cultivar_spec::backbones::TORCHSCRIPT;
 use cultivar_spec::trainer::{EvaluateJob, JobFiles, ToTrainer, TrainJob};
 use cultivar_spec::wire::{DatasetFiles, Job};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -14,7 +15,8 @@ use super::persist::{Undelivered, persist_file};
 /// Parquet files fetched at the same time.
 const N_PARALLEL: usize = 4;
 
-/// Fetches and verifies everything that `job` names, and words it for the trainer.
+/// Fetches and verifies everything that `job` names, and words it for the trainer. `own`: the file on this machine that
+/// holds its weights.
 ///
 /// # Errors
 /// Something cannot be fetched or written; waits for a server that is away.
@@ -23,6 +25,7 @@ pub async fn prepare(
     artifacts: &ArtifactCache,
     hold: &Hold,
     job: &Job,
+    own: Option<PathBuf>,
     cache_dir: PathBuf,
     work_dir: &Path,
 ) -> Result<ToTrainer, Undelivered> {
@@ -40,7 +43,7 @@ pub async fn prepare(
             resume,
             resume_spec,
         } => {
-            let (files, weights, resume) = tokio::try_join!(
+            let (mut files, mut weights, resume) = tokio::try_join!(
                 fetch.dataset(dataset, cache_dir, work_dir),
                 async {
                     match weights {
@@ -58,6 +61,10 @@ pub async fn prepare(
                     }
                 },
             )?;
+            match spec.backbone.name == TORCHSCRIPT {
+                true => files.module = own,
+                false => weights = weights.or(own),
+            }
             let job = TrainJob {
                 tag,
                 spec: (**spec).clone(),
@@ -74,10 +81,11 @@ pub async fn prepare(
             model,
             split,
         } => {
-            let (files, model) = tokio::try_join!(
+            let (mut files, model) = tokio::try_join!(
                 fetch.dataset(dataset, cache_dir, work_dir),
                 fetch.own(*model, work_dir, "evaluated-model"),
             )?;
+            files.module = own;
             let job = EvaluateJob {
                 tag,
                 spec: (**spec).clone(),
@@ -130,6 +138,7 @@ impl Fetch<'_> {
             manifest,
             data,
             cache_dir,
+            module: None,
             work_dir: work_dir.to_owned(),
         })
     }

@@ -7,7 +7,7 @@
 //! | `delivery` | sends the results, while the slot goes on with the next job |
 //! | `leases`, `heartbeat` | which leases are held, until when, and what the server orders |
 //! | `child`, `obituary`, `stall` | the trainer process: its life, its death, its silence |
-//! | `files`, `checkpoints`, `outbox` | what goes down to a job and up from it |
+//! | `files`, `own_files`, `checkpoints`, `outbox` | what goes down to a job, also from this machine, and up from it |
 
 mod attempt;
 mod checkpoints;
@@ -18,6 +18,7 @@ mod heartbeat;
 mod leases;
 mod obituary;
 mod outbox;
+mod own_files;
 mod persist;
 mod slot;
 mod stall;
@@ -40,6 +41,7 @@ use crate::home::{self, Home};
 use crate::options::RunOptions;
 use child::TrainerCommand;
 use leases::Leases;
+use own_files::OwnFiles;
 
 /// From the first signal to the end, whatever is left: trainers store a checkpoint and it is uploaded.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(40);
@@ -60,6 +62,7 @@ struct Shared {
     trainer: TrainerCommand,
     min_stall: Duration,
     labels: Vec<String>,
+    own_files: OwnFiles,
     /// Trainers that share the device.
     slots: NonZeroUsize,
     /// Versions of datasets used last, newest last.
@@ -149,6 +152,7 @@ async fn run(options: RunOptions) -> anyhow::Result<()> {
         trainer: TrainerCommand::new(&options.trainer_command)?,
         min_stall: options.min_stall,
         labels: options.labels.clone(),
+        own_files: OwnFiles::new(options.files.clone()),
         slots: options.slots,
         datasets: Mutex::default(),
         once: options.once,

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use cultivar_client::Backoff;
 use cultivar_spec::trainer::JobResult;
 use cultivar_spec::wire::{Job, JobKind, Lease};
-use cultivar_spec::{Outcome, Sha256Digest};
+use cultivar_spec::{Outcome, Sha256Digest, TrialSpec};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -75,6 +75,12 @@ fn moved(time: Instant, seconds: f64) -> Instant {
     match seconds < 0.0 {
         true => time.checked_sub(by).unwrap_or(time),
         false => time + by,
+    }
+}
+
+fn spec_of(job: &Job) -> &TrialSpec {
+    match job {
+        Job::Train { spec, .. } | Job::Evaluate { spec, .. } => spec,
     }
 }
 
@@ -279,10 +285,14 @@ impl Slot {
             let error = format!("cannot make {}: {error}", work_dir.display());
             return failed(Outcome::WorkerFault, Some(error));
         }
+        let own = match shared.own_files.find(&spec_of(job).backbone).await {
+            Ok(own) => own,
+            Err(why) => return failed(Outcome::BadInput, Some(why)),
+        };
         let (client, artifacts) = (&shared.client, &shared.artifacts);
         let cache_dir = shared.home.cache();
         let message = tokio::select! {
-            prepared = files::prepare(client, artifacts, attempt.hold, job, cache_dir, work_dir) => match prepared {
+            prepared = files::prepare(client, artifacts, attempt.hold, job, own, cache_dir, work_dir) => match prepared {
                 Ok(message) => {
                     shared.has_dataset(dataset_of(job));
                     message

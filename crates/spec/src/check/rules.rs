@@ -2,6 +2,7 @@
 
 mod adaptation;
 mod course;
+mod files;
 mod images;
 mod loss;
 
@@ -21,6 +22,7 @@ pub(super) fn violations(spec: &TrialSpec) -> Vec<Violation> {
         return rules.broken;
     }
     names(spec, &mut rules);
+    files::files(spec, &mut rules);
     images::input(spec, &mut rules);
     images::patches(spec, &mut rules);
     course::schedule(spec, &mut rules);
@@ -64,12 +66,14 @@ fn names(spec: &TrialSpec, rules: &mut Rules) {
         "the name of a registered dataset",
     );
     rules.rule(
-        backbones::find(&spec.backbone.name).is_some(),
+        backbones::find(&spec.backbone.name).is_some()
+            || spec.backbone.name == backbones::TORCHSCRIPT,
         "/backbone/name",
         &spec.backbone.name,
         format!(
-            "one of {}",
-            one_of(backbones::BACKBONES.iter().map(|b| b.name))
+            "one of {}, or {}",
+            one_of(backbones::BACKBONES.iter().map(|b| b.name)),
+            backbones::TORCHSCRIPT,
         ),
     );
 }
@@ -158,7 +162,7 @@ mod tests {
             &[("/data/dataset", "registered dataset")],
         );
         check(
-            json!({"backbone": {"weights": "file:/etc/passwd"}}),
+            json!({"backbone": {"weights": "elsewhere"}}),
             &[("/backbone/weights", "pretrained")],
         );
     }

@@ -16,7 +16,8 @@ pub struct Backbone {
     /// timm's model name; see `crate::backbones`.
     pub name: String,
     pub weights: Weights,
-    /// SHA-256 of the weights file, pinned at submission. Absent for random weights.
+    /// SHA-256 of the weights file, pinned at submission. Absent for random weights; to be given with `file:`, whose
+    /// content the server does not see.
     pub weights_sha256: Option<Sha256Digest>,
     pub activation: Activation,
     /// Stochastic depth: the last block's drop probability, growing linearly from 0.
@@ -51,8 +52,8 @@ impl Default for Backbone {
     }
 }
 
-/// Where the backbone's weights come from: `pretrained`, `random`, `artifact:SHA256` or `trial:ID`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the backbone's weights come from: `pretrained`, `random`, `artifact:SHA256`, `trial:ID` or `file:NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Weights {
     /// The weights registered for this backbone.
     Pretrained,
@@ -62,6 +63,18 @@ pub enum Weights {
     Artifact(Sha256Digest),
     /// The final model of a completed trial, without its head.
     Trial(TrialId),
+    /// A file in the folder that the worker's owner opened for this (`cultivar-worker --files`), by its path below it.
+    /// `weights_sha256` says which content.
+    File(String),
+}
+
+/// A path that stays below the folder it is joined to: plain names, `/` between them.
+fn is_plain(path: &str) -> bool {
+    let is_name = |name: &str| {
+        let known = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        !name.is_empty() && !name.starts_with('.') && name.chars().all(known)
+    };
+    path.len() <= 200 && path.split('/').all(is_name)
 }
 
 impl fmt::Display for Weights {
@@ -71,6 +84,7 @@ impl fmt::Display for Weights {
             Self::Random => f.write_str("random"),
             Self::Artifact(digest) => write!(f, "artifact:{digest}"),
             Self::Trial(id) => write!(f, "trial:{id}"),
+            Self::File(name) => write!(f, "file:{name}"),
         }
     }
 }
@@ -78,13 +92,17 @@ impl fmt::Display for Weights {
 impl FromStr for Weights {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong =
-            || format!("weights {text:?}: want pretrained, random, artifact:SHA256 or trial:ID");
+        let wrong = || {
+            format!(
+                "weights {text:?}: want pretrained, random, artifact:SHA256, trial:ID or file:NAME"
+            )
+        };
         match text.split_once(':') {
             None if text == "pretrained" => Ok(Self::Pretrained),
             None if text == "random" => Ok(Self::Random),
             Some(("artifact", digest)) => digest.parse().map(Self::Artifact).map_err(|_| wrong()),
             Some(("trial", id)) => id.parse().map(Self::Trial).map_err(|_| wrong()),
+            Some(("file", name)) if is_plain(name) => Ok(Self::File(name.to_owned())),
             _ => Err(wrong()),
         }
     }
@@ -113,8 +131,8 @@ impl JsonSchema for Weights {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "pretrained, random, artifact:SHA256 or trial:ID",
-            "pattern": "^(pretrained|random|artifact:[0-9a-f]{64}|trial:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$",
+            "description": "pretrained, random, artifact:SHA256, trial:ID or file:NAME",
+            "pattern": "^(pretrained|random|artifact:[0-9a-f]{64}|trial:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|file:[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)$",
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::path::Path;
 
+use cultivar_spec::backbones::TORCHSCRIPT;
 use cultivar_spec::manifest::Split;
 use cultivar_spec::trial::{Adaptation, Augment, Loss, PhaseViews, Weights};
 use tch::{Device, Kind, Tensor, no_grad};
@@ -75,7 +76,8 @@ impl Batch {
 pub(super) fn fresh_model(session: &Session<'_>) -> Result<Model, TrainError> {
     let spec = session.spec;
     let n_classes = session.manifest.classes.len() as i64;
-    Ok(models::of_spec(spec, n_classes, session.device)?)
+    let module = session.files.module.as_deref();
+    Ok(models::of_spec(spec, n_classes, session.device, module)?)
 }
 
 /// Fills a model from a weights file, and says what it took.
@@ -116,8 +118,10 @@ pub(super) fn prepare(
 ) -> Result<(Model, Inputs), TrainError> {
     let spec = session.spec;
     let mut model = fresh_model(session)?;
-    match (spec.backbone.weights, weights_file) {
+    match (&spec.backbone.weights, weights_file) {
         (Weights::Random, _) => {}
+        // They came with the module.
+        _ if spec.backbone.name == TORCHSCRIPT => {}
         // The head is a fresh one even where the file's would fit: its classes are others.
         (_, Some(path)) => {
             let report = load(&mut model, path, LoadPolicy::BackboneOnly)?;

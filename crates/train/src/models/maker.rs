@@ -114,6 +114,21 @@ impl<'a> Maker<'a> {
         }
     }
 
+    pub fn device(&self) -> Device {
+        self.store.device()
+    }
+
+    /// Takes a module's own parameter in.
+    pub fn adopt_param(&mut self, name: String, kind: ParamKind, tensor: Tensor) {
+        self.store
+            .adopt_param(name, kind, self.group, self.depth, tensor);
+    }
+
+    /// Takes a module's own buffer in.
+    pub fn adopt_buffer(&mut self, name: String, tensor: Tensor) {
+        self.store.adopt_buffer(name, tensor);
+    }
+
     /// A convolution; its bias, if there is one, starts at zero.
     pub fn conv(&mut self, name: &str, shape: ConvShape, has_bias: bool, init: Init) -> Conv {
         let ConvShape {

@@ -22,6 +22,8 @@ pub(super) struct Pass {
     scope: Scope,
     /// `[n_branches, N]` f32: 0 where a sample skips a branch, 1 / keep where it does not.
     drop_path: Option<Tensor>,
+    /// For draws that libtorch makes.
+    seed: Option<i64>,
 }
 
 /// Which BatchNorms do as the pass says; the others use their running statistics and leave them alone.
@@ -44,7 +46,18 @@ impl Pass {
             norm,
             scope,
             drop_path: None,
+            seed: None,
         }
+    }
+
+    /// Gives modules that draw by libtorch's own generator a seed of this step.
+    pub fn seeded(mut self, step: &StepRng) -> Self {
+        self.seed = Some(step.stream(Stream::Module).random());
+        self
+    }
+
+    pub fn seed(&self) -> Option<i64> {
+        self.seed
     }
 
     /// For a BatchNorm of that depth.

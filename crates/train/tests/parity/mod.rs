@@ -9,9 +9,11 @@ mod models;
 mod optimizers;
 mod pointwise;
 mod schedules;
+mod scripted;
 mod table;
 
 pub use models::pretrained_file;
+pub use scripted::module_spec;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -93,6 +93,7 @@ impl Mini {
             manifest: self.path("manifest.json"),
             data: vec![self.path("data.parquet")],
             cache_dir: self.cache_dir(),
+            module: None,
             work_dir: self.path(tag),
         }
     }

@@ -32,7 +32,7 @@ fn eventful() -> TrialSpec {
 }
 
 /// Runs a job, and stops it once `when` says so of what it said.
-fn stopped(
+pub fn stopped(
     job: &TrainJob,
     why: StopWhy,
     mut when: impl FnMut(&FromTrainer) -> bool,
@@ -49,7 +49,7 @@ fn stopped(
     (result, said)
 }
 
-fn assert_same(one: &JobResult, other: &JobResult) {
+pub fn assert_same(one: &JobResult, other: &JobResult) {
     let path = |result: &JobResult| result.model.clone().expect("a model");
     let (ours, theirs) = (tensors(&path(one)), tensors(&path(other)));
     assert_eq!(ours.len(), theirs.len());

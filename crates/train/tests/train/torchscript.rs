@@ -15,7 +15,7 @@ use crate::train::mini::spec;
 fn write_model(path: &Path, changes: Value) -> models::Model {
     let spec = spec(changes);
     let classes = ["disc", "square", "ring"].map(str::to_owned);
-    let model = models::of_spec(&spec, 3, Device::Cpu).expect("there is one");
+    let model = models::of_spec(&spec, 3, Device::Cpu, None).expect("there is one");
     let metadata: HashMap<String, String> =
         model_file::metadata(&spec, &classes).into_iter().collect();
     weights::write(path, &model.params.named(), &metadata).expect("it is written");
@@ -69,7 +69,7 @@ fn what_cannot_be_exported_leaves_nothing_behind() {
     );
     // Weights that are no numbers agree with nothing.
     let spec = spec(json!({}));
-    let model = models::of_spec(&spec, 3, Device::Cpu).expect("there is one");
+    let model = models::of_spec(&spec, 3, Device::Cpu, None).expect("there is one");
     let mut named = model.params.named();
     let _ = named[0].1.fill_(f64::NAN);
     let classes = ["disc", "square", "ring"].map(str::to_owned);

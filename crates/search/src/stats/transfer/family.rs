@@ -31,10 +31,10 @@ pub(super) struct Sorted<'a> {
 pub(super) fn sort(trials: &[TransferTrial]) -> Sorted<'_> {
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
     for trial in trials.iter().filter(|trial| trial.val.is_some()) {
-        let pretrained = match trial.spec.backbone.weights {
+        let pretrained = match &trial.spec.backbone.weights {
             Weights::Pretrained => true,
             Weights::Random => false,
-            Weights::Artifact(_) | Weights::Trial(_) => continue,
+            Weights::Artifact(_) | Weights::Trial(_) | Weights::File(_) => continue,
         };
         let family = families.entry(key(&trial.spec)).or_insert_with(|| Family {
             spec: &trial.spec,

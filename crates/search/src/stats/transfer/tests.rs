@@ -50,7 +50,7 @@ fn counts(percent: usize) -> Vec<u32> {
 impl Run {
     fn trial(&self) -> TransferTrial {
         let mut spec = TrialSpec::example();
-        spec.backbone.weights = self.weights;
+        spec.backbone.weights = self.weights.clone();
         if self.weights == Weights::Pretrained {
             spec.backbone.weights_sha256 = Some(Sha256Digest::of(b"weights"));
             spec.input.mean = Some([0.5; 3]);
@@ -147,9 +147,16 @@ fn equal_arms_differ_by_zero() {
 
 #[test]
 fn slope_and_asymptote_of_whole_curves() {
-    let curve = |weights, percents: [usize; 4]| {
+    let curve = |weights: Weights, percents: [usize; 4]| {
         let budget = move |(doublings, percent): (usize, usize)| {
-            [0, 1].map(|seed| run(weights, 1 << doublings, seed, percent + seed as usize))
+            [0, 1].map(|seed| {
+                run(
+                    weights.clone(),
+                    1 << doublings,
+                    seed,
+                    percent + seed as usize,
+                )
+            })
         };
         percents.into_iter().enumerate().flat_map(budget)
     };
