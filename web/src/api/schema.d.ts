@@ -2981,12 +2981,13 @@ export interface components {
              */
             name: string;
             /**
-             * @description pretrained, random, artifact:SHA256 or trial:ID
+             * @description pretrained, random, artifact:SHA256, trial:ID or file:NAME
              * @default pretrained
              */
             weights: string;
             /**
-             * @description SHA-256 of the weights file, pinned at submission. Absent for random weights.
+             * @description SHA-256 of the weights file, pinned at submission. Absent for random weights; to be given with `file:`, whose
+             *      content the server does not see.
              * @default null
              */
             weights_sha256: string | null;
