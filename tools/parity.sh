@@ -14,7 +14,7 @@ echo "==> what PyTorch and timm compute (about 4 min)"
 "$state/parity/bin/python" bench/parity/generate.py --weights "$CULTIVAR_WEIGHTS" --out "$CULTIVAR_PARITY_FIXTURES" >"$state/logs/parity.log"
 echo "==> what Cultivar computes"
 status=0
-cargo nextest run --release --workspace --no-fail-fast -E 'package(cultivar-train) and test(parity::)' --status-level fail --final-status-level fail || status=$?
+cargo nextest run --release --workspace --test main --no-fail-fast -E 'package(cultivar-train) and test(parity::)' --status-level fail --final-status-level fail || status=$?
 echo "==> fifty steps on real images, ours and timm's"
 cargo build --release --quiet --workspace --example recorded_steps
 "${CARGO_TARGET_DIR:-target}/release/examples/recorded_steps" "$state/data/open-emoji" "$CULTIVAR_WEIGHTS" "$work/record.safetensors"

@@ -25,6 +25,8 @@ N_STEPS = 60
 # The first steps allocate.
 N_WARMUP = 5
 THREADS = 2
+# What the ratios of these are held to.
+HELD, BOUND = ("adamw", "ranger"), 1.2
 
 
 def time_peer(kind, foreach):
@@ -71,6 +73,8 @@ def main():
         best = min(taken, key=lambda side: statistics.median(taken[side]))
         rows.append(result.row(f"{kind} step", "ms", our_times, taken[best], best))
     result.save("optim_step", rows)
+    slow = [row["what"] for row in rows if row["what"].split()[0] in HELD and row["ratio"] < BOUND]
+    sys.exit(f"below {BOUND}: {', '.join(slow)}" if slow else 0)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ CASES = [
 ]
 N_ROUNDS = 3
 THREADS = 2
+# What the ratios are held to.
+MEAN, WORST = 1.0, 0.97
 
 
 def seconds(command):
@@ -48,7 +50,9 @@ def main():
         print(f"{rows[-1]['what']}: {rows[-1]['ratio']:.2f}", file=sys.stderr)
     ratios = [row["ratio"] for row in rows]
     result.save("train", rows)
-    print(f"geometric mean {result.geometric_mean(ratios):.3f}, worst {min(ratios):.3f}")
+    mean, worst = result.geometric_mean(ratios), min(ratios)
+    print(f"geometric mean {mean:.3f} (bound {MEAN}), worst {worst:.3f} (bound {WORST})")
+    sys.exit(0 if mean >= MEAN and worst >= WORST else 1)
 
 
 if __name__ == "__main__":
