@@ -1,4 +1,4 @@
-//! `cultivar predict`: a trained model over a folder of images, on this machine.
+//! `cultivar predict`: a trained model over images, on this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use tokio::process::Command;
 use crate::session::Global;
 use crate::up::find_program;
 
-/// Predict a folder of images with a trained model
+/// Predict images with a trained model
 ///
 /// Writes a CSV file: the image, then its likeliest classes and their probabilities. The worker program that lies beside
 /// this one computes them here; a trial's model is fetched from the server first.
@@ -19,8 +19,9 @@ use crate::up::find_program;
 pub struct Predict {
     /// A trial that has completed, or a model file
     model: String,
-    /// The images, in folders as deep as you like
-    folder: PathBuf,
+    /// Image files, and folders of them as deep as you like
+    #[arg(required = true, value_name = "IMAGES")]
+    images: Vec<PathBuf>,
     /// The file to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -46,11 +47,13 @@ pub async fn run(args: Predict, global: &Global) -> anyhow::Result<ExitCode> {
         );
     }
     let mut command = Command::new(&worker);
-    command.arg("predict").arg(&model).arg(&args.folder);
+    command.arg("predict");
     command.arg("--top").arg(args.top.to_string());
     if let Some(out) = &args.out {
         command.arg("--out").arg(out);
     }
+    // An image may be called like an option.
+    command.arg("--").arg(&model).args(&args.images);
     let status = command.status().await;
     let status = status.with_context(|| format!("cannot run {}", worker.display()))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());

@@ -35,7 +35,7 @@ pub enum Command {
     Run(RunOptions),
     /// Train one spec here, without a server
     Train(TrainOptions),
-    /// Predict a folder of images with a trained model, without a server
+    /// Predict images with a trained model, without a server
     Predict(PredictOptions),
     /// Write a trained model as TorchScript
     Export(Export),
@@ -137,8 +137,9 @@ pub struct TrainOptions {
 pub struct PredictOptions {
     /// A model that Cultivar trained: model.safetensors
     pub model: PathBuf,
-    /// The images, in folders as deep as you like
-    pub folder: PathBuf,
+    /// Image files, and folders of them as deep as you like
+    #[arg(required = true, value_name = "IMAGES")]
+    pub images: Vec<PathBuf>,
     /// The file to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

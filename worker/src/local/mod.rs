@@ -1,4 +1,4 @@
-//! Without a server: `cultivar-worker train SPEC --data DIR` and `cultivar-worker predict MODEL FOLDER`.
+//! Without a server: `cultivar-worker train SPEC --data DIR` and `cultivar-worker predict MODEL IMAGES...`.
 //!
 //! The same trainer, the same resolution of the spec, and the same files as with a server, in a folder of one's
 //! own. The trainer runs in this process: nobody is there to start another where it dies.
@@ -9,7 +9,7 @@
 //! | `resolve` | the spec: checked, and pinned to the data and the weights at hand |
 //! | `folder` | what a run leaves behind, and goes on from |
 //! | `screen` | one line an epoch, and a moving one on a terminal |
-//! | `predict` | a trained model over a folder of images |
+//! | `predict` | a trained model over images |
 //! | `export` | a trained model as TorchScript |
 //! | `preview` | a picture of what the network will see |
 

@@ -1,8 +1,8 @@
-//! `cultivar-worker predict MODEL FOLDER`: a trained model over a folder of images, into a CSV file.
+//! `cultivar-worker predict MODEL IMAGES...`: a trained model over image files and folders, into a CSV file.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -18,41 +18,36 @@ const BATCH: usize = 64;
 /// What the command line says of work that was done in part.
 const SOME_FAILED: u8 = 3;
 
-/// Predicts every image of a folder. Answers with 3 where some of them cannot be read.
+/// Predicts every image. Answers with 3 where some of them cannot be read.
 ///
 /// # Errors
-/// The model or the folder is not right, or the file cannot be written.
+/// The model is not right, a path is not there or a folder without images, or the file cannot be written.
 pub fn main(options: &PredictOptions) -> anyhow::Result<ExitCode> {
     let (device, _) = cultivar_train::device();
     let predictor = Predictor::open(&options.model, device)?;
-    let paths = import::image_files(&options.folder)?;
-    if paths.is_empty() {
-        bail!("no images in {}", options.folder.display());
-    }
+    let images = listed(&options.images)?;
     let n_top = options.top.min(predictor.classes().len());
     let screen = Screen::new(false);
     let mut table = Table::create(options, n_top)?;
-    let mut broken = BTreeMap::new();
+    let mut broken = Vec::new();
     let mut n_done = 0;
-    for chunk in paths.chunks(BATCH) {
+    for chunk in images.chunks(BATCH) {
         let mut names = Vec::new();
-        let mut images = Vec::new();
-        for path in chunk {
-            let decoded = std::fs::read(options.folder.join(path))
+        let mut pixels = Vec::new();
+        for Listed { name, path } in chunk {
+            let decoded = std::fs::read(path)
                 .map_err(|error| error.to_string())
                 .and_then(|bytes| decode_rgb(&bytes).map_err(|error| error.to_string()));
             match decoded {
                 Ok(image) => {
-                    names.push(path);
-                    images.push(image);
+                    names.push(name);
+                    pixels.push(image);
                 }
-                Err(reason) => {
-                    broken.insert(path, reason);
-                }
+                Err(reason) => broken.push((name, reason)),
             }
         }
-        if !images.is_empty() {
-            for (name, top) in names.into_iter().zip(predictor.top(images, n_top)) {
+        if !pixels.is_empty() {
+            for (name, top) in names.into_iter().zip(predictor.top(pixels, n_top)) {
                 let named = top
                     .into_iter()
                     .map(|(class, probability)| (predictor.classes()[class].as_str(), probability));
@@ -60,17 +55,63 @@ pub fn main(options: &PredictOptions) -> anyhow::Result<ExitCode> {
             }
         }
         n_done += chunk.len();
-        screen.moving(&format!("predicting {n_done}/{}", paths.len()));
+        screen.moving(&format!("predicting {n_done}/{}", images.len()));
     }
     screen.close();
     table.end()?;
-    for (path, reason) in &broken {
-        eprintln!("{path} cannot be read: {reason}");
+    for (name, reason) in &broken {
+        eprintln!("{name} cannot be read: {reason}");
     }
     Ok(match broken.is_empty() {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(SOME_FAILED),
     })
+}
+
+/// An image to predict.
+#[derive(Debug, PartialEq)]
+struct Listed {
+    /// What the table calls it.
+    name: String,
+    path: PathBuf,
+}
+
+/// The images that paths stand for, in order. Those of a folder that stands alone are named relative to it, all others
+/// by their path as it was given.
+///
+/// # Errors
+/// A path is not there, or a folder has no images.
+fn listed(paths: &[PathBuf]) -> anyhow::Result<Vec<Listed>> {
+    let mut all = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let found = import::image_files(path)?;
+            if found.is_empty() {
+                bail!("no images in {}", path.display());
+            }
+            all.extend(found.into_iter().map(|below| match paths.len() {
+                1 => Listed {
+                    path: path.join(&below),
+                    name: below,
+                },
+                _ => Listed::by_path(&path.join(below)),
+            }));
+        } else if path.exists() {
+            all.push(Listed::by_path(path));
+        } else {
+            bail!("{} is neither an image file nor a folder", path.display());
+        }
+    }
+    Ok(all)
+}
+
+impl Listed {
+    fn by_path(path: &Path) -> Self {
+        Self {
+            name: path.display().to_string(),
+            path: path.to_owned(),
+        }
+    }
 }
 
 /// The CSV file: `file,class_1,probability_1,class_2,...`, the likeliest class first.
@@ -110,5 +151,47 @@ impl Table {
     fn end(mut self) -> anyhow::Result<()> {
         let flushed = self.csv.flush();
         flushed.with_context(|| format!("cannot write {}", self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn check(paths: &[PathBuf], expect: &[&str]) {
+        let found = listed(paths).unwrap();
+        let names: Vec<_> = found.iter().map(|image| image.name.as_str()).collect();
+        assert_eq!(names, expect);
+        for image in &found {
+            assert!(image.path.is_file(), "{image:?}");
+        }
+    }
+
+    #[test]
+    fn a_lone_folder_names_its_images_and_all_else_is_named_as_given() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        fs::create_dir_all(at("pets/cats")).unwrap();
+        fs::create_dir(at("empty")).unwrap();
+        // What a file holds is found out when it is decoded, and what is named needs no ending.
+        for name in ["pets/b.png", "pets/cats/a.jpg", "pets/notes.txt", "upload"] {
+            fs::write(at(name), "").unwrap();
+        }
+        let text = |name: &str| at(name).display().to_string();
+        check(&[at("pets")], &["b.png", "cats/a.jpg"]);
+        check(&[at("upload")], &[&text("upload")]);
+        check(
+            &[at("upload"), at("pets")],
+            &[
+                &text("upload"),
+                &text("pets/b.png"),
+                &text("pets/cats/a.jpg"),
+            ],
+        );
+        let refused = |name: &str| listed(&[at("pets"), at(name)]).unwrap_err().to_string();
+        assert!(refused("empty").contains("no images in"));
+        assert!(refused("nowhere").contains("neither an image file nor a folder"));
     }
 }
