@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use cultivar_client::Problem;
 use cultivar_worker::options::{Cli, Command};
-use cultivar_worker::{local, supervisor, trainer};
+use cultivar_worker::{local, serve, supervisor, trainer};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Some(Command::Trainer) => trainer::run().map(success),
         Some(Command::Train(options)) => local::main(&options),
         Some(Command::Predict(options)) => local::predict::main(&options),
+        Some(Command::Serve(options)) => serve::main(&options).map(success),
         Some(Command::Export(args)) => local::export::run(&args).map(success),
         Some(Command::Preview(args)) => local::preview::run(&args).map(success),
         Some(Command::Run(options)) => supervisor::main(options).map(success),

@@ -1,5 +1,6 @@
 //! The command line of `cultivar-worker`.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub enum Command {
     Train(TrainOptions),
     /// Predict images with a trained model, without a server
     Predict(PredictOptions),
+    /// Answer over HTTP what a trained model sees in an image, without a server
+    Serve(ServeOptions),
     /// Write a trained model as TorchScript
     Export(Export),
     /// Write a contact sheet of what the network will see
@@ -148,6 +151,26 @@ pub struct PredictOptions {
     pub top: usize,
 }
 
+/// POST an image to /v1/predict; GET /v1/model, /healthz and /metrics. There is no token: listen on loopback, and put a proxy
+/// before it. SIGTERM ends it once what was asked is answered.
+#[derive(Args, Clone, Debug)]
+pub struct ServeOptions {
+    /// A model that Cultivar trained: model.safetensors
+    pub model: PathBuf,
+    /// Address and port; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Images predicted together at most; four times as many may wait
+    #[arg(long, default_value = "32", value_name = "N", value_parser = at_most_1024)]
+    pub max_batch: usize,
+    /// Milliseconds that an image waits for others to be predicted with
+    #[arg(long, default_value = "5", value_name = "MS", value_parser = clap::value_parser!(u64).range(..=10_000))]
+    pub max_wait_ms: u64,
+    /// Classes answered for each image, where a request does not say
+    #[arg(long, default_value = "5", value_name = "N", value_parser = at_least_one)]
+    pub top: usize,
+}
+
 impl RunOptions {
     /// A client of the server with the token from wherever it was given, or with the one that an
     /// enrolment of this worker yields or has yielded.
@@ -186,6 +209,13 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if n > 0 => Ok(n),
         _ => Err("want a number of 1 or more".into()),
+    }
+}
+
+fn at_most_1024(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=1024) => Ok(n),
+        _ => Err("want a number from 1 to 1024".into()),
     }
 }
 

@@ -10,6 +10,7 @@ use image::RgbImage;
 use rayon::prelude::*;
 use tch::{Device, Kind, no_grad};
 
+use crate::data::cache::Shrink;
 use crate::data::resident::PixelBatch;
 use crate::error::TrainError;
 use crate::models::{self, Mode, Model};
@@ -86,13 +87,18 @@ impl Predictor {
         &self.classes
     }
 
+    /// What [`Self::top`] does to an image first: for callers that want it done beforehand, on another thread.
+    pub fn shrink(&self) -> Shrink {
+        self.preprocess.evaluation_shrink()
+    }
+
     /// The `k` likeliest classes of each image, in one batch: indices into [`Self::classes`] with their
     /// probabilities, the likeliest first.
     ///
     /// # Panics
     /// There is no image, or libtorch gives up.
     pub fn top(&self, images: Vec<RgbImage>, k: usize) -> Vec<Vec<(usize, f64)>> {
-        let shrink = self.preprocess.evaluation_shrink();
+        let shrink = self.shrink();
         let images: Vec<RgbImage> = images
             .into_par_iter()
             .map(|image| shrink.apply(image))

@@ -46,7 +46,7 @@ const QUARANTINED: &[(&str, &[&str])] = &[
     ("tch", &["cultivar-train", "cultivar-worker"]),
     ("torch-sys", &["cultivar-train", "cultivar-worker"]),
     ("sqlx", &["cultivar-server", "cultivar-tests"]),
-    ("axum", &["cultivar-server"]),
+    ("axum", &["cultivar-server", "cultivar-worker"]),
     (
         "tokio",
         &[

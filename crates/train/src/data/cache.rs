@@ -47,8 +47,9 @@ impl Shrink {
         }
     }
 
-    /// The sides are those of torchvision's and timm's `Resize`: the long one is rounded down.
-    pub(crate) fn apply(self, image: RgbImage) -> RgbImage {
+    /// The sides are those of torchvision's and timm's `Resize`: the long one is rounded down. An image that was shrunk
+    /// before comes back as it is.
+    pub fn apply(self, image: RgbImage) -> RgbImage {
         let (width, height) = image.dimensions();
         let short = width.min(height);
         if short <= self.short_side {
