@@ -144,16 +144,7 @@ impl Stack {
     /// Registers a small part of open-emoji and the pretrained weights.
     pub fn register_demo_data(&self) {
         let subset = self.home.path().join("emoji-part");
-        copy_classes(
-            &demo_data(),
-            &subset,
-            &[
-                "animal-bird",
-                "food-fruit",
-                "sky-weather",
-                "transport-ground",
-            ],
-        );
+        copy_demo_data(&subset);
         self.cli_json(&["dataset", "add", path(&subset), "--name", "emoji-part"]);
         self.cli_json(&["weights", "add", "efficientnet_lite0", path(&weights())]);
     }
@@ -169,7 +160,7 @@ impl Stack {
 }
 
 /// reqwest is built without a choice of cryptography; loopback needs none, but it must be made.
-fn http_client() -> reqwest::Client {
+pub fn http_client() -> reqwest::Client {
     // An error means that another test of this process chose before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
@@ -208,6 +199,17 @@ fn from_environment(variable: &str, otherwise: &str) -> PathBuf {
         found.display()
     );
     found
+}
+
+/// Copies four classes of open-emoji: enough to train on, within seconds.
+pub fn copy_demo_data(to: &Path) {
+    let classes = [
+        "animal-bird",
+        "food-fruit",
+        "sky-weather",
+        "transport-ground",
+    ];
+    copy_classes(&demo_data(), to, &classes);
 }
 
 /// Copies the images of some classes and their rows of `metadata.csv`.

@@ -7,5 +7,6 @@ mod kills;
 mod local;
 mod preview;
 mod readme;
+mod serve;
 mod sweep;
 mod transfer;
