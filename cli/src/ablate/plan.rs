@@ -3,7 +3,7 @@
 use cultivar_spec::{TrialId, TrialSpec, TrialState};
 
 use super::recipe::{Ablation, Arm};
-use crate::study::plan::{Known, find};
+use crate::study::plan::{Known, best, find};
 
 /// The first stage: every arm over the same learning rates, with the seed that chooses among them.
 pub fn grid(ablation: &Ablation) -> Vec<TrialSpec> {
@@ -56,17 +56,9 @@ fn fresh_runs(ablation: &Ablation, arm: &Arm, known: &[Known]) -> Vec<TrialSpec>
 
 /// Of the grid, the rate with the best validation accuracy; of equals the smaller.
 fn chosen_lr(ablation: &Ablation, arm: &Arm, known: &[Known]) -> Option<f64> {
-    let mut best: Option<(f64, f64)> = None;
-    for &lr in &ablation.lrs {
-        let spec = run(arm, lr, ablation.selection_seed);
-        let val_top1 = find(&spec, known).and_then(|known| known.val_top1);
-        if let Some(val_top1) = val_top1
-            && best.is_none_or(|(_, found)| val_top1 > found)
-        {
-            best = Some((lr, val_top1));
-        }
-    }
-    best.map(|(lr, _)| lr)
+    let lrs = ablation.lrs.iter();
+    let runs = lrs.map(|&lr| run(arm, lr, ablation.selection_seed));
+    best(runs, known).map(|run| run.spec.optimizer.lr())
 }
 
 fn run(arm: &Arm, lr: f64, seed: u64) -> TrialSpec {

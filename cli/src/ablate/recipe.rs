@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use cultivar_spec::trial::{PhaseViews, phase_epochs};
 use cultivar_spec::{TrialSpec, check};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::study::recipe::{checked_lrs, lay_over};
 use crate::yaml;
 
 /// The arm every other is compared with.
@@ -163,10 +165,8 @@ fn check_arms(arms: &[Arm]) -> anyhow::Result<()> {
         if let Some(twin) = arms[..idx].iter().find(|other| other.spec == arm.spec) {
             bail!("{} changes nothing: it is {}", arm.name, twin.name);
         }
-        let (fit, of_base) = (&arm.spec.fit, &base.fit);
-        let same_budget = fit.epochs == of_base.epochs
-            && fit.resolution == of_base.resolution
-            && fit.eval_resolution == of_base.eval_resolution
+        let same_budget = resolutions(&arm.spec) == resolutions(base)
+            && arm.spec.fit.eval_resolution == base.fit.eval_resolution
             && arm.spec.data == base.data;
         if !same_budget {
             bail!(
@@ -178,13 +178,22 @@ fn check_arms(arms: &[Arm]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn checked_lrs(mut lrs: Vec<f64>) -> anyhow::Result<Vec<f64>> {
-    if let Some(wrong) = lrs.iter().find(|lr| !lr.is_finite() || **lr <= 0.0) {
-        bail!("learning rate {wrong} is wrong, expected a number above 0");
-    }
-    lrs.sort_by(f64::total_cmp);
-    lrs.dedup();
-    Ok(lrs)
+/// The side of the training crop in pixels, epoch by epoch.
+fn resolutions(spec: &TrialSpec) -> Vec<u32> {
+    let fit = &spec.fit;
+    let n_epochs = match fit.phases.is_empty() {
+        true => vec![fit.epochs],
+        false => phase_epochs(&fit.phases, fit.epochs),
+    };
+    let sides = n_epochs.into_iter().enumerate().map(|(idx, n_epochs)| {
+        let side = match fit.phases.get(idx) {
+            Some(phase) if phase.views == PhaseViews::Evaluation => fit.eval_resolution,
+            Some(phase) => phase.resolution,
+            None => None,
+        };
+        vec![side.unwrap_or(fit.resolution); n_epochs as usize]
+    });
+    sides.flatten().collect()
 }
 
 fn checked_seeds(mut seeds: Vec<u64>, selection_seed: u64) -> anyhow::Result<Vec<u64>> {
@@ -200,25 +209,6 @@ fn checked_seeds(mut seeds: Vec<u64>, selection_seed: u64) -> anyhow::Result<Vec
         );
     }
     Ok(seeds)
-}
-
-/// Objects are laid over field by field; another variant of a tagged one, and anything else, replaces what was there.
-fn lay_over(below: &mut Value, above: &Value) {
-    let (Value::Object(fields), Value::Object(changes)) = (&mut *below, above) else {
-        *below = above.clone();
-        return;
-    };
-    let is_other = |tag: &str| {
-        let wanted = changes.get(tag);
-        wanted.is_some() && wanted != fields.get(tag)
-    };
-    if ["kind", "mode"].into_iter().any(is_other) {
-        *below = above.clone();
-        return;
-    }
-    for (field, change) in changes {
-        lay_over(fields.entry(field.clone()).or_insert(Value::Null), change);
-    }
 }
 
 /// Plain fine-tuning: what the methods below are said to improve on.
@@ -290,6 +280,29 @@ mod tests {
         let removed = resolve("birds", RecipeFile::default(), &asked).unwrap();
         assert_eq!(removed.arms.len(), 12);
         assert!(removed.arms.iter().all(|arm| arm.spec.fit.epochs == 2));
+    }
+
+    #[test]
+    fn phases_may_change_what_is_trained_and_not_at_which_size() {
+        let with = |phases: &str| {
+            let text = format!(
+                "{{base: {{fit: {{epochs: 4, resolution: 96}}}}, methods: {{phased: {{fit: {{phases: {phases}}}}}}}}}"
+            );
+            resolve("birds", file(&text), &Asked::default())
+        };
+        assert!(with("[{share: 1, train: head}, {share: 3}]").is_ok());
+        // Evaluation's views have its resolution, here the same.
+        assert!(with("[{share: 3}, {share: 1, views: evaluation}]").is_ok());
+        let error = with("[{share: 1, resolution: 128}, {share: 3}]").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("+ phased changes epochs, resolution")
+        );
+
+        let larger = "{base: {fit: {epochs: 4, resolution: 96, eval_resolution: 128}},
+             methods: {fix res: {fit: {phases: [{share: 3}, {share: 1, views: evaluation}]}}}}";
+        assert!(said(larger).contains("+ fix res changes epochs, resolution"));
     }
 
     #[test]

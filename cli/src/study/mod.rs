@@ -2,4 +2,5 @@
 //! test split is opened for finalists. `cultivar transfer` and `cultivar ablate` say which runs.
 
 pub mod plan;
+pub mod recipe;
 pub mod runner;

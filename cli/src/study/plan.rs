@@ -7,7 +7,7 @@ use cultivar_spec::{SweepSpec, TrialId, TrialSpec, TrialState, check};
 use serde_json::{Map, Value, json};
 
 /// Fields that say which variant of an object it is.
-const TAGS: [&str; 2] = ["kind", "mode"];
+pub(super) const TAGS: [&str; 2] = ["kind", "mode"];
 
 /// A trial of the dataset, as far as planning needs it.
 #[derive(Clone, Debug)]
@@ -49,6 +49,22 @@ pub fn find<'a>(spec: &TrialSpec, known: &'a [Known]) -> Option<&'a Known> {
         .iter()
         .filter(|known| known.state != TrialState::Cancelled && is_run(&known.spec, spec))
         .min_by_key(|known| order(known.state))
+}
+
+/// Of runs that differ in a choice alone, the one with the best validation accuracy; of equals the first.
+pub fn best(runs: impl IntoIterator<Item = TrialSpec>, known: &[Known]) -> Option<&Known> {
+    let mut best: Option<(&Known, f64)> = None;
+    for spec in runs {
+        let Some(run) = find(&spec, known) else {
+            continue;
+        };
+        if let Some(val_top1) = run.val_top1
+            && best.is_none_or(|(_, found)| val_top1 > found)
+        {
+            best = Some((run, val_top1));
+        }
+    }
+    best.map(|(run, _)| run)
 }
 
 /// Whether a resolved spec is what the server makes of `wanted`.

@@ -4,7 +4,7 @@ use cultivar_spec::trial::{Adaptation, Weights};
 use cultivar_spec::{TrialId, TrialSpec, TrialState};
 
 use super::study::{Arms, Study};
-use crate::study::plan::{Known, find};
+use crate::study::plan::{Known, best, find};
 
 /// The two arms.
 const ARMS: [Weights; 2] = [Weights::Pretrained, Weights::Random];
@@ -58,17 +58,9 @@ pub fn finalists(study: &Study, known: &[Known]) -> Vec<TrialId> {
 
 /// Of the first seed's grid, the rate with the best validation accuracy; of equals the smaller.
 fn chosen_lr(study: &Study, arms: &Arms, weights: &Weights, known: &[Known]) -> Option<f64> {
-    let mut best: Option<(f64, f64)> = None;
-    for &lr in &arms.lrs {
-        let spec = run(arms, weights, lr, arms.longest(), study.seeds[0]);
-        let val_top1 = find(&spec, known).and_then(|known| known.val_top1);
-        if let Some(val_top1) = val_top1
-            && best.is_none_or(|(_, found)| val_top1 > found)
-        {
-            best = Some((lr, val_top1));
-        }
-    }
-    best.map(|(lr, _)| lr)
+    let lrs = arms.lrs.iter();
+    let runs = lrs.map(|&lr| run(arms, weights, lr, arms.longest(), study.seeds[0]));
+    best(runs, known).map(|run| run.spec.optimizer.lr())
 }
 
 /// The slope asks at which budget pretrained weights reach the random arm's best, so the random arm

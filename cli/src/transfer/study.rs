@@ -8,6 +8,7 @@ use cultivar_spec::{TrialSpec, check};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::study::recipe::checked_lrs;
 use crate::yaml;
 
 /// A checked study.
@@ -136,7 +137,7 @@ pub fn resolve(dataset: &str, file: StudyFile, asked: Asked) -> anyhow::Result<S
 
     let all_budgets = file.all_budgets || asked.all_budgets;
     let first = |choices: [Vec<f64>; 3]| choices.into_iter().find(|list| !list.is_empty());
-    let lrs = |choices| sorted_lrs(first(choices).unwrap_or_default());
+    let lrs = |choices| checked_lrs(first(choices).unwrap_or_default());
     let study = Study {
         full: Arms {
             base: full,
@@ -156,15 +157,6 @@ pub fn resolve(dataset: &str, file: StudyFile, asked: Asked) -> anyhow::Result<S
         all_budgets,
     };
     Ok(study)
-}
-
-fn sorted_lrs(mut lrs: Vec<f64>) -> anyhow::Result<Vec<f64>> {
-    if let Some(wrong) = lrs.iter().find(|lr| !lr.is_finite() || **lr <= 0.0) {
-        bail!("learning rate {wrong} is wrong, expected a number above 0");
-    }
-    lrs.sort_by(f64::total_cmp);
-    lrs.dedup();
-    Ok(lrs)
 }
 
 fn sorted_epochs(asked: Vec<u32>, file: Vec<u32>, default: &[u32]) -> anyhow::Result<Vec<u32>> {
