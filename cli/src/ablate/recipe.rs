@@ -306,6 +306,49 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_recipes_compare_what_they_say() {
+        let arms = |name: &str| {
+            let path = format!("{}/../recipes/{name}", env!("CARGO_MANIFEST_DIR"));
+            let recipe = RecipeFile::read(path.as_ref()).unwrap();
+            let ablation = resolve("open-emoji", recipe, &Asked::default()).unwrap();
+            let n_runs = ablation.arms.len() * (ablation.lrs.len() + ablation.seeds.len());
+            (ablation, n_runs)
+        };
+        let names = |ablation: &Ablation| -> Vec<String> {
+            let arms = ablation.arms.iter();
+            arms.map(|arm| arm.name.clone()).collect()
+        };
+
+        let (article, n_runs) = arms("ablation-article.yaml");
+        assert_eq!((article.arms.len(), n_runs), (14, 112));
+        let alone = [
+            "baseline",
+            "+ cutmix",
+            "+ flat-cosine",
+            "+ label smoothing",
+            "+ mish",
+            "+ rand augment",
+            "+ ranger",
+        ];
+        assert_eq!(names(&article)[..7], alone);
+        let all = &article.arms[13].spec;
+        assert_eq!(all.optimizer.kind(), "ranger");
+        assert_eq!(all.schedule.kind(), "flat_cosine");
+        assert_eq!(all.loss.smoothing(), 0.1);
+        assert_eq!(all.augment().mix.kind(), "cutmix");
+        assert_eq!(all.augment().policy.kind(), "rand_augment");
+
+        let (cpu, n_runs) = arms("ablation-cpu.yaml");
+        assert_eq!((cpu.arms.len(), n_runs), (7, 56));
+        assert_eq!(cpu.arms[6].name, COMBINATION);
+        for arm in &cpu.arms {
+            let fit = &arm.spec.fit;
+            assert_eq!((fit.epochs, fit.batch_size, fit.resolution), (4, 64, 64));
+            assert_eq!(arm.spec.adaptation.mode(), "full");
+        }
+    }
+
+    #[test]
     fn what_would_be_no_fair_comparison_is_refused() {
         assert!(
             said("methods: {longer: {fit: {epochs: 100}}}").contains("+ longer changes epochs")
