@@ -18,6 +18,7 @@ mod table;
 mod token;
 mod transfer;
 mod trial;
+mod tune;
 mod up;
 mod watch;
 mod weights;
@@ -74,6 +75,7 @@ enum Command {
     Leaderboard(leaderboard::Leaderboard),
     Transfer(transfer::Transfer),
     Ablate(ablate::Ablate),
+    Tune(tune::Tune),
     Export(export::Export),
     Predict(predict::Predict),
     /// Published results
@@ -138,6 +140,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Leaderboard(args) => leaderboard::run(args, &global.connect()?).await.map(done),
         Command::Transfer(args) => transfer::run(args, &global.connect()?).await,
         Command::Ablate(args) => ablate::run(args, &global.connect()?).await,
+        Command::Tune(args) => tune::run(args, &global.connect()?).await,
         Command::Export(args) => export::run(args, &global.connect()?).await.map(done),
         Command::Predict(args) => predict::run(args, &global).await,
         Command::Sota(command) => sota::run(command, &global.connect()?).await.map(done),
@@ -189,6 +192,8 @@ mod tests {
             "cultivar trial show not-an-id",
             "cultivar leaderboard birds --format yaml",
             "cultivar transfer birds --no-run --test",
+            "cultivar tune birds --no-run --test",
+            "cultivar tune birds --top 0",
             "cultivar weights add",
             "cultivar weights add efficientnet_lite0 a.safetensors --mean 0.5,0.5",
             "cultivar up --listen nowhere",
@@ -210,6 +215,7 @@ mod tests {
             &["trial", "evaluate"],
             &["leaderboard"],
             &["transfer"],
+            &["tune"],
         ] {
             let mut command = Cli::command().term_width(100);
             command.build();

@@ -20,9 +20,10 @@ const SWEEPS: [&str; 4] = [
 ];
 
 /// What other commands read, and the file whose tests do.
-const OTHERS: [(&str, &str); 3] = [
+const OTHERS: [(&str, &str); 4] = [
     ("ablation-article.yaml", "src/ablate/recipe.rs"),
     ("ablation-cpu.yaml", "src/ablate/recipe.rs"),
+    ("default.yaml", "src/tune/recipe.rs"),
     ("demo-transfer.yaml", "src/transfer/plan.rs"),
 ];
 

@@ -88,6 +88,7 @@ mod tests {
             state: TrialState::Completed,
             spec: spec.clone(),
             val_top1: Some(val_top1),
+            seconds: None,
         }
     }
 

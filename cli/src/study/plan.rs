@@ -17,6 +17,8 @@ pub struct Known {
     /// As the server resolved it.
     pub spec: TrialSpec,
     pub val_top1: Option<f64>,
+    /// Of the attempt that gave the result.
+    pub seconds: Option<f64>,
 }
 
 /// A spec as it was before the server resolved it: without the dataset version and the weights file it pinned, and

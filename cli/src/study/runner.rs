@@ -94,6 +94,7 @@ impl<'a> Runner<'a> {
                 id: detail.trial.id,
                 state: detail.trial.state,
                 val_top1: detail.trial.metrics.get("val_top1").copied(),
+                seconds: detail.cost.as_ref().map(|cost| cost.seconds),
                 spec: detail.spec,
             })
             .collect())

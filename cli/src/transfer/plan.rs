@@ -110,6 +110,7 @@ mod tests {
             state: TrialState::Completed,
             spec: spec.clone(),
             val_top1: Some(val_top1),
+            seconds: None,
         }
     }
 

@@ -10,3 +10,4 @@ mod readme;
 mod serve;
 mod sweep;
 mod transfer;
+mod tune;
