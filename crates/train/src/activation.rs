@@ -1,4 +1,9 @@
 //! Nonlinearities, and the one a spec swaps in for a backbone's own.
+//!
+//! Reference: the functions of `torch.nn.functional` (`relu6`, `relu`, `leaky_relu`, `silu`, `mish`, `gelu`, `hardswish`), whose
+//! kernels these are. Differences to the papers: the slope of leaky ReLU is 0.01 and fixed, Swish's beta is 1 and
+//! not learnt, GELU is the exact one. A swap replaces the backbone's own nonlinearity where it has one; gates that are
+//! sigmoids, as in squeeze and excitation, stay. Weights trained under another one have to get used to it.
 
 use cultivar_spec::trial::Activation;
 use tch::Tensor;
@@ -8,8 +13,10 @@ use tch::Tensor;
 pub enum Nonlinearity {
     /// min(max(x, 0), 6): Howard et al. 2017, <https://arxiv.org/abs/1704.04861>.
     Relu6,
+    /// max(x, 0): Nair and Hinton 2010, <https://icml.cc/Conferences/2010/papers/432.pdf>.
     Relu,
-    /// x where positive, else 0.01 x: Maas et al. 2013.
+    /// x where positive, else 0.01 x: Maas et al. 2013,
+    /// <https://ai.stanford.edu/~amaas/papers/relu_hybrid_icml2013_final.pdf>.
     LeakyRelu,
     /// x sigmoid(x): Ramachandran et al. 2017, <https://arxiv.org/abs/1710.05941>. PyTorch's SiLU.
     Swish,

@@ -1,9 +1,18 @@
 //! What the neighbours of an embedding say: the scores of metric learning.
+//!
+//! * Recall@1: Oh Song et al. 2016, <https://arxiv.org/abs/1511.06452>: the share of images whose nearest other image of the
+//!   same set is of their class. Nearest by cosine, which orders unit vectors as Euclidean distance does. An image that is
+//!   alone in its class counts as a miss.
+//! * kNN: Wu et al. 2018, <https://arxiv.org/abs/1805.01978>, section 3.4: each of the k nearest images i of the training
+//!   set votes for its class with exp(s_i / T), s_i the cosine and T = 0.07. Differences: k is 20, as in DINO's evaluation
+//!   (Caron et al. 2021, <https://arxiv.org/abs/2104.14294>), where the paper has 200; the weights are exp((s_i - 1) / T), a
+//!   common factor away.
+//!
+//! Reference: scikit-learn's nearest neighbours with those weights (`bench/parity/losses.py`).
 
 use tch::{Kind, Tensor};
 
-/// Neighbours that vote, and how fast their weight falls with the cosine, as in Wu et al. 2018
-/// (<https://arxiv.org/abs/1805.01978>) and DINO's evaluation.
+/// Neighbours that vote, and how fast their weight falls with the cosine.
 const N_VOTERS: i64 = 20;
 const TEMPERATURE: f64 = 0.07;
 /// Queries compared at once; bounds the memory that similarities take.

@@ -1,8 +1,19 @@
 //! What is trained at which epoch, and how: a pure function of the spec, beside the schedule.
 //!
 //! Where what is trained changes, the flat buffers are laid out anew and the optimizer starts afresh: the
-//! moments of parameters that stood still would say nothing about them. FixRes (Touvron et al. 2019,
-//! <https://arxiv.org/abs/1906.06423>) is a last phase that trains `head_and_last_norm` on evaluation's views.
+//! moments of parameters that stood still would say nothing about them.
+//!
+//! * Gradual unfreezing: Howard and Ruder 2018 (ULMFiT), <https://arxiv.org/abs/1801.06146>, section 3.3: the head
+//!   first, then with every epoch one layer more, from the head down. Differences: the epochs are the spec's; a unit is
+//!   a run of the backbone's layers, cut into groups of like length; the optimizer starts afresh at each unfreezing,
+//!   while the schedule runs on. The paper's lower rates for lower layers are `layer_decay`.
+//! * Progressive resolution: Tan and Le 2021 (EfficientNetV2), <https://arxiv.org/abs/2104.00298>, section 4: small
+//!   images first, larger ones later, in stages of one run of optimizer and schedule. Differences: each phase states its
+//!   size, which the paper interpolates; augmentation and dropout stay as they are, where the paper has them
+//!   grow with the images.
+//! * FixRes: Touvron et al. 2019, <https://arxiv.org/abs/1906.06423>: a last phase that trains `head_and_last_norm` on
+//!   evaluation's views at evaluation's resolution, with that norm's statistics moving. Where a network has no BatchNorm its
+//!   last LayerNorm is trained instead.
 
 use std::ops::Range;
 

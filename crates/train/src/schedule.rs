@@ -10,17 +10,22 @@ const MOMENTUM_MIN: f64 = 0.85;
 
 /// The learning rate of batch `step` of `n_steps` (counted from 0), as a factor of the peak.
 ///
-/// * Warm-up: `step / n_warmup`, as timm's and Hugging Face's, so the very first batch has rate 0. Its length is
-///   rounded to whole steps. What follows, except for milestones, counts from its end.
+/// * Warm-up: `step / n_warmup` (Goyal et al. 2017, <https://arxiv.org/abs/1706.02677>), as timm's and Hugging Face's, so
+///   the very first batch has rate 0. Its length is rounded to whole steps. What follows, except for `step` and
+///   `multi_step`, counts from its end.
 /// * `cosine`: Loshchilov and Hutter 2017, <https://arxiv.org/abs/1608.03983>: final + (peak - final) (1 + cos(pi t)) / 2
 ///   over each cycle, as `CosineAnnealingLR` and timm's `CosineLRScheduler`. The final value belongs to step
 ///   `n_steps`, which is the first one not run. The cycles fill what the warm-up leaves, so a boundary may fall
 ///   between two steps; timm's and torch's are given whole lengths and may be cut short instead.
-/// * `flat_cosine`: Wright and Demeure 2021, <https://arxiv.org/abs/2106.13731>, as fastai's `fit_flat_cos`. The flat
-///   part is rounded to whole steps.
-/// * `step`, `multi_step`: gamma^k, k drops done, as timm's `StepLRScheduler` and torch's `StepLR` and `MultiStepLR`, in
-///   shares of the run (warm-up included) rounded to whole steps.
-/// * `polynomial`: final + (1 - final) (1 - t)^power, as torch's `PolynomialLR` and timm's `PolyLRScheduler`.
+/// * `flat_cosine`: Wright and Demeure 2021, <https://arxiv.org/abs/2106.13731>: the peak for the first f of n steps, then
+///   final + (peak - final) (1 + cos(pi (step - f) / (n - f))) / 2, as fastai's `fit_flat_cos`, which has no warm-up
+///   and by default ends at 1e-5 of the peak, where ours ends at 0. The flat part is rounded to whole steps.
+/// * `step`, `multi_step`: Szegedy et al. 2015, <https://arxiv.org/abs/1409.4842>, drop every few epochs, He et al. 2016,
+///   <https://arxiv.org/abs/1512.03385>, at milestones: gamma^k, k drops done, as timm's `StepLRScheduler` and torch's
+///   `StepLR` and `MultiStepLR`, in shares of the run (warm-up included) rounded to whole steps.
+/// * `polynomial`: the "poly" policy of Liu et al. 2015 (ParseNet), <https://arxiv.org/abs/1506.04579>, and Chen et al. 2018
+///   (DeepLab), <https://arxiv.org/abs/1606.00915>, who use a power of 0.9: final + (1 - final) (1 - t)^power, as
+///   torch's `PolynomialLR` and timm's `PolyLRScheduler`.
 /// * `one_cycle`: Smith and Topin 2018, <https://arxiv.org/abs/1708.07120>, with the conventions of
 ///   `torch.optim.lr_scheduler.OneCycleLR` (two phases, cosine): it peaks at step
 ///   `pct_start * n_steps - 1` and ends at step `n_steps - 1`. Where that first phase has no length PyTorch divides

@@ -1,4 +1,9 @@
 //! Rotation and colour jitter: the same operations for every image, each with its own draw.
+//!
+//! Reference: torchvision v2's `RandomRotation` and `ColorJitter` (the latter after Howard 2013,
+//! <https://arxiv.org/abs/1312.5402>: brightness, contrast and colour in random order). Differences: torchvision draws once
+//! for all images that it is handed as one tensor; here every image of a batch has a draw of its own, a function of seed
+//! and step.
 
 use std::f64::consts::TAU;
 
@@ -9,8 +14,8 @@ use rand::seq::SliceRandom;
 use super::ops::{Affine, Op, Program};
 use crate::rng::{StepRng, Stream};
 
-/// A rotation by a uniform angle about the centre, as torchvision's `RandomRotation`; bilinear, with the
-/// mean colour beyond the border, where torchvision's default is nearest and black.
+/// A rotation about the centre by an angle from U[-degrees, degrees], the size kept, as torchvision's
+/// `RandomRotation`; bilinear, with the mean colour beyond the border, where torchvision's default is nearest and black.
 pub(super) fn rotations(rotation: &Rotation, n: usize, step: &StepRng) -> Vec<Program> {
     let range = rotation.degrees;
     if range == 0.0 {
@@ -25,8 +30,8 @@ pub(super) fn rotations(rotation: &Rotation, n: usize, step: &StepRng) -> Vec<Pr
     (0..n).map(|_| draw()).collect()
 }
 
-/// torchvision's `ColorJitter`: brightness, contrast, saturation and hue in random order. A neutral one
-/// is left out.
+/// torchvision's `ColorJitter`: brightness, contrast and saturation, each by a factor from U[1 - x, 1 + x], and hue by a
+/// shift from U[-x, x] turns, in random order. One whose x is 0 is left out.
 pub(super) fn jitters(jitter: &ColorJitter, n: usize, step: &StepRng) -> Vec<Program> {
     if *jitter == ColorJitter::default() {
         return Vec::new();

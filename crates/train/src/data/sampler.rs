@@ -1,4 +1,12 @@
 //! How the training images of an epoch come into batches: a function of (seed, epoch) and nothing else.
+//!
+//! * `shuffle`: every image once, but for a last batch of one image where BatchNorm would have no statistics of it.
+//! * `class_balanced`: Kang et al. 2020, <https://arxiv.org/abs/1910.09217>, equation 1 with q = 0: every class has the
+//!   same probability, 1 / C. Differences: classes and images are not drawn independently but take turns, so that an
+//!   epoch's counts of two classes differ by one at most, and over the epochs so do those of two images of a class.
+//! * `pk`: Hermans et al. 2017, <https://arxiv.org/abs/1703.07737>, section 2: P classes, K images of each.
+//!   Differences: the paper draws both at random; here an epoch holds every image at least once, so batches
+//!   prefer the classes with most images left, and what fills them up is drawn again.
 
 use std::collections::BTreeMap;
 

@@ -24,8 +24,14 @@ pub fn unit(embedding: &Tensor) -> Tensor {
 /// Contrastive loss: a scalar.
 ///
 /// Hadsell et al. 2006, <https://doi.org/10.1109/CVPR.2006.100>: images of a class at most `pos_margin`
-/// apart, others at least `neg_margin`. The mean excess of the first plus the mean lack of the second; the paper squares both,
-/// pytorch-metric-learning does not. `embedding: [N, D]`, `labels: [N]` i64.
+/// apart, others at least `neg_margin`. With d the Euclidean distance of two unit vectors:
+///
+/// loss = mean over pairs of a class of max(0, d - pos_margin) + mean over all others of max(0, neg_margin - d),
+///
+/// each over its terms that are not zero, as pytorch-metric-learning's `ContrastiveLoss`. Differences to the paper: it has
+/// d^2 / 2 and max(0, neg_margin - d)^2 / 2, knows no `pos_margin`, and adds up all pairs.
+///
+/// `embedding: [N, D]`, `labels: [N]` i64.
 pub fn contrastive(
     embedding: &Tensor,
     labels: &Tensor,

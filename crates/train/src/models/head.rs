@@ -32,8 +32,8 @@ pub(super) fn narrow(_n_in: i64, _n_out: i64) -> Init {
     Init::Normal { std: 0.02 }
 }
 
-/// A linear layer; before it, optionally, a hidden one with a nonlinearity; dropout in front of the
-/// last.
+/// A linear layer; before it, optionally, a hidden one with a nonlinearity; dropout (see [`dropout_mask`]) in front of
+/// the last, as timm's `drop_rate`.
 pub(super) struct Head {
     hidden: Option<(Linear, Nonlinearity)>,
     last: Linear,

@@ -116,6 +116,10 @@ pub(super) fn linear_rates(rate: f64, n: usize) -> Vec<f64> {
 
 /// A dropout mask of the shape, kind and device of `x`: 0 with probability `rate`, else
 /// 1 / (1 - rate).
+///
+/// Srivastava et al. 2014, <https://jmlr.org/papers/v15/srivastava14a.html>, scaled in training, as
+/// `torch.nn.functional.dropout` does, where the paper scales the weights at test time. Differences: the draws are the
+/// step's own, not those of libtorch's generator.
 pub(super) fn dropout_mask(rate: f64, x: &Tensor, step: &StepRng) -> Tensor {
     let mut rng = step.stream(Stream::Dropout);
     let mask: Vec<f32> = kept(&mut rng, rate, x.numel()).collect();

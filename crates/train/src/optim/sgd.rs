@@ -1,10 +1,12 @@
-//! Stochastic gradient descent with (Nesterov) momentum: Sutskever et al. 2013.
+//! Stochastic gradient descent with (Nesterov) momentum: Sutskever et al. 2013,
+//! <https://proceedings.mlr.press/v28/sutskever13.html>.
 //!
 //! With gradient g, weight decay w, momentum m:
 //!
 //! g <- g + w p;  b <- m b + g;  p <- p - lr (g + m b) with Nesterov, p - lr b without.
 //!
-//! Reference: `torch.optim.SGD` with dampening 0. Differences: 1-d parameters do not decay; the
+//! Reference: `torch.optim.SGD` with dampening 0, which multiplies by the rate outside the momentum buffer, where the paper has
+//! it inside: the two part where the rate changes. Differences: 1-d parameters do not decay; the
 //! momentum buffer starts as zeros rather than absent, which is the same thing.
 
 use tch::Tensor;

@@ -68,8 +68,11 @@ impl Target {
         }
     }
 
-    /// Scales all gradients so that their joint L2 norm is at most the clip, as
-    /// `torch.nn.utils.clip_grad_norm_` does: by clip / (norm + 1e-6) where that is below 1.
+    /// Scales all gradients so that their joint L2 norm is at most the clip: Pascanu et al. 2013,
+    /// <https://arxiv.org/abs/1211.5063>, algorithm 1.
+    ///
+    /// g <- g min(1, clip / (||g|| + 1e-6)), as `torch.nn.utils.clip_grad_norm_`; the paper has no 1e-6. The norm is
+    /// that of the parameters that are trained, before centralization and weight decay touch the gradients.
     pub fn clip_grads(&mut self) {
         if let Some(clip) = self.clip {
             let scale = ((self.grads.norm() + 1e-6).reciprocal() * clip).clamp_max(1.0);
