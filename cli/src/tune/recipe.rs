@@ -259,6 +259,9 @@ mod tests {
             said("finetune: {base: {adaptation: {mode: head_only}}, lrs: [0.1]}")
                 .contains("that is the probe's")
         );
-        assert!(said("finetune: {base: {}, lrs: []}").contains("finetune: no lrs"));
+        assert!(
+            said("probe: {base: {adaptation: {mode: head_only}}, lrs: []}")
+                .contains("probe: no lrs")
+        );
     }
 }

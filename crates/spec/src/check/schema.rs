@@ -44,6 +44,13 @@ impl Schema {
     ) {
         let pointer = error.instance_path().as_str().to_owned();
         let at = |pointer: &str| raw.pointer(pointer).cloned().unwrap_or(Value::Null);
+        // What a text with a pattern means, in words.
+        let description = || {
+            let of_text = error.schema_path().as_str().trim_end_matches("/pattern");
+            self.root
+                .pointer(&format!("{of_text}/description"))?
+                .as_str()
+        };
         let schema_here = || {
             let path = error.schema_path().as_str();
             self.root.pointer(path).unwrap_or(&Value::Null)
@@ -122,7 +129,10 @@ impl Schema {
                 ));
             }
             kind => {
-                let expected = expectation(kind, schema_here());
+                let expected = match (kind, description()) {
+                    (Kind::Pattern { .. }, Some(description)) => description.to_owned(),
+                    _ => expectation(kind, schema_here()),
+                };
                 out.push(Violation::new(&pointer, at(&pointer), expected));
             }
         }
