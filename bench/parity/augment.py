@@ -143,4 +143,5 @@ def policies():
                     None if to_arg is None else float(to_arg(level, {})[0]) for level in (0.0, 3.3, 9.0, 10.0)
                 ]
             timm_lists["increasing" if increasing else "plain"] = entries
-    return {"side": SIDE, "torchvision": torchvision_lists, "learnt": learnt, "timm": timm_lists}
+    prob = theirs.AugmentOp("Rotate").prob
+    return {"side": SIDE, "timm_prob": prob, "torchvision": torchvision_lists, "learnt": learnt, "timm": timm_lists}

@@ -27,7 +27,7 @@ use learnt::Step;
 /// timm's magnitudes end here.
 const TIMM_TOP: f64 = 10.0;
 /// timm's probability of an operation that was drawn.
-const TIMM_PROB: f64 = 0.5;
+pub const TIMM_PROB: f64 = 0.5;
 
 /// An operation as the lists name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

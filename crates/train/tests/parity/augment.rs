@@ -5,13 +5,13 @@ use std::f64::consts::TAU;
 
 use cultivar_spec::trial::LearntOn;
 use cultivar_train::augment::ops::{Affine, Op, Sampling, apply};
-use cultivar_train::augment::policy::{Name, Ranges, TIMM, TORCHVISION, pairs, timm};
+use cultivar_train::augment::policy::{Name, Ranges, TIMM, TIMM_PROB, TORCHVISION, pairs, timm};
 use cultivar_train::rng::{Stream, stream};
 use cultivar_train::weights;
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
-use super::{assert_within, fixture, fixture_file};
+use super::{assert_close, assert_within, fixture, fixture_file};
 
 #[derive(Deserialize)]
 struct Case {
@@ -98,6 +98,7 @@ type Operation = (String, f64, Option<u32>);
 #[derive(Deserialize)]
 struct Policies {
     side: f64,
+    timm_prob: f64,
     torchvision: BTreeMap<String, BTreeMap<String, Option<Entry>>>,
     learnt: BTreeMap<String, Vec<[Operation; 2]>>,
     timm: BTreeMap<String, BTreeMap<String, [Option<f64>; 4]>>,
@@ -136,10 +137,8 @@ fn torchvisions_lists_have_its_magnitudes() {
             for (idx, value) in entry.values.iter().enumerate() {
                 let (ours, signed) = ranges.magnitude(name, idx as u32).expect("it has one");
                 assert_eq!(signed, entry.signed, "{list} {name:?}");
-                assert!(
-                    (ours - value).abs() < 1e-4,
-                    "{list} {name:?} {idx}: {ours}, {value}"
-                );
+                let what = format!("magnitudes of torchvision's {list}: {name:?} {idx}");
+                assert_close(&what, &[ours], &[*value], 1e-4, 0.0);
             }
         }
     }
@@ -171,6 +170,8 @@ fn learnt_pairs_are_torchvisions() {
 #[test]
 fn timms_levels_give_its_arguments() {
     let policies: Policies = fixture("policies");
+    let what = "probability of timm's operations";
+    assert_close(what, &[TIMM_PROB], &[policies.timm_prob], 0.0, 0.0);
     let mut rng = stream(0, 0, Stream::Policy);
     for (list, increasing) in [("plain", false), ("increasing", true)] {
         let theirs = &policies.timm[list];
