@@ -13,6 +13,7 @@ import concurrent.futures
 import json
 import math
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -56,6 +57,8 @@ def output(command, **options):
 
 
 def ours(options, work, mode, seed):
+    # Of a run that was cut off.
+    shutil.rmtree(work / f"{mode}-{seed}", ignore_errors=True)
     command = [options.worker, "train", "-", "--data", options.version, "--weights", options.weights, "--json"]
     command += ["--home", work / "home", "--out", work / f"{mode}-{seed}"]
     environment = os.environ | {"CULTIVAR_THREADS": str(options.threads)}
@@ -132,7 +135,8 @@ def main():
         work.mkdir(parents=True, exist_ok=True)
         # Decodes the images and, for frozen backbones, computes the features.
         for mode in RECIPES:
-            ours(options, work, mode, 1000)
+            if not any(work.glob(f"{mode}-ours-*.json")):
+                ours(options, work, mode, 1000)
         rows = [compare(options, work, mode, n) for mode, n in (("head_only", options.head_only), ("full", options.full))]
     path = result.write("finetune", rows)
     print(f"written to {path}")

@@ -31,7 +31,7 @@ HELD, BOUND = ("adamw", "ranger"), 1.2
 
 def time_peer(kind, foreach):
     """Prints the milliseconds of timm's steps."""
-    import timm
+    import timm.optim
     import torch
 
     torch.set_num_threads(THREADS)

@@ -8,11 +8,14 @@ use std::{env, fs, thread};
 use cultivar_spec::wire::DeviceInfo;
 use tch::{Cuda, Device};
 
+use crate::memory;
+
 /// The first GPU, or the CPU, and what is known of it. Call once, before anything else.
 ///
 /// Threads are `CULTIVAR_THREADS`, or as many as there are cores. The number is fixed for the life
 /// of the process, since the order of floating-point sums depends on it.
 pub fn device() -> (Device, DeviceInfo) {
+    memory::keep_freed();
     let n_threads = n_threads();
     tch::set_num_threads(n_threads as i32);
     // An error means that somebody else has started the pool: it decodes all the same.

@@ -32,6 +32,7 @@ mod error;
 mod features;
 mod fit;
 pub mod loss;
+mod memory;
 pub mod models;
 pub mod neighbours;
 pub mod optim;

@@ -19,6 +19,7 @@ use tch::Device;
 
 use crate::control::Control;
 use crate::error::TrainError;
+use crate::memory;
 use report::Reporter;
 use session::Session;
 
@@ -61,7 +62,9 @@ fn guarded<'a>(
     job: impl FnOnce(&mut Reporter<'a>) -> Result<JobResult, TrainError>,
 ) -> JobResult {
     // What a panic leaves half done is the model, which nobody sees again.
-    let error = match catch_unwind(AssertUnwindSafe(|| job(reporter))) {
+    let ended = catch_unwind(AssertUnwindSafe(|| job(reporter)));
+    memory::give_back();
+    let error = match ended {
         Ok(Ok(result)) => return result,
         Ok(Err(error)) => error,
         Err(panic) => TrainError::of_panic(&*panic),
