@@ -72,7 +72,8 @@ fn run(arm: &Arm, lr: f64, seed: u64) -> TrialSpec {
 mod tests {
     use super::*;
     use crate::ablate::recipe::{Asked, RecipeFile, resolve};
-    use crate::study::plan::{missing, sweep};
+    use crate::study::plan::missing;
+    use crate::study::plan::testing::{assert_drawn, completed};
 
     fn ablation() -> Ablation {
         let asked = Asked {
@@ -80,16 +81,6 @@ mod tests {
             ..Asked::default()
         };
         resolve("birds", RecipeFile::default(), &asked).unwrap()
-    }
-
-    fn completed(spec: &TrialSpec, val_top1: f64) -> Known {
-        Known {
-            id: TrialId::new(),
-            state: TrialState::Completed,
-            spec: spec.clone(),
-            val_top1: Some(val_top1),
-            seconds: None,
-        }
     }
 
     #[test]
@@ -148,16 +139,6 @@ mod tests {
     fn the_server_makes_of_the_sweep_what_was_planned() {
         let ablation = ablation();
         let planned = grid(&ablation);
-        let sweep = sweep("a", ablation.base(), &planned);
-        let overlays = cultivar_search::sampler::overlays(&sweep).unwrap();
-        let made: Vec<TrialSpec> = overlays
-            .iter()
-            .map(|overlay| cultivar_search::space::lay_over(&sweep.base, overlay))
-            .map(|raw| cultivar_spec::check::trial(&raw).unwrap())
-            .collect();
-        assert_eq!(made.len(), planned.len());
-        for spec in &planned {
-            assert!(made.contains(spec), "{spec:?}");
-        }
+        assert_drawn(ablation.base(), &planned);
     }
 }

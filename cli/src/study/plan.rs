@@ -2,7 +2,7 @@
 //! out.
 
 use cultivar_spec::sweep::Sampler;
-use cultivar_spec::trial::{Adaptation, Input};
+use cultivar_spec::trial::{Adaptation, Input, Weights};
 use cultivar_spec::{SweepSpec, TrialId, TrialSpec, TrialState, check};
 use serde_json::{Map, Value, json};
 
@@ -21,11 +21,13 @@ pub struct Known {
     pub seconds: Option<f64>,
 }
 
-/// A spec as it was before the server resolved it: without the dataset version and the weights file it pinned, and
-/// without the input convention it filled in where `asked` left it open.
+/// A spec as it was before the server resolved it: without the dataset version and the weights file it pinned (that of
+/// `file:` was the spec's own), and without the input convention it filled in where `asked` left it open.
 pub fn unpinned(mut spec: TrialSpec, asked: &Input) -> TrialSpec {
     spec.data.version = None;
-    spec.backbone.weights_sha256 = None;
+    if !matches!(spec.backbone.weights, Weights::File(_)) {
+        spec.backbone.weights_sha256 = None;
+    }
     let input = &mut spec.input;
     input.mean = asked.mean.and(input.mean);
     input.std = asked.std.and(input.std);
@@ -154,8 +156,48 @@ fn json(spec: &TrialSpec) -> Value {
 }
 
 #[cfg(test)]
+pub mod testing {
+    use super::*;
+
+    /// A run that is done.
+    pub fn completed(spec: &TrialSpec, val_top1: f64) -> Known {
+        Known {
+            id: TrialId::new(),
+            state: TrialState::Completed,
+            spec: spec.clone(),
+            val_top1: Some(val_top1),
+            seconds: Some(10.0),
+        }
+    }
+
+    /// The server draws from the sweep of `planned` over `base` what was planned, and nothing else.
+    pub fn assert_drawn(base: &TrialSpec, planned: &[TrialSpec]) {
+        let sweep = sweep("planned", base, planned);
+        let overlays = cultivar_search::sampler::overlays(&sweep).unwrap();
+        let made: Vec<TrialSpec> = overlays
+            .iter()
+            .map(|overlay| cultivar_search::space::lay_over(&sweep.base, overlay))
+            .map(|raw| check::trial(&raw).unwrap())
+            .collect();
+        assert_eq!(made.len(), planned.len());
+        for spec in planned {
+            assert!(made.contains(spec), "{spec:?}");
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_on_a_file_of_the_workers_is_recognised() {
+        let mut wanted = TrialSpec::example();
+        wanted.backbone.weights = Weights::File("mine.safetensors".into());
+        wanted.backbone.weights_sha256 = Some(cultivar_spec::Sha256Digest::of(b"mine"));
+        let known = [testing::completed(&wanted, 0.5)];
+        assert_eq!(missing(vec![wanted], &known), []);
+    }
 
     #[test]
     fn another_variant_says_only_what_is_no_default() {

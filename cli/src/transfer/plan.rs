@@ -88,6 +88,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::study::plan::testing::{assert_drawn, completed};
     use crate::study::plan::{missing, sweep};
     use crate::transfer::study::{Asked, StudyFile, resolve};
 
@@ -102,16 +103,6 @@ mod tests {
         study.heads.lrs = vec![0.5];
         study.heads.epochs = vec![10, 20];
         study
-    }
-
-    fn completed(spec: &TrialSpec, val_top1: f64) -> Known {
-        Known {
-            id: TrialId::new(),
-            state: TrialState::Completed,
-            spec: spec.clone(),
-            val_top1: Some(val_top1),
-            seconds: None,
-        }
     }
 
     /// `full|head weights lr epochs seed`, sorted.
@@ -267,20 +258,9 @@ mod tests {
         let study = study();
         let known = after_the_grid(&study);
         let planned = missing(rest(&study, &known), &known);
-        let sweep = sweep("t", &study.full.base, &planned);
-        let overlays = cultivar_search::sampler::overlays(&sweep).unwrap();
-        let made: Vec<TrialSpec> = overlays
-            .iter()
-            .map(|overlay| cultivar_search::space::lay_over(&sweep.base, overlay))
-            .map(|raw| cultivar_spec::check::trial(&raw).unwrap())
-            .collect();
-        assert_eq!(named(&made), named(&planned));
-        for spec in &planned {
-            assert!(made.contains(spec), "{spec:?}");
-        }
+        assert_drawn(&study.full.base, &planned);
     }
 
-    /// What the demo trains in all: ten full runs of two epochs at most, counting two of one epoch as one.
     #[test]
     fn the_demos_study_adds_four_full_runs_to_its_sweep() {
         let recipe = |name: &str| format!("{}/../recipes/{name}", env!("CARGO_MANIFEST_DIR"));

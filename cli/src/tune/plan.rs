@@ -139,18 +139,9 @@ mod tests {
     use cultivar_spec::trial::Adaptation;
 
     use super::*;
-    use crate::study::plan::{missing, sweep};
+    use crate::study::plan::missing;
+    use crate::study::plan::testing::{assert_drawn, completed};
     use crate::tune::recipe::example;
-
-    fn completed(spec: &TrialSpec, val_top1: f64) -> Known {
-        Known {
-            id: TrialId::new(),
-            state: TrialState::Completed,
-            spec: spec.clone(),
-            val_top1: Some(val_top1),
-            seconds: Some(10.0),
-        }
-    }
 
     /// Every probe done: the transformer's is the best, then ResNet's, then EfficientNet's, each at its middle rate.
     fn after_the_probes(tuning: &Tuning) -> Vec<Known> {
@@ -234,17 +225,7 @@ mod tests {
         let known = after_the_probes(&tuning);
         let base = &tuning.candidates[0].tuned;
         for planned in [probes(&tuning), rates(&tuning, &known)] {
-            let sweep = sweep("t", base, &planned);
-            let overlays = cultivar_search::sampler::overlays(&sweep).unwrap();
-            let made: Vec<TrialSpec> = overlays
-                .iter()
-                .map(|overlay| cultivar_search::space::lay_over(&sweep.base, overlay))
-                .map(|raw| cultivar_spec::check::trial(&raw).unwrap())
-                .collect();
-            assert_eq!(made.len(), planned.len());
-            for spec in &planned {
-                assert!(made.contains(spec), "{spec:?}");
-            }
+            assert_drawn(base, &planned);
         }
     }
 
