@@ -22,10 +22,11 @@ use crate::visit::Visit;
 pub struct MadeId(pub String);
 
 /// Questions whose answers change nothing.
-const ASKED_BY_POST: [&str; 3] = [
+const ASKED_BY_POST: [&str; 4] = [
     "/api/v1/sweeps/estimate",
     "/api/v1/sweeps/preview",
     "/api/v1/compare",
+    "/api/v1/race",
 ];
 
 /// Runs the handler and records it.

@@ -55,7 +55,7 @@ impl Class {
             "tokens" => Self::Access,
             "artifacts" => Self::Blob,
             "leases" | "heartbeats" => Self::Lease,
-            "leaderboard" | "transfer" | "compare" => Self::Costly,
+            "leaderboard" | "transfer" | "compare" | "race" => Self::Costly,
             "datasets" if !is_get => Self::Costly,
             "sweeps" if path == "sweeps/preview" => Self::Costly,
             _ if is_get => Self::Read,

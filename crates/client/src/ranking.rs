@@ -1,11 +1,13 @@
 //! The leaderboard, published results, and what pretraining brought.
 
-use cultivar_spec::wire::{Compare, CompareReport, Leaderboard, SotaEntry, TransferReport};
+use cultivar_spec::wire::{
+    Compare, CompareReport, Leaderboard, Race, RaceReport, SotaEntry, TransferReport,
+};
 
 use crate::http::Repeat;
 use crate::{Client, Error};
 
-/// `/api/v1/leaderboard`, `/api/v1/sota`, `/api/v1/transfer`, `/api/v1/compare`. Each fails as any call may; see [`Error`].
+/// `/api/v1/leaderboard`, `/api/v1/sota`, `/api/v1/transfer`, `/api/v1/compare`, `/api/v1/race`. Each fails as any call may; see [`Error`].
 impl Client {
     /// Configurations of a dataset, best first; ranked by `val_top1` unless said otherwise.
     pub async fn leaderboard(
@@ -44,6 +46,11 @@ impl Client {
     /// Differences between arms of trials and the first of them.
     pub async fn compare(&self, asked: &Compare) -> Result<CompareReport, Error> {
         self.post(&["compare"], asked, Repeat::Harmless).await
+    }
+
+    /// How a race between arms of trials stands.
+    pub async fn race(&self, asked: &Race) -> Result<RaceReport, Error> {
+        self.post(&["race"], asked, Repeat::Harmless).await
     }
 
     /// Pretrained against random weights: start, slope and asymptote.

@@ -9,6 +9,7 @@ mod external;
 mod health;
 mod leaderboard;
 mod leases;
+mod race;
 mod session;
 mod sota;
 mod sweeps;
@@ -36,6 +37,7 @@ pub fn api() -> ApiRouter<AppState> {
         .merge(health::router())
         .merge(leaderboard::router())
         .merge(leases::router())
+        .merge(race::router())
         .merge(session::router())
         .merge(sota::router())
         .merge(sweeps::router())

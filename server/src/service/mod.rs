@@ -20,6 +20,7 @@ pub mod label;
 pub mod lifecycle;
 pub mod manifests;
 pub mod memo;
+pub mod race;
 pub mod ranking;
 mod ranking_notes;
 pub mod ranking_text;

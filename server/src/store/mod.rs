@@ -17,6 +17,7 @@ pub mod importance;
 pub mod prediction;
 pub mod proposal;
 pub mod queue;
+pub mod race;
 pub mod ranking;
 pub mod report;
 pub mod schedule;

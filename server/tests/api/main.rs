@@ -21,6 +21,7 @@ mod lifecycle;
 mod limits;
 mod machine;
 mod queueing;
+mod race;
 mod replays;
 mod retries;
 mod scheduling;

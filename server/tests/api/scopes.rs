@@ -40,6 +40,7 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("post", "/api/v1/leases/{id}/metrics", LEASE_HOLDER),
     ("post", "/api/v1/leases/{id}/report", LEASE_HOLDER),
     ("post", "/api/v1/leases/{id}/should_stop", LEASE_HOLDER),
+    ("post", "/api/v1/race", READER),
     ("get", "/api/v1/session", TOKEN),
     ("post", "/api/v1/session", ANYBODY),
     ("delete", "/api/v1/session", TOKEN),

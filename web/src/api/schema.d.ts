@@ -951,6 +951,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/race": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Which arms of trials are owed another seed, or which has won
+         * @description Reads only: nothing is stored, and nothing is trained.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            /** @description `POST /api/v1/race`: which of a few configurations are owed another run, and which of them has won. */
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Race"];
+                };
+            };
+            responses: {
+                /** @description The answer: how the race stands, and what it was decided on, arms in the order they were asked for. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RaceReport"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -4548,6 +4601,35 @@ export interface components {
              */
             weight: number;
         };
+        /** @description `POST /api/v1/race`: which of a few configurations are owed another run, and which of them has won. */
+        Race: {
+            arms: components["schemas"]["RaceArm"][];
+            /**
+             * Format: double
+             * @description Of the winner: 0.95 lets one in twenty be wrong at most.
+             */
+            confidence: number;
+            /**
+             * Format: uint32
+             * @description Runs of all arms together.
+             */
+            max_runs: number;
+        };
+        /** @description Trials of one configuration, in the order of their seeds; none before its first run. */
+        RaceArm: {
+            name: string;
+            trials: string[];
+        };
+        RacedArm: {
+            name: string;
+            /** @description Objectives of its runs, up to the first that has not ended; null for one that ended without, which puts its arm out. */
+            values: (number | null)[];
+        };
+        /** @description The answer: how the race stands, and what it was decided on, arms in the order they were asked for. */
+        RaceReport: {
+            arms: components["schemas"]["RacedArm"][];
+            standing: components["schemas"]["Standing"];
+        };
         /** @description Whose RandAugment: the two differ in operations, ranges and probabilities. */
         RandConvention: "timm" | "torchvision";
         /** @description Rotation about the centre. */
@@ -5075,6 +5157,24 @@ export interface components {
         };
         /** @enum {string} */
         Split: "train" | "val" | "test";
+        /** @description Arms by their names. */
+        Standing: {
+            /** @constant */
+            kind: "running";
+            next: string[];
+        } | {
+            /** @constant */
+            kind: "separated";
+            winner: string;
+        } | {
+            /** @constant */
+            kind: "undecided";
+            leader: string;
+            rivals: string[];
+        } | {
+            /** @constant */
+            kind: "all_failed";
+        };
         /** @description What a sweep has taken so far, and what is left by its own settled trials; in seconds of one worker. */
         SweepBudget: {
             /** @description Until the last trial is settled, with as many workers as train it now; `null` while none does. */
