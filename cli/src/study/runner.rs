@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use cultivar_client::TrialFilter;
 use cultivar_spec::manifest::Split;
+use cultivar_spec::trial::Weights;
 use cultivar_spec::wire::NewEvaluation;
 use cultivar_spec::{Sha256Digest, TrialId, TrialSpec, TrialState};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -85,8 +86,10 @@ impl<'a> Runner<'a> {
         let of_today = |spec: &TrialSpec| {
             let registered = self.weights.get(&spec.backbone.name);
             let pinned = spec.backbone.weights_sha256;
-            spec.data.version == Some(self.version)
-                && pinned.is_none_or(|sha256| registered == Some(&sha256))
+            // What other weights are, the spec says itself.
+            let is_registered = spec.backbone.weights != Weights::Pretrained
+                || pinned.is_none_or(|sha256| registered == Some(&sha256));
+            spec.data.version == Some(self.version) && is_registered
         };
         let known = details.into_iter().filter(|detail| of_today(&detail.spec));
         Ok(known
