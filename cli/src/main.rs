@@ -5,6 +5,7 @@ mod augment;
 mod backup;
 mod dataset;
 mod export;
+mod finalists;
 mod home;
 mod importance;
 mod leaderboard;
@@ -76,6 +77,7 @@ enum Command {
     Transfer(transfer::Transfer),
     Ablate(ablate::Ablate),
     Tune(tune::Tune),
+    Finalists(finalists::Finalists),
     Export(export::Export),
     Predict(predict::Predict),
     /// Published results
@@ -141,6 +143,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Transfer(args) => transfer::run(args, &global.connect()?).await,
         Command::Ablate(args) => ablate::run(args, &global.connect()?).await,
         Command::Tune(args) => tune::run(args, &global.connect()?).await,
+        Command::Finalists(args) => finalists::run(args, &global.connect()?).await,
         Command::Export(args) => export::run(args, &global.connect()?).await.map(done),
         Command::Predict(args) => predict::run(args, &global).await,
         Command::Sota(command) => sota::run(command, &global.connect()?).await.map(done),

@@ -149,6 +149,24 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// Those of the trials whose predictions on test are there.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn opened(&self, trials: &[TrialId]) -> anyhow::Result<Vec<TrialId>> {
+        let mut opened = Vec::new();
+        for &id in trials {
+            let evaluations = self.session.client.trial(id).await?.evaluations;
+            let mut done = evaluations
+                .iter()
+                .filter(|e| e.state == TrialState::Completed);
+            if done.any(|evaluation| evaluation.split == Split::Test) {
+                opened.push(id);
+            }
+        }
+        Ok(opened)
+    }
+
     /// Opens the test split for the trials that have not seen it, and waits for their predictions. The reason is kept
     /// with every opening.
     ///

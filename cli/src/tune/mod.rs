@@ -2,7 +2,7 @@
 //! best, and says which model to take.
 
 mod plan;
-mod recipe;
+pub mod recipe;
 mod report;
 
 use std::collections::BTreeSet;

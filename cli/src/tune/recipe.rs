@@ -101,6 +101,32 @@ impl RecipeFile {
         }
         Ok(serde_json::from_value(fields)?)
     }
+
+    /// The fine-tuning of a backbone, not yet checked and without a dataset, and the learning rates to try.
+    ///
+    /// # Errors
+    /// What the recipe says of it are no fields, or no learning rates.
+    pub fn fine_tuning(&self, backbone: &str) -> anyhow::Result<(Value, Vec<f64>)> {
+        let none = json!({});
+        let changes = self.backbones.get(backbone).unwrap_or(&none);
+        let raw = self.finetune.changed(changes);
+        Ok((
+            raw.with_context(|| format!("{backbone}: finetune"))?,
+            some_lrs("finetune", self.finetune.lrs.clone())?,
+        ))
+    }
+}
+
+impl StageFile {
+    /// Its spec with changes laid over.
+    fn changed(&self, changes: &Value) -> anyhow::Result<Value> {
+        let mut raw = self.base.clone();
+        if !raw.is_object() || !changes.is_object() {
+            bail!("expected the fields of a trial spec, or {{}}");
+        }
+        lay_over(&mut raw, changes);
+        Ok(raw)
+    }
 }
 
 /// Puts the tuning of `dataset` together; `top` goes before the file's.
@@ -114,11 +140,8 @@ pub fn resolve(dataset: &str, file: RecipeFile, top: Option<usize>) -> anyhow::R
     }
     let candidates = file.backbones.iter().map(|(backbone, changes)| {
         let spec = |stage: &StageFile, changes: &Value, name: &str| {
-            let mut raw = stage.base.clone();
-            if !raw.is_object() || !changes.is_object() {
-                bail!("{backbone}: {name}: expected the fields of a trial spec, or {{}}");
-            }
-            lay_over(&mut raw, changes);
+            let raw = stage.changed(changes);
+            let mut raw = raw.with_context(|| format!("{backbone}: {name}"))?;
             let named = json!({"data": {"dataset": dataset}, "backbone": {"name": backbone}});
             lay_over(&mut raw, &named);
             check::trial(&raw).with_context(|| format!("{backbone}: {name}"))

@@ -3,6 +3,7 @@
 mod ablate;
 mod browser;
 mod chaos;
+mod finalists;
 mod kills;
 mod local;
 mod preview;
