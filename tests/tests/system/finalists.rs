@@ -24,7 +24,16 @@ async fn the_best_of_a_sweep_race_and_the_winner_is_opened_on_test() {
     let sweep = submit(&stack, &heads).await;
     finished(&stack, &sweep).await;
     let id = sweep.id.to_string();
-    let finalists = ["finalists", &id, "--top", "2", "--runs", "4", "--seeds", "2"];
+    let finalists = [
+        "finalists",
+        &id,
+        "--top",
+        "2",
+        "--runs",
+        "4",
+        "--seeds",
+        "2",
+    ];
 
     let looked = stack.cli_json(&[&finalists[..], &["--no-run"]].concat());
     let owed = looked["race"]["standing"]["next"].as_array();
@@ -39,7 +48,10 @@ async fn the_best_of_a_sweep_race_and_the_winner_is_opened_on_test() {
     }
     let arms = report["on_test"]["compared"]["arms"].as_array();
     let arms = arms.expect("both were opened on test");
-    assert_eq!((&arms[0]["name"], &arms[1]["name"]), (&json!("baseline"), &json!("finalist")));
+    assert_eq!(
+        (&arms[0]["name"], &arms[1]["name"]),
+        (&json!("baseline"), &json!("finalist"))
+    );
     assert!(arms.iter().all(|arm| arm["top1"]["n"] == 2), "{report}");
     assert_eq!(report["on_test"]["n_test_accesses"], 4);
 
@@ -48,6 +60,10 @@ async fn the_best_of_a_sweep_race_and_the_winner_is_opened_on_test() {
         assert_eq!(again, report);
     }
     let second: TrialPage = stack.get("/api/v1/trials").await;
-    assert_eq!(second.trials.len(), first.trials.len(), "runs were trained again");
+    assert_eq!(
+        second.trials.len(),
+        first.trials.len(),
+        "runs were trained again"
+    );
     stack.stop().await;
 }
