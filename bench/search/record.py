@@ -1,11 +1,12 @@
 """Records real trials on open-emoji with `cultivar-worker`, for `make bench-search` to search again and again.
 
     record.py head  --worker BIN --data DIR --weights efficientnet_lite0.safetensors --out FOLDER   learning curves, heads
-    record.py full  ...                                                                             the whole network
+    record.py wide  ...                                                                             from a wider space
     record.py table --weights efficientnet_lite0.safetensors efficientnet_lite1.safetensors ...     the table of cells
+    record.py sweep --id ID --token FILE --out FOLDER                       the curves of a sweep of `full.yaml`, from its server
     record.py pack  --out FOLDER --to bench/search                                                  what was recorded
 
-Each appends one JSON line a trial to FOLDER/{head,full,table}.jsonl and goes on where it was left.
+Each appends one JSON line a trial to FOLDER/{head,wide,table}.jsonl and goes on where it was left; `sweep` writes full.jsonl.
 """
 
 import argparse
@@ -16,16 +17,17 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 from recorded import (
     CURVE_EPOCHS,
-    FULL_SPACE,
     HEAD_SPACE,
     TABLE_EPOCHS,
     TABLE_NAME,
     TABLE_SEEDS,
     TABLE_SPACE,
+    WIDE_SPACE,
     cells,
     draw,
     lay,
@@ -39,7 +41,8 @@ BASE = {
     "loss": {"kind": "cross_entropy"},
     "fit": {"epochs": 1, "batch_size": 64, "resolution": 96},
 }
-N_CURVES = {"head": 240, "full": 48}
+SPACES = {"head": HEAD_SPACE, "wide": WIDE_SPACE}
+N_CURVES = {"head": 480, "wide": 240}
 
 
 def warm(args, backbone: str, weights: Path) -> dict:
@@ -65,9 +68,8 @@ def job_files(args) -> dict:
 
 
 def curve_trials(kind: str) -> list[dict]:
-    space = {"head": HEAD_SPACE, "full": FULL_SPACE}[kind]
     rng = random.Random(f"open-emoji {kind}")
-    return [{"idx": idx, "overlay": draw(space, rng)} for idx in range(N_CURVES[kind])]
+    return [{"idx": idx, "overlay": draw(SPACES[kind], rng)} for idx in range(N_CURVES[kind])]
 
 
 def table_trials() -> list[dict]:
@@ -77,15 +79,11 @@ def table_trials() -> list[dict]:
     return [cell | {"seed": seed} for cell in found for seed in TABLE_SEEDS]
 
 
-def spec_of(what: str, trial: dict, bases: dict, epochs: int) -> dict:
+def spec_of(trial: dict, bases: dict, epochs: int) -> dict:
     """The resolved spec of a trial, from the resolved spec of its backbone's head."""
     backbone = trial["overlay"].get("backbone", {}).get("name", next(iter(bases)))
-    base = bases[backbone]
-    if what == "full":
-        # Left out, the augmentation is what suits full training, which is not what suits a head.
-        base = {field: value for field, value in base.items() if field != "augment"} | {"adaptation": {"mode": "full"}}
     fit = {"epochs": epochs, "seed": trial.get("seed", 0)}
-    return lay(lay(base, trial["overlay"]), {"fit": fit})
+    return lay(lay(bases[backbone], trial["overlay"]), {"fit": fit})
 
 
 def identity(trial: dict) -> str:
@@ -108,7 +106,7 @@ def record(args) -> None:
     files = job_files(args)
     jobs = []
     for trial in left:
-        spec = spec_of(args.what, trial, bases, epochs)
+        spec = spec_of(trial, bases, epochs)
         job = {"tag": "bench", "spec": spec, "weights": str(weights[spec["backbone"]["name"]]), "resume": None}
         jobs.append((trial, {"job": job, "files": files}))
     n_ended, next_word = 0, 0.0
@@ -131,6 +129,34 @@ def record(args) -> None:
 
 def read(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def record_sweep(args) -> None:
+    """Asks a server for the curves of a finished sweep, each with the values of its search space."""
+    bearer = {"Authorization": f"Bearer {args.token.read_text().strip()}"}
+
+    def get(path: str) -> dict:
+        with urllib.request.urlopen(urllib.request.Request(f"{args.url}/api/v1/{path}", headers=bearer)) as answer:
+            return json.load(answer)
+
+    space = get(f"sweeps/{args.id}")["spec"]["space"]
+    trials, cursor = [], ""
+    while cursor is not None:
+        page = get(f"trials?sweep={args.id}&limit=200{cursor}")
+        trials += page["trials"]
+        cursor = f"&cursor={page['next_cursor']}" if page.get("next_cursor") else None
+    args.out.mkdir(parents=True, exist_ok=True)
+    with (args.out / "full.jsonl").open("w") as sink:
+        settled = [trial for trial in trials if trial["state"] in ("completed", "failed")]
+        for idx, trial in enumerate(settled):
+            detail = get(f"trials/{trial['id']}")
+            points = get(f"trials/{trial['id']}/series?metric=val_top1")["points"]
+            curve = [point["value"] for point in points]
+            overlay = {part: detail["spec"][part] for part in space}
+            line = {"trial": {"idx": idx, "overlay": overlay}, "epochs": detail["spec"]["fit"]["epochs"]}
+            sink.write(json.dumps(line | {"outcome": trial["state"], "val_top1": curve}) + "\n")
+    (args.out / "full_space.json").write_text(json.dumps(space))
+    print(f"sweep: {len(settled)} of {len(trials)} trials")
 
 
 def pack_curves(args, kind: str, space: dict) -> None:
@@ -174,9 +200,12 @@ def save(path: Path, content: dict) -> None:
 
 def main() -> None:
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("what", choices=["head", "full", "table", "pack"])
+    args.add_argument("what", choices=[*SPACES, "table", "sweep", "pack"])
     args.add_argument("--out", type=Path, required=True, help="where lines are appended")
     args.add_argument("--to", type=Path, help="pack: where the small files go")
+    args.add_argument("--id", help="sweep: which")
+    args.add_argument("--url", default="http://127.0.0.1:7878", help="sweep: its server")
+    args.add_argument("--token", type=Path, help="sweep: a file with a token of that server")
     args.add_argument("--worker", type=Path, help="cultivar-worker")
     args.add_argument("--data", type=Path, help="open-emoji, as built or as imported")
     args.add_argument("--weights", type=Path, nargs="+", default=[], help="BACKBONE.safetensors, one a backbone")
@@ -190,12 +219,16 @@ def main() -> None:
     args.add_argument("--seconds", type=float, default=1e9, help="stop after so long; call again to go on")
     args = args.parse_args()
     if args.what == "pack":
-        for kind, space in (("head", HEAD_SPACE), ("full", FULL_SPACE)):
+        for kind, space in SPACES.items():
             if (args.out / f"{kind}.jsonl").exists():
                 pack_curves(args, kind, space)
+        if (args.out / "full.jsonl").exists():
+            pack_curves(args, "full", json.loads((args.out / "full_space.json").read_text()))
         if (args.out / "table.jsonl").exists():
             pack_table(args)
         return
+    if args.what == "sweep":
+        return record_sweep(args)
     for name in ("worker", "data", "weights", "home"):
         if not getattr(args, name):
             sys.exit(f"record: --{name} is missing")

@@ -38,7 +38,6 @@ TABLE_SPACE = {
     },
     "schedule": {"choice": [{"kind": "cosine", "warmup_fraction": 0.1}, {"kind": "constant"}]},
     "loss": {"smoothing": {"choice": [0.0, 0.1]}},
-    "fit": {"batch_size": {"choice": [32, 128]}},
 }
 
 SCHEDULES = [
@@ -48,7 +47,7 @@ SCHEDULES = [
     {"kind": "constant"},
 ]
 CURVE_EPOCHS = 27
-# Learning curves of linear heads, and of the whole network: spaces as one would write them before seeing a result.
+# Learning curves of linear heads: a space as one would write it before seeing a result. `full.yaml` is that of the whole network.
 HEAD_SPACE = {
     "optimizer": {
         "choice": [
@@ -63,18 +62,14 @@ HEAD_SPACE = {
     "loss": {"smoothing": {"choice": [0.0, 0.1, 0.2]}},
     "fit": {"batch_size": {"choice": [32, 64, 128]}},
 }
-FULL_SPACE = {
+# The same over every rate that anybody would try: at both ends of them nothing is learnt.
+WIDE_RATES = {"sgd": [1e-5, 10.0], "adamw": [1e-6, 1.0], "radam": [1e-6, 1.0], "ranger": [1e-6, 1.0]}
+WIDE_SPACE = HEAD_SPACE | {
     "optimizer": {
         "choice": [
-            {"kind": "sgd", "lr": {"log_uniform": [0.001, 0.3]}, "momentum": {"choice": [0.9, 0.97]}},
-            {"kind": "adamw", "lr": {"log_uniform": [3e-5, 0.01]}, "weight_decay": {"log_uniform": [1e-4, 0.3]}},
-            {"kind": "ranger", "lr": {"log_uniform": [0.001, 0.1]}},
+            item | {"lr": {"log_uniform": WIDE_RATES[item["kind"]]}} for item in HEAD_SPACE["optimizer"]["choice"]
         ]
-    },
-    "schedule": {"choice": SCHEDULES},
-    "adaptation": {"head_lr_mult": {"choice": [1.0, 3.0, 10.0]}},
-    "augment": {"mix": {"choice": [{"kind": "none"}, {"kind": "cutmix", "alpha": 1.0, "prob": 0.5}]}},
-    "loss": {"smoothing": {"choice": [0.0, 0.1]}},
+    }
 }
 
 DISTRIBUTIONS = ("choice", "log_uniform")
