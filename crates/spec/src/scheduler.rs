@@ -26,12 +26,12 @@ pub enum Scheduler {
     },
     /// All trials of a cohort wait for each other at every rung; the best of them go on, the others stop.
     SuccessiveHalving {
-        /// The first rung, in epochs.
-        #[serde(default = "one")]
+        /// The first rung, in epochs; by default a sixteenth of `fit.epochs`, at least one.
+        #[serde(default)]
         #[schemars(range(min = 1, max = 100_000))]
-        min_epochs: u32,
+        min_epochs: Option<u32>,
         /// One in `eta` goes on, `eta` times as far.
-        #[serde(default = "three")]
+        #[serde(default = "four")]
         #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 1.0))]
         eta: f64,
         /// Trials that are compared with each other; by default all of the sweep.
@@ -41,23 +41,23 @@ pub enum Scheduler {
     },
     /// Successive halving that waits for nobody: a trial goes on as soon as it is among the best of its rung so far.
     Asha {
-        /// The first rung, in epochs.
-        #[serde(default = "one")]
+        /// The first rung, in epochs; by default a sixteenth of `fit.epochs`, at least one.
+        #[serde(default)]
         #[schemars(range(min = 1, max = 100_000))]
-        min_epochs: u32,
+        min_epochs: Option<u32>,
         /// One in `eta` goes on, `eta` times as far.
-        #[serde(default = "three")]
+        #[serde(default = "four")]
         #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 1.0))]
         eta: f64,
     },
     /// Cohorts of successive halving that begin with many short trials, fewer longer ones and so on.
     Hyperband {
-        /// The shortest first rung, in epochs.
-        #[serde(default = "one")]
+        /// The shortest first rung, in epochs; by default a sixteenth of `fit.epochs`, at least one.
+        #[serde(default)]
         #[schemars(range(min = 1, max = 100_000))]
-        min_epochs: u32,
+        min_epochs: Option<u32>,
         /// One in `eta` goes on, `eta` times as far.
-        #[serde(default = "three")]
+        #[serde(default = "four")]
         #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 1.0))]
         eta: f64,
     },
@@ -132,8 +132,8 @@ fn five() -> u32 {
     5
 }
 
-fn three() -> f64 {
-    3.0
+fn four() -> f64 {
+    4.0
 }
 
 fn fifth() -> f64 {

@@ -261,7 +261,7 @@ fn stopping_early_saves_most_epochs() {
     };
     // 81 + 27 * 2 + 9 * 6 + 3 * 18 epochs of 2187.
     assert_eq!(
-        share(json!({"kind": "successive_halving"})),
+        share(json!({"kind": "successive_halving", "min_epochs": 1, "eta": 3.0})),
         f64::from(81 + 54 + 54 + 54) / f64::from(full)
     );
     for (spec, most) in [

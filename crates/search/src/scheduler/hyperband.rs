@@ -21,14 +21,15 @@ struct Bracket {
 }
 
 impl Hyperband {
-    pub fn new(min_epochs: u32, eta: f64, n_epochs: u32) -> Self {
-        let ratio = f64::from(n_epochs) / f64::from(min_epochs);
+    pub fn new(min_epochs: Option<u32>, eta: f64, n_epochs: u32) -> Self {
+        let shortest = rungs::shortest(min_epochs, n_epochs);
+        let ratio = f64::from(n_epochs) / shortest;
         let s_max = (ratio.ln() / eta.ln() + 1e-9).floor() as u32;
         let bracket = |s: u32| {
             let n_trials = f64::from(s_max + 1) / f64::from(s + 1) * eta.powi(s as i32);
             Bracket {
                 n_trials: (n_trials - 1e-9).ceil() as u32,
-                rungs: rungs::below(s, eta, min_epochs, n_epochs),
+                rungs: rungs::below(s, eta, shortest, n_epochs),
             }
         };
         Self {
@@ -75,7 +76,7 @@ mod tests {
     /// Table 1 of the paper: R = 81, eta = 3.
     #[test]
     fn brackets_are_those_of_the_paper() {
-        let built = Hyperband::new(1, 3.0, 81);
+        let built = Hyperband::new(Some(1), 3.0, 81);
         let shapes: Vec<(u32, u32)> = built
             .brackets
             .iter()

@@ -61,12 +61,12 @@ pub fn build(sweep: &SweepSpec, n_epochs: u32) -> Result<Box<dyn Scheduler>, Vio
             eta,
             cohort,
         } => Box::new(successive_halving::SuccessiveHalving {
-            rungs: rungs::from_shortest(min_epochs, eta, n_epochs),
+            rungs: rungs::from_shortest(rungs::shortest(min_epochs, n_epochs), eta, n_epochs),
             eta,
             cohort,
         }),
         Spec::Asha { min_epochs, eta } => Box::new(asha::Asha {
-            rungs: rungs::from_shortest(min_epochs, eta, n_epochs),
+            rungs: rungs::from_shortest(rungs::shortest(min_epochs, n_epochs), eta, n_epochs),
             eta,
         }),
         Spec::Hyperband { min_epochs, eta } => {
@@ -109,11 +109,14 @@ pub fn check(sweep: &SweepSpec, n_epochs: u32) -> Result<(), Violations> {
     let first = match &sweep.scheduler {
         Spec::None {} => None,
         Spec::Pbt { interval, .. } => Some(("/scheduler/interval", *interval)),
-        Spec::MedianStop { min_epochs, .. }
-        | Spec::SuccessiveHalving { min_epochs, .. }
+        Spec::MedianStop { min_epochs, .. } | Spec::CurveStop { min_epochs, .. } => {
+            Some(("/scheduler/min_epochs", *min_epochs))
+        }
+        Spec::SuccessiveHalving { min_epochs, .. }
         | Spec::Asha { min_epochs, .. }
-        | Spec::Hyperband { min_epochs, .. }
-        | Spec::CurveStop { min_epochs, .. } => Some(("/scheduler/min_epochs", *min_epochs)),
+        | Spec::Hyperband { min_epochs, .. } => {
+            Some(("/scheduler/min_epochs", min_epochs.unwrap_or(1)))
+        }
     };
     if let Some((pointer, first)) = first.filter(|(_, first)| *first >= n_epochs) {
         let expected = format!("less than the {n_epochs} epochs of a trial");

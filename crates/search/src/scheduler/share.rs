@@ -23,12 +23,12 @@ pub fn share(sweep: &SweepSpec, n_epochs: u32, n_trials: u64) -> (f64, f64) {
             cohort,
         } => {
             let n = cohort.map_or(n_trials, |cohort| n_trials.min(cohort.into()));
-            let rungs = rungs::from_shortest(min_epochs, eta, n_epochs);
+            let rungs = rungs::from_shortest(rungs::shortest(min_epochs, n_epochs), eta, n_epochs);
             let known = of_halving(n, &rungs, eta) / full(n);
             (known, known)
         }
         Spec::Asha { min_epochs, eta } => {
-            let rungs = rungs::from_shortest(min_epochs, eta, n_epochs);
+            let rungs = rungs::from_shortest(rungs::shortest(min_epochs, n_epochs), eta, n_epochs);
             (of_halving(n_trials, &rungs, eta) / full(n_trials), 1.0)
         }
         Spec::Hyperband { min_epochs, eta } => {
@@ -77,10 +77,14 @@ mod tests {
         let halved = (81.0 + 27.0 * 2.0 + 9.0 * 6.0 + 3.0 * 18.0) / all;
         assert_eq!(of(json!({"kind": "none"}), 81), (1.0, 1.0));
         assert_eq!(
-            of(json!({"kind": "successive_halving"}), 81),
+            of(
+                json!({"kind": "successive_halving", "min_epochs": 1, "eta": 3.0}),
+                81
+            ),
             (halved, halved)
         );
-        assert_eq!(of(json!({"kind": "asha"}), 81), (halved, 1.0));
+        let asha = json!({"kind": "asha", "min_epochs": 1, "eta": 3.0});
+        assert_eq!(of(asha, 81), (halved, 1.0));
         assert_eq!(
             of(json!({"kind": "median_stop", "min_epochs": 9}), 5),
             (1.0 / 3.0, 1.0)
