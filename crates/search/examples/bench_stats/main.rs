@@ -7,7 +7,7 @@ mod coverage;
 mod races;
 mod worlds;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use coverage::Share;
 use cultivar_search::stats::binomial::wilson;
 
@@ -18,14 +18,49 @@ struct Args {
     boards: usize,
     #[arg(long, default_value_t = 2026)]
     seed: u64,
+    /// What to measure [default: all of it]
+    #[arg(value_enum)]
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Part {
+    Coverage,
+    Claims,
+    Power,
+    Races,
 }
 
 fn main() {
-    let Args { boards, seed } = Args::parse();
-    let percent = |share: Share| match share.of {
+    let Args {
+        boards,
+        seed,
+        parts,
+    } = Args::parse();
+    let wanted = |part: Part| parts.is_empty() || parts.contains(&part);
+    if wanted(Part::Coverage) {
+        print_coverage(boards, seed);
+    }
+    if wanted(Part::Claims) {
+        print_false_claims(boards, seed);
+    }
+    if wanted(Part::Power) {
+        print_power(boards, seed);
+    }
+    if wanted(Part::Races) {
+        print_races(boards, seed);
+    }
+}
+
+/// In percent; nothing where there was no draw.
+fn percent(share: Share) -> String {
+    match share.of {
         0 => "-".to_owned(),
         _ => format!("{:.1}", 100.0 * share.value()),
-    };
+    }
+}
+
+fn print_coverage(boards: usize, seed: u64) {
     println!("coverage of 95% intervals in percent, {boards} boards each");
     println!(
         "{:<42}{:>7}{:>7}{:>7}{:>7}{:>7}{:>8}{:>8}{:>8}",
@@ -44,6 +79,9 @@ fn main() {
             percent(found.refit)
         );
     }
+}
+
+fn print_false_claims(boards: usize, seed: u64) {
     println!("\nboards of equal rows with a false claim (percent, upper end of the 95% interval)");
     for world in worlds::NULL {
         let share = claims::false_claims(&world, boards, seed);
@@ -55,6 +93,9 @@ fn main() {
             100.0 * upper
         );
     }
+}
+
+fn print_power(boards: usize, seed: u64) {
     let world = worlds::POWER;
     println!("\nrows that a better one is said to beat: {}", world.name);
     for factor in [0.5, 0.75, 1.0, 1.25] {
@@ -62,15 +103,13 @@ fn main() {
         let share = claims::power(&world, gap, (boards / 40).max(10), seed);
         println!("better by {:.1} points: {}%", 100.0 * gap, percent(share));
     }
-    print_races(boards, seed);
 }
 
 fn print_races(n_races: usize, seed: u64) {
-    let percent = |share: Share| format!("{:.1}%", 100.0 * share.value());
     println!("\nraces of five at 90%, the best ahead by one seed standard deviation");
     let print = |what: &str, outcome: &races::Outcome| {
         println!(
-            "{what:<52} right {:>6}  separated {:>6}  wrong winner {:>5}  runs {:.1}",
+            "{what:<52} right {:>5}%  separated {:>5}%  wrong winner {:>4}%  runs {:.1}",
             percent(outcome.right),
             percent(outcome.separated),
             percent(outcome.wrong),
