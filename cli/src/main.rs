@@ -7,7 +7,6 @@ mod dataset;
 mod export;
 mod finalists;
 mod home;
-mod importance;
 mod leaderboard;
 mod numbers;
 mod predict;

@@ -1,24 +1,25 @@
 //! `cultivar sweep`.
 
+mod importance;
+mod pareto;
+mod share;
+mod text;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use cultivar_client::TrialFilter;
-use cultivar_spec::queueing::Queueing;
-use cultivar_spec::wire::{
-    Interval, PauseSweep, SweepDetail, SweepEstimate, SweepPreview, SweepView, TrialView,
-};
+use cultivar_spec::sweep::CostMetric;
+use cultivar_spec::wire::{PauseSweep, TrialView};
 use cultivar_spec::{SweepId, SweepSpec, TrialState, check};
 
-use crate::numbers::{ago, count, counted, percent_of, roughly};
 use crate::session::Session;
-use crate::table::{
-    self,
-    Column::{Number, Text},
-};
 use crate::watch::{self, Tally};
 use crate::yaml::{self, Change};
+use share::Share;
+pub use text::trial_table;
+use text::{estimated, headline, list, sample, so_far, submitted};
 
 /// Trials in the table after watching.
 const BEST: usize = 10;
@@ -69,6 +70,17 @@ pub enum Command {
         /// The sweep
         id: SweepId,
     },
+    /// Show a sweep's best compromises between its objective and what it costs
+    Pareto {
+        /// The sweep
+        id: SweepId,
+        /// A cost: seconds (of training), n_params or latency_ms [default: what the sweep says]
+        #[arg(long, value_name = "COST", value_parser = pareto::cost)]
+        against: Option<CostMetric>,
+        /// Show the configurations that others beat in everything too
+        #[arg(long)]
+        all: bool,
+    },
     /// Begin no more of a sweep's trials; those that run give way and keep a checkpoint
     Pause {
         /// The sweep
@@ -94,36 +106,6 @@ pub enum Command {
         /// The sweep
         id: SweepId,
     },
-}
-
-/// What to change; the rest stays as it is.
-#[derive(Args, Debug)]
-pub struct Share {
-    /// The sweep
-    id: SweepId,
-    /// Sweeps of a higher priority go first: -100 to 100
-    #[arg(long, allow_negative_numbers = true)]
-    priority: Option<i32>,
-    /// Share of the workers among sweeps of one priority: 0.01 to 100
-    #[arg(long)]
-    weight: Option<f64>,
-    /// Most trials at once; 0 for no limit
-    #[arg(long, value_name = "N")]
-    parallel: Option<u32>,
-    /// When what is left is cancelled, such as 2026-12-01T08:00:00Z
-    #[arg(long, value_name = "TIME")]
-    deadline: Option<chrono::DateTime<chrono::Utc>>,
-}
-
-impl Share {
-    fn change(&self, queueing: &mut Queueing) {
-        queueing.priority = self.priority.unwrap_or(queueing.priority);
-        queueing.weight = self.weight.unwrap_or(queueing.weight);
-        queueing.deadline = self.deadline.or(queueing.deadline);
-        if let Some(parallel) = self.parallel {
-            queueing.parallel = (parallel > 0).then_some(parallel);
-        }
-    }
 }
 
 pub async fn run(command: Command, session: &Session) -> anyhow::Result<ExitCode> {
@@ -184,7 +166,11 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<ExitCode
         }
         Command::Importance { id } => {
             let report = client.importance(id).await?;
-            session.print(&report, crate::importance::render)?;
+            session.print(&report, importance::render)?;
+        }
+        Command::Pareto { id, against, all } => {
+            let report = client.pareto(id, against).await?;
+            session.print(&report, |report| pareto::render(report, all))?;
         }
         Command::Pause { id, drain } => {
             let sweep = client.pause_sweep(id, PauseSweep { drain }).await?;
@@ -280,150 +266,6 @@ fn of_sweep(id: SweepId) -> TrialFilter {
         sweep: Some(id),
         ..TrialFilter::default()
     }
-}
-
-fn submitted(sweep: &SweepView) -> String {
-    format!(
-        "{} on {}: {} queued ({})",
-        sweep.name,
-        sweep.dataset,
-        counted(sweep.n_planned, "trial"),
-        sweep.id
-    )
-}
-
-fn headline(sweep: &SweepView) -> String {
-    let states: Vec<String> = TrialState::ALL
-        .iter()
-        .filter(|state| sweep.count(**state) > 0)
-        .map(|state| format!("{} {}", count(sweep.count(*state)), state.name()))
-        .collect();
-    format!(
-        "{} on {}: {}: {}",
-        sweep.name,
-        sweep.dataset,
-        counted(sweep.n_trials, "trial"),
-        states.join(", ")
-    )
-}
-
-/// What it has taken, and what is left.
-fn so_far(detail: &SweepDetail) -> String {
-    let budget = &detail.budget;
-    let mut said = format!("spent {} of training", roughly(budget.spent_s));
-    if let Some(left) = budget.left_s.filter(|left| left.expected > 0.0) {
-        said += &format!(", {} left", between(&left));
-    }
-    if let Some(finish) = budget.finish_s.filter(|finish| finish.expected > 0.0) {
-        said += &format!(", done in {} at this pace", between(&finish));
-    }
-    said
-}
-
-fn between(interval: &Interval) -> String {
-    format!(
-        "{} ({} to {})",
-        roughly(interval.expected),
-        roughly(interval.low),
-        roughly(interval.high)
-    )
-}
-
-fn estimated(estimate: &SweepEstimate) -> String {
-    let trials = counted(estimate.n_trials, "trial");
-    let Some(training) = &estimate.training_s else {
-        return format!(
-            "{trials}; how long they take is unknown: no completed trial tells of {}",
-            estimate.unmeasured.join(", ")
-        );
-    };
-    let measured = counted(estimate.n_measured, "completed trial");
-    let finish = match &estimate.finish_s {
-        Some(finish) => format!(
-            "done in {} on {}",
-            between(finish),
-            counted(estimate.n_workers, "worker")
-        ),
-        None => "no worker is there to train them".into(),
-    };
-    format!(
-        "{trials}: {} of training; {finish}\nfrom {measured} like them; 95% intervals",
-        between(training)
-    )
-}
-
-fn list(sweeps: &[SweepView]) -> String {
-    if sweeps.is_empty() {
-        return "no sweeps yet: cultivar sweep submit FILE.yaml".into();
-    }
-    let mut table = table::new(&[
-        Text("Sweep"),
-        Text("Name"),
-        Text("Dataset"),
-        Number("Trials"),
-        Number("Completed"),
-        Number("Failed"),
-        Text("State"),
-        Text("Submitted"),
-    ]);
-    let now = chrono::Utc::now();
-    for sweep in sweeps {
-        let state = match (sweep.cancelled_at, sweep.finished, sweep.paused_at) {
-            (Some(_), ..) => "cancelled",
-            (None, true, _) => "finished",
-            (None, false, Some(_)) => "paused",
-            (None, false, None) => "running",
-        };
-        table.add_row([
-            sweep.id.to_string(),
-            sweep.name.clone(),
-            sweep.dataset.clone(),
-            count(sweep.n_planned),
-            count(sweep.count(TrialState::Completed)),
-            count(sweep.count(TrialState::Failed)),
-            state.to_owned(),
-            ago(sweep.created_at, now),
-        ]);
-    }
-    table::render(&table)
-}
-
-/// Trials with their validation accuracy.
-pub fn trial_table(trials: &[TrialView]) -> String {
-    let mut table = table::new(&[
-        Text("Trial"),
-        Text("Configuration"),
-        Number("Seed"),
-        Text("State"),
-        Number("Val %"),
-        Number("Attempts"),
-    ]);
-    for trial in trials {
-        let val_top1 = trial.metrics.get("val_top1");
-        table.add_row([
-            trial.id.to_string(),
-            trial.label.clone(),
-            trial.seed.to_string(),
-            trial.state.name().to_owned(),
-            val_top1.map_or(String::new(), |value| percent_of(*value)),
-            trial.n_attempts.to_string(),
-        ]);
-    }
-    table::render(&table)
-}
-
-fn sample(preview: &SweepPreview) -> String {
-    let size = match preview.space_size {
-        Some(size) => counted(size, "point"),
-        None => "without end".into(),
-    };
-    let mut lines = vec![format!(
-        "the space: {size}\n{}, {} with the seeds; the first change in the base:",
-        counted(preview.n_configs, "configuration"),
-        counted(preview.n_trials, "trial")
-    )];
-    lines.extend(preview.samples.iter().map(|sample| format!("  {sample}")));
-    lines.join("\n")
 }
 
 #[cfg(test)]

@@ -100,6 +100,8 @@ pub fn sweep(name: &str, base: &TrialSpec, specs: &[TrialSpec]) -> SweepSpec {
         base,
         forbid: Vec::new(),
         warm_start: Vec::new(),
+        learn_from: Vec::new(),
+        against: Vec::new(),
         // Every alternative: the choice is the plan.
         sampler: Sampler::Grid {},
         scheduler: Default::default(),

@@ -1,8 +1,9 @@
 //! Sweeps.
 
 use cultivar_spec::queueing::Queueing;
+use cultivar_spec::sweep::CostMetric;
 use cultivar_spec::wire::{
-    ImportanceReport, PauseSweep, SweepDetail, SweepEstimate, SweepPreview, SweepView,
+    ImportanceReport, ParetoReport, PauseSweep, SweepDetail, SweepEstimate, SweepPreview, SweepView,
 };
 use cultivar_spec::{SweepId, SweepSpec};
 use reqwest::Method;
@@ -42,6 +43,19 @@ impl Client {
     /// Which of its parameters matter, by its results so far.
     pub async fn importance(&self, id: SweepId) -> Result<ImportanceReport, Error> {
         self.get(&["sweeps", &id.to_string(), "importance"], &[])
+            .await
+    }
+
+    /// Its configurations by the objective and costs at once; `against` takes the place of what the sweep says.
+    pub async fn pareto(
+        &self,
+        id: SweepId,
+        against: Option<CostMetric>,
+    ) -> Result<ParetoReport, Error> {
+        let query: Vec<(&str, String)> = (against.iter())
+            .map(|cost| ("against", cost.name().to_owned()))
+            .collect();
+        self.get(&["sweeps", &id.to_string(), "pareto"], &query)
             .await
     }
 

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::MAX_SEED;
 use crate::queueing::Queueing;
 use crate::scheduler::Scheduler;
+use crate::{MAX_SEED, SweepId};
 
 /// What `cultivar sweep submit` sends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +29,14 @@ pub struct SweepSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
     pub warm_start: Vec<Value>,
+    /// Other sweeps, on this dataset or another, whose earlier results the sampler learns from where they lie inside `space`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("uniqueItems" = true))]
+    pub learn_from: Vec<SweepId>,
+    /// Costs that are to be low beside a good objective: the sampler then looks for the best compromises.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3), extend("uniqueItems" = true))]
+    pub against: Vec<CostMetric>,
     #[serde(default)]
     pub sampler: Sampler,
     /// Which trials stop before their end.
@@ -44,6 +52,30 @@ pub struct SweepSpec {
     /// How it shares the workers with other sweeps.
     #[serde(default)]
     pub queueing: Queueing,
+}
+
+/// What a configuration costs, smaller is better: fields of [`Cost`](crate::trainer::Cost), or metrics of that name
+/// that an external trial reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CostMetric {
+    /// Seconds of training.
+    Seconds,
+    /// Scalars in the model's parameters.
+    NParams,
+    /// Milliseconds in which the model predicts one image where it was trained.
+    LatencyMs,
+}
+
+impl CostMetric {
+    /// Its name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "seconds",
+            Self::NParams => "n_params",
+            Self::LatencyMs => "latency_ms",
+        }
+    }
 }
 
 fn empty_object() -> Value {

@@ -177,6 +177,10 @@ pub struct Cost {
     pub images: u64,
     /// Wall-clock seconds of this attempt.
     pub seconds: f64,
+    /// Scalars in the parameters of the model, frozen ones included; 0 where no model was finished.
+    pub n_params: u64,
+    /// Median milliseconds in which the finished model predicted one image, its views included, on this device.
+    pub latency_ms: Option<f64>,
     /// `cpu` or the GPU's name.
     pub device: String,
     /// `f32`, `bf16` or `f16`.

@@ -98,11 +98,7 @@ impl Preprocess {
         batch: &PixelBatch,
         mut of_view: impl FnMut(&Tensor) -> Tensor,
     ) -> Tensor {
-        let (spots, mirrors): (&[Spot], &[bool]) = match self.tta {
-            Tta::None => (&[Spot::Center], &[false]),
-            Tta::Flip => (&[Spot::Center], &[false, true]),
-            Tta::MultiCrop => (&Spot::ALL, &[false, true]),
-        };
+        let (spots, mirrors) = self.views();
         let mut sum: Option<Tensor> = None;
         for &mirrored in mirrors {
             for &spot in spots {
@@ -113,8 +109,21 @@ impl Preprocess {
                 });
             }
         }
-        let n_views = spots.len() * mirrors.len();
-        sum.expect("evaluation has a view") / n_views as f64
+        sum.expect("evaluation has a view") / self.n_views() as f64
+    }
+
+    /// Views that an evaluated image is seen in.
+    pub fn n_views(&self) -> usize {
+        let (spots, mirrors) = self.views();
+        spots.len() * mirrors.len()
+    }
+
+    fn views(&self) -> (&'static [Spot], &'static [bool]) {
+        match self.tta {
+            Tta::None => (&[Spot::Center], &[false]),
+            Tta::Flip => (&[Spot::Center], &[false, true]),
+            Tta::MultiCrop => (&Spot::ALL, &[false, true]),
+        }
     }
 
     fn seen_at(&self, batch: &PixelBatch, spot: Spot, mirrored: bool) -> Tensor {

@@ -5,8 +5,9 @@ use aide::axum::routing::{get_with, post_with, put_with};
 use axum::Json;
 use axum::extract::State;
 use cultivar_spec::queueing::Queueing;
+use cultivar_spec::sweep::CostMetric;
 use cultivar_spec::wire::{
-    ImportanceReport, PauseSweep, SweepDetail, SweepEstimate, SweepPreview, SweepView,
+    ImportanceReport, ParetoReport, PauseSweep, SweepDetail, SweepEstimate, SweepPreview, SweepView,
 };
 use cultivar_spec::{SweepId, SweepSpec, check};
 use schemars::JsonSchema;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 
 use crate::auth::{Reader, Submitter};
 use crate::error::ApiError;
-use crate::extract::{At, Body, Created, Raw};
+use crate::extract::{At, Body, Created, Params, Raw};
 use crate::service;
 use crate::service::replay::IdempotencyKey;
 use crate::state::AppState;
@@ -24,6 +25,14 @@ use crate::store;
 #[schemars(inline)]
 struct ById {
     id: SweepId,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[serde(deny_unknown_fields)]
+struct Against {
+    /// A cost to weigh the objective against, in place of what the sweep says.
+    against: Option<CostMetric>,
 }
 
 pub fn router() -> ApiRouter<AppState> {
@@ -60,6 +69,13 @@ pub fn router() -> ApiRouter<AppState> {
             "/api/v1/sweeps/{id}/importance",
             get_with(importance, |op| {
                 op.summary("Which of a sweep's parameters matter, by its results so far")
+                    .tag("sweeps")
+            }),
+        )
+        .api_route(
+            "/api/v1/sweeps/{id}/pareto",
+            get_with(compromises, |op| {
+                op.summary("A sweep's configurations by objective and costs at once")
                     .tag("sweeps")
             }),
         )
@@ -150,6 +166,17 @@ async fn importance(
     At(path): At<ById>,
 ) -> Result<Json<ImportanceReport>, ApiError> {
     service::importance::report(&state, path.id).await.map(Json)
+}
+
+async fn compromises(
+    _: Reader,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+    Params(asked): Params<Against>,
+) -> Result<Json<ParetoReport>, ApiError> {
+    service::pareto::report(&state, path.id, asked.against)
+        .await
+        .map(Json)
 }
 
 async fn cancel(

@@ -24,7 +24,9 @@ const SEED: u64 = 0;
 /// There is no such sweep.
 pub async fn report(state: &AppState, id: SweepId) -> Result<ImportanceReport, ApiError> {
     let detail = store::sweep::detail(&state.pool, id).await?;
-    let spec = detail.ok_or_else(|| ApiError::no_such("sweep", id))?.spec;
+    let mut spec = detail.ok_or_else(|| ApiError::no_such("sweep", id))?.spec;
+    // It is the objective alone that is explained.
+    spec.against.clear();
     let is_adaptive = sampler::is_adaptive(&spec).map_err(anyhow::Error::from)?;
     let past = match is_adaptive {
         true => search::past(&spec, &store::proposal::results(&state.pool, id).await?),

@@ -1,8 +1,11 @@
 //! Search: keeps the queue of a sweep whose configurations depend on results a little ahead of its workers. The less
 //! it is ahead, the more its sampler has seen when it proposes.
 
+use std::iter;
+
 use cultivar_search::sampler::{Origin, Past, PastState, Study};
 use cultivar_search::space::lay_over;
+use cultivar_spec::sweep::CostMetric;
 use cultivar_spec::trial::{Direction, Objective};
 use cultivar_spec::wire::Event;
 use cultivar_spec::{SweepId, SweepSpec, TrialSpec, Violations, check};
@@ -10,10 +13,12 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::error::ApiError;
+use crate::service::learnt;
 use crate::service::resolve::Resolver;
 use crate::service::sweeps::Draw;
 use crate::state::AppState;
 use crate::store;
+use crate::store::cost::Costs;
 use crate::store::proposal::{Outcome, Searching};
 
 /// Proposals in a row that cannot be trained before the search gives up.
@@ -45,9 +50,10 @@ pub async fn refill(
     let spec = &searching.spec;
     let outcomes = store::proposal::results(&mut *conn, sweep).await?;
     let past = past(spec, &outcomes);
+    let others = learnt::past(&mut *conn, sweep, spec).await?;
     let mut seen: Vec<u8> = past.iter().map(|past| code(&past.state)).collect();
     let mut study = Study::new(spec).map_err(anyhow::Error::from)?;
-    for past in &past {
+    for past in others.iter().chain(&past) {
         study.tell(past);
     }
     let mut resolver = Resolver::new(state);
@@ -126,17 +132,14 @@ async fn ask(study: Study, number: u32) -> Result<(Study, Option<Value>), ApiErr
 /// What the sampler is told of earlier proposals. Trials that somebody cancelled count as failed: nobody wants
 /// their like again.
 pub fn past(spec: &SweepSpec, outcomes: &[Outcome]) -> Vec<Past> {
-    let sign = match objective(spec).direction {
-        Direction::Maximize => 1.0,
-        Direction::Minimize => -1.0,
-    };
+    let direction = objective(spec).direction;
     let state = |outcome: &Outcome| match outcome.mean {
         _ if outcome.refused => PastState::Failed {},
         _ if outcome.n_open > 0 => PastState::Pending {},
         Some(mean) => PastState::Scored {
-            values: vec![sign * mean],
+            values: values(direction, mean, &spec.against, &outcome.costs),
             n_seeds: outcome.n_scored,
-            cost_s: outcome.seconds.unwrap_or(0.0),
+            cost_s: outcome.costs.of(CostMetric::Seconds).unwrap_or(0.0),
         },
         None => PastState::Failed {},
     };
@@ -149,6 +152,22 @@ pub fn past(spec: &SweepSpec, outcomes: &[Outcome]) -> Vec<Past> {
             origin: Origin::Own,
         })
         .collect()
+}
+
+/// The objective and the costs it is weighed against, larger is better in each. Of costs it is the ratio that counts;
+/// one that is not known is not a number, which is worse than all.
+pub fn values(
+    direction: Direction,
+    objective: f64,
+    against: &[CostMetric],
+    costs: &Costs,
+) -> Vec<f64> {
+    let first = match direction {
+        Direction::Maximize => objective,
+        Direction::Minimize => -objective,
+    };
+    let cost = |metric: &CostMetric| -costs.of(*metric).map_or(f64::NAN, f64::ln);
+    iter::once(first).chain(against.iter().map(cost)).collect()
 }
 
 /// The objective its base names; the space cannot change it.

@@ -13,7 +13,7 @@ use crate::auth::Principal;
 use crate::error::ApiError;
 use crate::service::replay::{IdempotencyKey, Replay, once};
 use crate::service::resolve::Resolver;
-use crate::service::{feeder, label, lifecycle, trials};
+use crate::service::{feeder, label, learnt, lifecycle, trials};
 use crate::state::AppState;
 use crate::store;
 use crate::store::trial::NewRow;
@@ -165,6 +165,7 @@ pub async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Plan, ApiError>
     let sweep_copy = sweep.clone();
     let drawn = tokio::task::spawn_blocking(move || draw(&sweep_copy)).await;
     let (mut draws, is_search) = drawn.map_err(|e| ApiError::Internal(e.into()))??;
+    learnt::check(state, sweep, is_search).await?;
 
     let mut resolver = Resolver::new(state);
     let mut found = Findings::default();

@@ -8,6 +8,7 @@ use sqlx::{PgConnection, PgExecutor, Row};
 
 use super::Result;
 use super::columns::Columns;
+use super::cost::{Costs, mean_costs};
 
 /// A sweep whose sampler will propose more. Its row stays locked, so nobody else proposes for it.
 pub struct Searching {
@@ -70,23 +71,22 @@ pub struct Outcome {
     pub n_scored: u32,
     /// Mean of the objective over those.
     pub mean: Option<f64>,
-    /// Mean seconds of training over those that completed.
-    pub seconds: Option<f64>,
+    pub costs: Costs,
 }
 
 /// Every proposal of a sweep, in order.
 pub async fn results(db: impl PgExecutor<'_>, id: SweepId) -> Result<Vec<Outcome>> {
-    sqlx::query(
+    sqlx::query(concat!(
         "-- proposal::results
          SELECT p.number, p.overlay, p.error IS NOT NULL AS refused,
                 count(t.id) FILTER (WHERE t.state IN ('queued', 'running', 'paused')) AS n_open,
                 count(t.objective) FILTER (WHERE t.state IN ('completed', 'pruned')) AS n_scored,
-                avg(t.objective) FILTER (WHERE t.state IN ('completed', 'pruned')) AS mean,
-                avg((t.cost->>'seconds')::double precision) FILTER (WHERE t.state = 'completed') AS seconds
-         FROM proposal p LEFT JOIN trial t ON t.sweep_id = p.sweep_id AND t.proposal = p.number
+                avg(t.objective) FILTER (WHERE t.state IN ('completed', 'pruned')) AS mean, ",
+        mean_costs!(),
+        " FROM proposal p LEFT JOIN trial t ON t.sweep_id = p.sweep_id AND t.proposal = p.number
          WHERE p.sweep_id = $1
          GROUP BY p.sweep_id, p.number ORDER BY p.number",
-    )
+    ))
     .bind(id.0)
     .try_map(|row: PgRow| {
         let number: i32 = row.try_get("number")?;
@@ -97,7 +97,7 @@ pub async fn results(db: impl PgExecutor<'_>, id: SweepId) -> Result<Vec<Outcome
             n_open: row.count("n_open")?,
             n_scored: row.count("n_scored")? as u32,
             mean: row.try_get("mean")?,
-            seconds: row.try_get("seconds")?,
+            costs: Costs::read(&row)?,
         })
     })
     .fetch_all(db)

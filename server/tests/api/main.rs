@@ -31,3 +31,4 @@ mod startup;
 mod sweeps;
 mod tls;
 mod tokens;
+mod tradeoffs;

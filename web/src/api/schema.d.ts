@@ -1468,6 +1468,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sweeps/{id}/pareto": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A sweep's configurations by objective and costs at once */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A cost to weigh the objective against, in place of what the sweep says. */
+                    against?: components["schemas"]["CostMetric"] | null;
+                };
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description `GET /api/v1/sweeps/{id}/pareto`: a sweep's configurations by several objectives at once. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ParetoReport"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sweeps/{id}/pause": {
         parameters: {
             query?: never;
@@ -3242,6 +3292,18 @@ export interface components {
              */
             images: number;
             /**
+             * Format: double
+             * @description Median milliseconds in which the finished model predicted one image, its views included, on this device.
+             * @default null
+             */
+            latency_ms: number | null;
+            /**
+             * Format: uint64
+             * @description Scalars in the parameters of the model, frozen ones included; 0 where no model was finished.
+             * @default 0
+             */
+            n_params: number;
+            /**
              * @description `f32`, `bf16` or `f16`.
              * @default
              */
@@ -3258,6 +3320,11 @@ export interface components {
              */
             weights: components["schemas"]["LoadedWeights"] | null;
         };
+        /**
+         * @description What a configuration costs, smaller is better: fields of [`Cost`](crate::trainer::Cost), or metrics of that name
+         *      that an external trial reports.
+         */
+        CostMetric: "seconds" | "n_params" | "latency_ms";
         /** @description The only time the secret is shown. */
         CreatedToken: {
             /** Format: uuid */
@@ -3563,6 +3630,8 @@ export interface components {
              *       "code_version": "",
              *       "device": "",
              *       "images": 0,
+             *       "latency_ms": null,
+             *       "n_params": 0,
              *       "precision": "",
              *       "seconds": 0,
              *       "weights": null
@@ -4413,6 +4482,53 @@ export interface components {
             /** @description By this parameter alone. */
             share: components["schemas"]["VarianceShare"];
         };
+        /** @description A configuration with its completed trials. */
+        ParetoConfig: {
+            label: string;
+            /** Format: uint32 */
+            n_seeds: number;
+            /**
+             * Format: uint32
+             * @description 0: no other configuration is as good in every objective and better in one. 1: only those of rank 0 are; and so on.
+             */
+            rank: number;
+            /**
+             * Format: uuid
+             * @description Its first trial.
+             */
+            trial: string;
+            /** @description Means over the seeds, one an objective. */
+            values: number[];
+        };
+        ParetoObjective: {
+            /**
+             * Format: double
+             * @description The best and the worst value of the configurations; `null` while there are none.
+             */
+            best?: number | null;
+            direction: components["schemas"]["Direction"];
+            metric: string;
+            /** Format: double */
+            worst?: number | null;
+        };
+        /** @description `GET /api/v1/sweeps/{id}/pareto`: a sweep's configurations by several objectives at once. */
+        ParetoReport: {
+            /** @description By rank, then by the first objective, the best first. */
+            configs: components["schemas"]["ParetoConfig"][];
+            /**
+             * Format: double
+             * @description Share of the box between the worst and the best value of each objective that the front dominates, in [0, 1]; `null`
+             *      where the configurations do not differ in some objective.
+             */
+            hypervolume?: number | null;
+            /**
+             * Format: uint
+             * @description Configurations with a result of which some cost is not known.
+             */
+            n_left_out: number;
+            /** @description The sweep's own objective, then the costs. */
+            objectives: components["schemas"]["ParetoObjective"][];
+        };
         /** @description `POST /api/v1/sweeps/{id}/pause` */
         PauseSweep: {
             /**
@@ -4968,47 +5084,47 @@ export interface components {
             /**
              * Format: double
              * @description One in `eta` goes on, `eta` times as far.
-             * @default 3
+             * @default 4
              */
             eta: number;
             /** @constant */
             kind: "successive_halving";
             /**
              * Format: uint32
-             * @description The first rung, in epochs.
-             * @default 1
+             * @description The first rung, in epochs; by default a sixteenth of `fit.epochs`, at least one.
+             * @default null
              */
-            min_epochs: number;
+            min_epochs: number | null;
         } | {
             /**
              * Format: double
              * @description One in `eta` goes on, `eta` times as far.
-             * @default 3
+             * @default 4
              */
             eta: number;
             /** @constant */
             kind: "asha";
             /**
              * Format: uint32
-             * @description The first rung, in epochs.
-             * @default 1
+             * @description The first rung, in epochs; by default a sixteenth of `fit.epochs`, at least one.
+             * @default null
              */
-            min_epochs: number;
+            min_epochs: number | null;
         } | {
             /**
              * Format: double
              * @description One in `eta` goes on, `eta` times as far.
-             * @default 3
+             * @default 4
              */
             eta: number;
             /** @constant */
             kind: "hyperband";
             /**
              * Format: uint32
-             * @description The shortest first rung, in epochs.
-             * @default 1
+             * @description The shortest first rung, in epochs; by default a sixteenth of `fit.epochs`, at least one.
+             * @default null
              */
-            min_epochs: number;
+            min_epochs: number | null;
         } | {
             /**
              * Format: double
@@ -5247,6 +5363,8 @@ export interface components {
         };
         /** @description What `cultivar sweep submit` sends. */
         SweepSpec: {
+            /** @description Costs that are to be low beside a good objective: the sampler then looks for the best compromises. */
+            against?: components["schemas"]["CostMetric"][];
             /**
              * @description A trial spec; fields left out take their defaults.
              * @default {}
@@ -5263,6 +5381,8 @@ export interface components {
              *      is forbidden where it lies inside every field that the entry names.
              */
             forbid?: unknown[];
+            /** @description Other sweeps, on this dataset or another, whose earlier results the sampler learns from where they lie inside `space`. */
+            learn_from?: string[];
             name: string;
             /**
              * @description How it shares the workers with other sweeps.

@@ -3,6 +3,7 @@
 mod epoch_loss;
 mod evaluation;
 mod inputs;
+mod latency;
 mod pass;
 mod report;
 mod run;

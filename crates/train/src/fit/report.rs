@@ -204,6 +204,8 @@ impl<'a> Reporter<'a> {
             cost: Cost {
                 images: self.n_images,
                 seconds: self.began.elapsed().as_secs_f64(),
+                n_params: 0,
+                latency_ms: None,
                 device: device::describe(self.device).name,
                 precision: self.format.name().into(),
                 code_version: env!("CARGO_PKG_VERSION").into(),

@@ -49,6 +49,11 @@ fn full_training_learns_and_evaluation_agrees_with_it() {
         (result.cost.device.as_str(), result.cost.precision.as_str()),
         ("cpu", "f32")
     );
+    // timm's count for the network without a head, and a linear head on its 1280 features.
+    let n_classes = mini.manifest.classes.len() as u64;
+    assert_eq!(result.cost.n_params, 3_371_008 + 1281 * n_classes);
+    let latency_ms = result.cost.latency_ms.expect("a latency");
+    assert!((0.1..10_000.0).contains(&latency_ms), "{latency_ms} ms");
 
     let note = result.cost.weights.expect("a note of the weights file");
     assert_eq!((note.n_skipped, note.n_made), (2, 2));

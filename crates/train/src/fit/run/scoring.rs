@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use cultivar_spec::manifest::Split;
-use cultivar_spec::trainer::JobResult;
+use cultivar_spec::trainer::{Cost, JobResult};
 use cultivar_spec::trial::{EvalWeights, MetricLoss, Select};
 use cultivar_spec::{Outcome, model_file};
 
 use super::{Run, flat};
 use crate::error::TrainError;
 use crate::fit::evaluation::predictions_path;
+use crate::fit::latency::latency_ms;
 use crate::fit::report::Reporter;
 use crate::fit::snapshot::Snapshot;
 use crate::fit::validation::{Best, Neighbours, Validation};
@@ -143,7 +144,12 @@ impl Run<'_> {
         let metadata = metadata.into_iter().collect();
         weights::write(&path, &self.model.params.named(), &metadata)?;
         result.model = Some(path);
-        result.cost = reporter.result(Outcome::Completed).cost;
+        reporter.phase("timing a prediction");
+        result.cost = Cost {
+            n_params: self.model.params.n_scalars() as u64,
+            latency_ms: Some(latency_ms(session, &self.model)),
+            ..reporter.result(Outcome::Completed).cost
+        };
         Ok(result)
     }
 }

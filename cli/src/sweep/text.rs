@@ -1,0 +1,156 @@
+//! How sweeps read.
+
+use cultivar_spec::TrialState;
+use cultivar_spec::wire::{
+    Interval, SweepDetail, SweepEstimate, SweepPreview, SweepView, TrialView,
+};
+
+use crate::numbers::{ago, count, counted, percent_of, roughly};
+use crate::table::{
+    self,
+    Column::{Number, Text},
+};
+
+pub fn submitted(sweep: &SweepView) -> String {
+    format!(
+        "{} on {}: {} queued ({})",
+        sweep.name,
+        sweep.dataset,
+        counted(sweep.n_planned, "trial"),
+        sweep.id
+    )
+}
+
+pub fn headline(sweep: &SweepView) -> String {
+    let states: Vec<String> = TrialState::ALL
+        .iter()
+        .filter(|state| sweep.count(**state) > 0)
+        .map(|state| format!("{} {}", count(sweep.count(*state)), state.name()))
+        .collect();
+    format!(
+        "{} on {}: {}: {}",
+        sweep.name,
+        sweep.dataset,
+        counted(sweep.n_trials, "trial"),
+        states.join(", ")
+    )
+}
+
+/// What it has taken, and what is left.
+pub fn so_far(detail: &SweepDetail) -> String {
+    let budget = &detail.budget;
+    let mut said = format!("spent {} of training", roughly(budget.spent_s));
+    if let Some(left) = budget.left_s.filter(|left| left.expected > 0.0) {
+        said += &format!(", {} left", between(&left));
+    }
+    if let Some(finish) = budget.finish_s.filter(|finish| finish.expected > 0.0) {
+        said += &format!(", done in {} at this pace", between(&finish));
+    }
+    said
+}
+
+fn between(interval: &Interval) -> String {
+    format!(
+        "{} ({} to {})",
+        roughly(interval.expected),
+        roughly(interval.low),
+        roughly(interval.high)
+    )
+}
+
+pub fn estimated(estimate: &SweepEstimate) -> String {
+    let trials = counted(estimate.n_trials, "trial");
+    let Some(training) = &estimate.training_s else {
+        return format!(
+            "{trials}; how long they take is unknown: no completed trial tells of {}",
+            estimate.unmeasured.join(", ")
+        );
+    };
+    let measured = counted(estimate.n_measured, "completed trial");
+    let finish = match &estimate.finish_s {
+        Some(finish) => format!(
+            "done in {} on {}",
+            between(finish),
+            counted(estimate.n_workers, "worker")
+        ),
+        None => "no worker is there to train them".into(),
+    };
+    format!(
+        "{trials}: {} of training; {finish}\nfrom {measured} like them; 95% intervals",
+        between(training)
+    )
+}
+
+pub fn list(sweeps: &[SweepView]) -> String {
+    if sweeps.is_empty() {
+        return "no sweeps yet: cultivar sweep submit FILE.yaml".into();
+    }
+    let mut table = table::new(&[
+        Text("Sweep"),
+        Text("Name"),
+        Text("Dataset"),
+        Number("Trials"),
+        Number("Completed"),
+        Number("Failed"),
+        Text("State"),
+        Text("Submitted"),
+    ]);
+    let now = chrono::Utc::now();
+    for sweep in sweeps {
+        let state = match (sweep.cancelled_at, sweep.finished, sweep.paused_at) {
+            (Some(_), ..) => "cancelled",
+            (None, true, _) => "finished",
+            (None, false, Some(_)) => "paused",
+            (None, false, None) => "running",
+        };
+        table.add_row([
+            sweep.id.to_string(),
+            sweep.name.clone(),
+            sweep.dataset.clone(),
+            count(sweep.n_planned),
+            count(sweep.count(TrialState::Completed)),
+            count(sweep.count(TrialState::Failed)),
+            state.to_owned(),
+            ago(sweep.created_at, now),
+        ]);
+    }
+    table::render(&table)
+}
+
+/// Trials with their validation accuracy.
+pub fn trial_table(trials: &[TrialView]) -> String {
+    let mut table = table::new(&[
+        Text("Trial"),
+        Text("Configuration"),
+        Number("Seed"),
+        Text("State"),
+        Number("Val %"),
+        Number("Attempts"),
+    ]);
+    for trial in trials {
+        let val_top1 = trial.metrics.get("val_top1");
+        table.add_row([
+            trial.id.to_string(),
+            trial.label.clone(),
+            trial.seed.to_string(),
+            trial.state.name().to_owned(),
+            val_top1.map_or(String::new(), |value| percent_of(*value)),
+            trial.n_attempts.to_string(),
+        ]);
+    }
+    table::render(&table)
+}
+
+pub fn sample(preview: &SweepPreview) -> String {
+    let size = match preview.space_size {
+        Some(size) => counted(size, "point"),
+        None => "without end".into(),
+    };
+    let mut lines = vec![format!(
+        "the space: {size}\n{}, {} with the seeds; the first change in the base:",
+        counted(preview.n_configs, "configuration"),
+        counted(preview.n_trials, "trial")
+    )];
+    lines.extend(preview.samples.iter().map(|sample| format!("  {sample}")));
+    lines.join("\n")
+}
