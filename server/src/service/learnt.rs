@@ -1,8 +1,7 @@
 //! What a sweep's sampler learns from other sweeps: their configurations as points of its own space.
 
 use cultivar_search::sampler::{Origin, Past, PastState};
-use cultivar_search::space::project;
-use cultivar_spec::space::Node;
+use cultivar_search::scheduler::point_of;
 use cultivar_spec::sweep::CostMetric;
 use cultivar_spec::trial::Objective;
 use cultivar_spec::{SweepId, SweepSpec, Violation, Violations};
@@ -31,7 +30,6 @@ pub async fn past(
     if spec.learn_from.is_empty() {
         return Ok(Vec::new());
     }
-    let space = Node::parse(&spec.space).map_err(anyhow::Error::from)?;
     let achieved = store::cost::achieved(conn, &spec.learn_from, Some(id)).await?;
     let dataset = &spec.base["data"]["dataset"];
     let known = achieved.iter().zip(0..).filter_map(|(achieved, number)| {
@@ -41,7 +39,8 @@ pub async fn past(
             .position(|id| *id == achieved.sweep)?;
         Some(Past {
             number,
-            overlay: project(&space, &achieved.spec)?,
+            // A value out of range is left out by whoever is told.
+            overlay: point_of(&spec.space, &achieved.spec).ok()??,
             state: scored(achieved, &spec.against)?,
             origin: Origin::Foreign {
                 source: source as u32,

@@ -1,13 +1,10 @@
 //! From a checked space to overlays, and from an overlay to a spec.
 
 pub mod points;
-mod project;
 pub(crate) mod region;
 
 use cultivar_spec::space::Node;
 use serde_json::{Map, Value};
-
-pub use project::project;
 
 /// Lays `overlay` over `base`: objects merge field by field, everything else replaces. An object
 /// whose tag (`kind` or `mode`) differs from the base's replaces it whole, since another variant
