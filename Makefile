@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup demo test check openapi parity chaos bench-queue bench-metrics bench-train bench-search bench-stats clean
+.PHONY: help setup demo test check openapi parity chaos bench-queue bench-metrics bench-train bench-search bench-stats fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -28,6 +28,9 @@ chaos: ## Break a running system by a seeded plan and check that nothing is lost
 	@tools/setup.sh build
 	cargo build --release --workspace --bins --example fake_trainer $(addprefix --features cultivar-server/broken-,$(BROKEN))
 	@$${CARGO_TARGET_DIR:-target}/release/cultivar-chaos --seed $(or $(SEED),1) --faults $(or $(FAULTS),100)
+
+fuzz: ## Feed a parser hostile input: TARGET=trial_spec, search_space, metric_batch, archive or token (SECONDS=60)
+	@tools/fuzz.sh "$(TARGET)" $(or $(SECONDS),60)
 
 bench-queue: ## Ask and complete beside Optuna's storage and bare pgbench
 	@tools/setup.sh build queue-peers

@@ -38,3 +38,6 @@ pub const PROTOCOL_VERSION: u32 = 1;
 
 /// Seeds travel as JSON numbers, so they stay exactly representable as `f64`.
 pub const MAX_SEED: u64 = (1 << 53) - 1;
+
+/// The largest count on the wire, for the same reason. The database has room for more.
+pub const MAX_COUNT: u64 = MAX_SEED;

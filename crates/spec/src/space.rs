@@ -18,6 +18,9 @@ use serde_json::Value;
 
 use crate::{Violation, Violations};
 
+/// Of a quantized range, as a share of its larger bound: a number has some 16 digits.
+const FINEST_STEP: f64 = 1e-12;
+
 /// One node of a checked search space.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node {
@@ -106,8 +109,15 @@ fn parse(raw: &Value, pointer: &str, found: &mut Vec<Violation>) -> Node {
             }
             "quantized" => {
                 let [low, high, step] = numbers(argument, &here, found);
+                let finest = FINEST_STEP * low.abs().max(high.abs());
                 if step <= 0.0 {
                     found.push(Violation::new(format!("{here}/2"), step, "a step above 0"));
+                } else if step < finest {
+                    found.push(Violation::new(
+                        format!("{here}/2"),
+                        step,
+                        format!("a step of {finest} or more, so that levels are different numbers"),
+                    ));
                 }
                 return Node::Quantized { low, high, step };
             }
@@ -252,6 +262,16 @@ mod tests {
             json!({"n": {"quantized": [0, 1, 0]}}),
             "/n/quantized/2",
             "above 0",
+        );
+        check(
+            json!({"n": {"quantized": [1e15, 1e16, 1e-3]}}),
+            "/n/quantized/2",
+            "10000 or more",
+        );
+        check(
+            json!({"n": {"quantized": [0, 1e300, 1e-300]}}),
+            "/n/quantized/2",
+            "different numbers",
         );
         check(
             json!({"a/b": {"choice": []}}),

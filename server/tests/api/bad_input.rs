@@ -3,6 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::fixtures::{Worker, tell};
 use crate::harness::{App, answer, with_app};
 
 /// Submits a bad trial and a sweep over it, and expects exactly these pointers of both.
@@ -221,6 +222,44 @@ fn a_manifest_that_does_not_add_up_is_refused() {
             ]
         );
         assert_eq!(app.get("/api/v1/datasets").await, json!([]));
+        app
+    });
+}
+
+#[test]
+fn counts_that_the_database_has_no_place_for_are_refused() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        app.submit(0).await;
+        let lease = Worker::new().claim_one(&app).await;
+        let point = json!({"metric": "loss", "step": u64::MAX, "epoch": 1.0, "value": 0.5});
+        let sha256 = "0".repeat(64);
+        for (what, body, pointer) in [
+            ("metrics", json!({"points": [point]}), "/points/0/step"),
+            (
+                "logs",
+                json!({"first_line": i64::MAX, "lines": ["a"]}),
+                "/first_line",
+            ),
+            (
+                "finish",
+                json!({"outcome": "crashed", "step": u64::MAX}),
+                "/step",
+            ),
+            (
+                "checkpoint",
+                json!({"sha256": sha256, "epoch": 1, "step": u64::MAX}),
+                "/step",
+            ),
+        ] {
+            let (status, answer) = tell(&app, &lease, what, body).await;
+            assert_eq!(
+                status,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "{what}: {answer:#}"
+            );
+            assert_eq!(answer["violations"][0]["pointer"], pointer, "{what}");
+        }
         app
     });
 }

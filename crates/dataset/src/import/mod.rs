@@ -11,7 +11,7 @@ mod error;
 mod fingerprint;
 mod images;
 mod layout;
-mod mat;
+pub mod mat;
 mod metadata;
 mod shards;
 mod stanford_cars;

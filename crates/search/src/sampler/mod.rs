@@ -93,11 +93,14 @@ pub fn overlays(sweep: &SweepSpec) -> Result<Vec<Value>, Violations> {
         )]));
     }
     if matches!(study.sampler, Sampler::Grid {}) {
-        let known = study.warm_start.clone();
-        let others = study.grid().filter(|point| !known.contains(point));
         let budget = study.budget.map_or(usize::MAX, |budget| budget as usize);
-        let points = known.iter().cloned().chain(others).take(budget);
-        return Ok(points.map(|point| study.space.decode(&point)).collect());
+        let of_sweep = study.clone();
+        let known = of_sweep.warm_start.iter().cloned();
+        let points = known
+            .chain(of_sweep.grid())
+            .filter(|point| study.remember(point))
+            .take(budget);
+        return Ok(points.map(|point| of_sweep.space.decode(&point)).collect());
     }
     Ok(first(&mut study, usize::MAX))
 }
@@ -162,6 +165,21 @@ mod tests {
             drawn[5],
             json!({"fit": {"epochs": 2}, "optimizer": {"kind": "adamw"}})
         );
+    }
+
+    #[test]
+    fn what_overlapping_alternatives_share_comes_once() {
+        let space = json!({"fit": {"epochs": {"choice": [{"int": [1, 3]}, {"int": [2, 4]}, {"fixed": 4}]}}});
+        for kind in ["grid", "random", "sobol"] {
+            let spec = sweep(space.clone(), json!({"kind": kind}), Some(9));
+            let drawn = overlays(&spec).unwrap();
+            let mut epochs: Vec<_> = drawn
+                .iter()
+                .map(|overlay| overlay["fit"]["epochs"].as_i64().unwrap())
+                .collect();
+            epochs.sort_unstable();
+            assert_eq!(epochs, [1, 2, 3, 4], "{kind}");
+        }
     }
 
     #[test]

@@ -207,7 +207,7 @@ impl Study {
 
     /// Whether a point may be proposed: neither proposed before nor forbidden.
     pub(super) fn is_new(&self, point: &Point) -> bool {
-        !self.seen.contains(&key(point)) && self.is_allowed(point)
+        !self.seen.contains(&self.key_of(point)) && self.is_allowed(point)
     }
 
     pub(super) fn is_allowed(&self, point: &Point) -> bool {
@@ -218,9 +218,15 @@ impl Study {
         !self.forbid.iter().any(|region| contains(region, &overlay))
     }
 
-    /// Counts a point as proposed.
-    pub(super) fn remember(&mut self, point: &Point) {
-        self.seen.insert(key(point));
+    /// Counts a point as proposed. Whether it had not been before.
+    pub(super) fn remember(&mut self, point: &Point) -> bool {
+        self.seen.insert(self.key_of(point))
+    }
+
+    /// The key of what a point comes to: alternatives may overlap, and a narrow range has few numbers.
+    fn key_of(&self, point: &Point) -> Key {
+        let told = self.space.encode(&self.space.decode(point));
+        key(told.as_ref().unwrap_or(point))
     }
 
     /// A random point that may be proposed; `None` where a finite space has none left.

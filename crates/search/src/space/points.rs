@@ -321,9 +321,14 @@ fn share(node: &Node, x: f64) -> Option<f64> {
         Node::Uniform { low, high } => (*low..=*high)
             .contains(&x)
             .then(|| (x - low) / (high - low)),
-        Node::LogUniform { low, high } => (*low..=*high)
-            .contains(&x)
-            .then(|| ((x.ln() - low.ln()) / (high.ln() - low.ln())).clamp(0.0, 1.0)),
+        Node::LogUniform { low, high } => (*low..=*high).contains(&x).then(|| {
+            let (from_low, range) = (x.ln() - low.ln(), high.ln() - low.ln());
+            // Of neighbouring numbers the logarithms may be equal.
+            match range > 0.0 {
+                true => (from_low / range).clamp(0.0, 1.0),
+                false => 0.0,
+            }
+        }),
         Node::Int { low, high } => {
             let inside = x.fract() == 0.0 && (*low as f64..=*high as f64).contains(&x);
             inside.then_some(x - *low as f64)
@@ -386,6 +391,12 @@ mod tests {
         assert_eq!(space.params()[0].domain, Domain::Levels { n: 3 });
         assert_eq!(space.decode(&vec![Some(2.0)]), json!({"a": 10}));
         assert_eq!(space.encode(&json!({"a": 1.0})).unwrap(), [Some(0.0)]);
+    }
+
+    #[test]
+    fn neighbours_with_one_logarithm_are_a_point() {
+        let space = space(json!({"a": {"log_uniform": [100.0, 100.00000000000001]}}));
+        assert_eq!(space.encode(&json!({"a": 100.0})).unwrap(), [Some(0.0)]);
     }
 
     #[test]

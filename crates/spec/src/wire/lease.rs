@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::manifest::{Manifest, Split};
 use crate::queueing::Offer;
 use crate::trainer::Cost;
-use crate::{BootId, LeaseId, Outcome, Sha256Digest, TrialId, TrialSpec, WorkerId};
+use crate::{BootId, LeaseId, MAX_COUNT, Outcome, Sha256Digest, TrialId, TrialSpec, WorkerId};
 
 /// What a worker computes with.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -150,6 +150,7 @@ pub struct CheckpointRef {
     /// Epochs done.
     pub epoch: u32,
     /// Steps done.
+    #[schemars(range(max = MAX_COUNT))]
     pub step: u64,
 }
 
@@ -191,7 +192,9 @@ pub struct Progress {
     pub epoch: u32,
     pub n_epochs: u32,
     /// Steps done.
+    #[schemars(range(max = MAX_COUNT))]
     pub step: u64,
+    #[schemars(range(max = MAX_COUNT))]
     pub n_steps: u64,
     /// Smoothed training loss.
     pub train_loss: Option<f64>,
@@ -208,6 +211,7 @@ pub struct Progress {
 pub struct MetricPoint {
     #[schemars(length(min = 1, max = 64))]
     pub metric: String,
+    #[schemars(range(max = MAX_COUNT))]
     pub step: u64,
     /// Passes over the training set, fractional between epochs.
     pub epoch: f64,
@@ -232,6 +236,7 @@ pub struct MetricBatch {
 #[serde(deny_unknown_fields)]
 pub struct LogBatch {
     /// Number of the first line within the attempt, from 0: makes a replay harmless.
+    #[schemars(range(max = MAX_COUNT))]
     pub first_line: u64,
     #[schemars(length(max = 10000))]
     pub lines: Vec<String>,
@@ -246,6 +251,7 @@ pub struct Finish {
     pub error: Option<String>,
     /// Steps done in all.
     #[serde(default)]
+    #[schemars(range(max = MAX_COUNT))]
     pub step: u64,
     /// Final values by metric name.
     #[serde(default)]
