@@ -8,6 +8,7 @@ mod export;
 mod finalists;
 mod home;
 mod leaderboard;
+mod logs;
 mod numbers;
 mod predict;
 mod session;

@@ -9,6 +9,7 @@ use cultivar_spec::manifest::Split;
 use cultivar_spec::wire::{NewEvaluation, NewTrial, TrialDetail, TrialView};
 use cultivar_spec::{SweepId, TrialId, TrialState, check};
 
+use crate::logs;
 use crate::numbers::{clock, count};
 use crate::session::Session;
 use crate::sweep::trial_table;
@@ -83,6 +84,12 @@ pub enum Command {
     Logs {
         /// The trial
         id: TrialId,
+        /// Only lines that hold this text, whatever the case
+        #[arg(long, value_name = "TEXT")]
+        grep: Option<String>,
+        /// Go on with new lines until the trial is settled
+        #[arg(long, short)]
+        follow: bool,
     },
 }
 
@@ -172,10 +179,7 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
                 )
             })
         }
-        Command::Logs { id } => {
-            print!("{}", client.logs(id).await?);
-            Ok(())
-        }
+        Command::Logs { id, grep, follow } => logs::print(client, id, grep, follow).await,
     }
 }
 

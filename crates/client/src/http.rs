@@ -177,7 +177,7 @@ impl Client {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    fn query(&self, path: &[&str], query: &[(&str, String)]) -> Call {
+    pub(crate) fn query(&self, path: &[&str], query: &[(&str, String)]) -> Call {
         let mut call = self.call(Method::GET, path, Repeat::Harmless);
         if !query.is_empty() {
             call.url.query_pairs_mut().extend_pairs(query);
@@ -228,12 +228,18 @@ impl Client {
         })
     }
 
-    /// Sends a call, again where it helps and does no harm, and reads the whole answer.
     pub(crate) async fn bytes(&self, call: &Call) -> Result<Bytes, Error> {
+        Ok(self.answer(call).await?.1)
+    }
+
+    /// Sends a call, again where it helps and does no harm, and reads the whole answer.
+    pub(crate) async fn answer(&self, call: &Call) -> Result<(HeaderMap, Bytes), Error> {
         let attempt = || async move {
-            let response = self.send(call, reqwest::Body::default()).await?;
+            let mut response = self.send(call, reqwest::Body::default()).await?;
+            let headers = std::mem::take(response.headers_mut());
             let bytes = response.bytes().await;
-            bytes.map_err(|error| Failure::from(broken(call, &error)))
+            let bytes = bytes.map_err(|error| Failure::from(broken(call, &error)))?;
+            Ok((headers, bytes))
         };
         self.repeat(call, attempt).await
     }

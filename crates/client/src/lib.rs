@@ -30,4 +30,4 @@ pub use events::StreamedEvent;
 pub use http::Client;
 pub use hub::{Hub, HubError, HubFile};
 pub use problem::Problem;
-pub use trials::TrialFilter;
+pub use trials::{LogFilter, Logs, TrialFilter};

@@ -1,7 +1,7 @@
 //! Trials.
 
 use cultivar_spec::wire::{
-    EvaluationView, NewEvaluation, NewTrial, Series, TrialDetail, TrialPage, TrialView,
+    EvaluationView, LOG_CURSOR, NewEvaluation, NewTrial, Series, TrialDetail, TrialPage, TrialView,
 };
 use cultivar_spec::{SweepId, TrialId, TrialState};
 use serde_json::json;
@@ -22,6 +22,23 @@ pub struct TrialFilter {
     pub cursor: Option<String>,
     /// Rows a page, at most 1000.
     pub limit: Option<u32>,
+}
+
+/// Which log lines to read. All conditions hold together.
+#[derive(Clone, Debug, Default)]
+pub struct LogFilter {
+    /// Lines that hold this text, whatever the case.
+    pub q: Option<String>,
+    /// Lines after the one with this cursor.
+    pub after: Option<String>,
+}
+
+/// Log lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logs {
+    pub text: String,
+    /// Where the last of them stands, for `after`.
+    pub cursor: Option<String>,
 }
 
 /// `/api/v1/trials`. Each fails as any call may; see [`Error`].
@@ -113,9 +130,19 @@ impl Client {
             .await
     }
 
-    /// The log lines of every attempt.
-    pub async fn logs(&self, id: TrialId) -> Result<String, Error> {
-        self.get_text(&["trials", &id.to_string(), "logs"], &[])
-            .await
+    /// The last log lines that `filter` lets through; each attempt's are announced by a line of their own.
+    pub async fn logs(&self, id: TrialId, filter: &LogFilter) -> Result<Logs, Error> {
+        let fields = [("q", filter.q.clone()), ("after", filter.after.clone())];
+        let given = fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        let path = ["trials", &id.to_string(), "logs"];
+        let call = self.query(&path, &given.collect::<Vec<_>>());
+        let (headers, text) = self.answer(&call).await?;
+        let cursor = headers.get(LOG_CURSOR);
+        Ok(Logs {
+            text: String::from_utf8_lossy(&text).into_owned(),
+            cursor: cursor.and_then(|cursor| Some(cursor.to_str().ok()?.to_owned())),
+        })
     }
 }

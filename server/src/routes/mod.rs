@@ -21,7 +21,7 @@ mod workers;
 
 use aide::axum::ApiRouter;
 
-pub use trials::TrialFilter;
+pub use trials::{LogFilter, TrialFilter};
 
 use crate::state::AppState;
 

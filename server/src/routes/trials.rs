@@ -4,8 +4,9 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use cultivar_spec::wire::{
-    EvaluationView, NewEvaluation, NewTrial, Series, TrialDetail, TrialPage, TrialView,
+    EvaluationView, LOG_CURSOR, NewEvaluation, NewTrial, Series, TrialDetail, TrialPage, TrialView,
 };
 use cultivar_spec::{SweepId, TrialId, TrialState};
 use schemars::JsonSchema;
@@ -40,6 +41,17 @@ pub struct TrialFilter {
     /// Rows a page, at most 1000; 100 if left out.
     #[schemars(range(min = 1, max = 1000))]
     pub limit: Option<u32>,
+}
+
+/// Which log lines to show. All conditions hold together.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub struct LogFilter {
+    /// Lines that hold this text, whatever the case.
+    pub q: Option<String>,
+    /// Lines after the one with this cursor: the header `log-cursor` of an earlier answer.
+    pub after: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -110,9 +122,11 @@ pub fn router() -> ApiRouter<AppState> {
         .api_route(
             "/api/v1/trials/{id}/logs",
             get_with(logs, |op| {
-                op.summary("Log lines of every attempt, as text")
-                    .tag("trials")
-                    .response::<200, String>()
+                op.summary(
+                    "Log lines of every attempt, as text: the last 10,000 that are asked for",
+                )
+                .tag("trials")
+                .response::<200, String>()
             }),
         )
 }
@@ -204,6 +218,9 @@ async fn logs(
     _: Reader,
     State(state): State<AppState>,
     At(path): At<ById>,
-) -> Result<String, ApiError> {
-    service::trials::logs(&state, path.id).await
+    Params(filter): Params<LogFilter>,
+) -> Result<Response, ApiError> {
+    let logs = service::logs::read(&state, path.id, filter).await?;
+    let cursor = logs.cursor.map(|cursor| [(LOG_CURSOR, cursor)]);
+    Ok((cursor, logs.text).into_response())
 }

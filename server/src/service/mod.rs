@@ -19,6 +19,7 @@ pub mod importance;
 pub mod label;
 pub mod learnt;
 pub mod lifecycle;
+pub mod logs;
 pub mod manifests;
 pub mod memo;
 pub mod pareto;

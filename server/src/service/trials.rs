@@ -15,9 +15,6 @@ use crate::store;
 use crate::store::trial::{Filter, Locked, NewRow};
 use crate::tx::run_tx;
 
-/// Log lines shown at most.
-const MAX_LINES: i64 = 10_000;
-
 /// Checks, resolves and queues one trial.
 ///
 /// # Errors
@@ -139,25 +136,6 @@ pub async fn detail(state: &AppState, id: TrialId) -> Result<TrialDetail, ApiErr
 async fn view(state: &AppState, id: TrialId) -> Result<TrialView, ApiError> {
     let view = store::trial::find(&state.pool, id).await?;
     view.ok_or_else(|| ApiError::no_such("trial", id))
-}
-
-/// Log lines of every attempt; each attempt is announced by a line of its own.
-///
-/// # Errors
-/// There is no such trial.
-pub async fn logs(state: &AppState, id: TrialId) -> Result<String, ApiError> {
-    view(state, id).await?;
-    let lines = store::series::log_lines(&state.pool, id, MAX_LINES).await?;
-    let mut text = String::new();
-    let mut announced = None;
-    for (epoch, line) in lines {
-        if announced.replace(epoch) != Some(epoch) {
-            text.push_str(&format!("--- attempt {epoch}\n"));
-        }
-        text.push_str(&line);
-        text.push('\n');
-    }
-    Ok(text)
 }
 
 /// Settles a trial that waits; asks one that runs to stop. Cancelling twice is cancelling once.

@@ -40,23 +40,59 @@ pub async fn points(
     .await
 }
 
-/// The last `limit` log lines of a trial with the epoch of their attempt, in order.
+/// A log line and where it stands.
+pub struct LogLine {
+    /// Number of its attempt.
+    pub epoch: u64,
+    pub line_no: u64,
+    pub text: String,
+}
+
+/// Of the log lines of a trial that hold `needle`, whatever the case, and stand after (attempt, line) `after`: the last
+/// `limit`, in order.
 pub async fn log_lines(
     db: impl PgExecutor<'_>,
     trial: TrialId,
+    needle: Option<&str>,
+    after: Option<(i64, i64)>,
     limit: i64,
-) -> Result<Vec<(u64, String)>> {
+) -> Result<Vec<LogLine>> {
+    let (after_epoch, after_line) = after.unzip();
     sqlx::query(
         "-- series::log_lines
-         SELECT epoch, text FROM (
+         SELECT epoch, line_no, text FROM (
              SELECT a.epoch, l.line_no, l.text
              FROM attempt a JOIN log_line l ON l.lease_id = a.lease_id
-             WHERE a.trial_id = $1 ORDER BY a.epoch DESC, l.line_no DESC LIMIT $2
+             WHERE a.trial_id = $1
+               AND ($3::text IS NULL OR l.text ILIKE $3 ESCAPE '\\')
+               AND ($4::bigint IS NULL OR (a.epoch, l.line_no) > ($4, $5::bigint))
+             ORDER BY a.epoch DESC, l.line_no DESC LIMIT $2
          ) AS last ORDER BY epoch, line_no",
     )
     .bind(trial.0)
     .bind(limit)
-    .try_map(|row: PgRow| Ok((row.count("epoch")?, row.try_get("text")?)))
+    .bind(needle.map(|needle| format!("%{}%", like_escaped(needle))))
+    .bind(after_epoch)
+    .bind(after_line)
+    .try_map(|row: PgRow| {
+        Ok(LogLine {
+            epoch: row.count("epoch")?,
+            line_no: row.count("line_no")?,
+            text: row.try_get("text")?,
+        })
+    })
     .fetch_all(db)
     .await
+}
+
+/// A pattern of LIKE that matches `text` and nothing else.
+fn like_escaped(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
 }

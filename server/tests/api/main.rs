@@ -19,6 +19,7 @@ mod invariants;
 mod leases;
 mod lifecycle;
 mod limits;
+mod logs;
 mod machine;
 mod queueing;
 mod race;

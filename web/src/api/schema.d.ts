@@ -2297,10 +2297,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Log lines of every attempt, as text */
+        /** Log lines of every attempt, as text: the last 10,000 that are asked for */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description Lines after the one with this cursor: the header `log-cursor` of an earlier answer. */
+                    after?: string | null;
+                    /** @description Lines that hold this text, whatever the case. */
+                    q?: string | null;
+                };
                 header?: never;
                 path: {
                     id: string;

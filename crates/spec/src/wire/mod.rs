@@ -35,6 +35,9 @@ pub use worker::*;
 /// Header that makes a write replayable: the same key and body get the same answer once more.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
+/// Header of an answer with log lines: where the last of them stands. Given back as `after`, it gets those that came since.
+pub const LOG_CURSOR: &str = "log-cursor";
+
 /// A finite number, or `"NaN"`, `"Infinity"`, `"-Infinity"` as a string, since JSON has no such numbers.
 pub mod number {
     use serde::{Deserializer, Serialize, Serializer};
