@@ -217,6 +217,12 @@ fn show(detail: &TrialDetail) -> String {
             cost.precision
         ));
     }
+    if let Some(n) = detail.cost.as_ref().and_then(|cost| cost.micro_batch) {
+        parts.push(format!(
+            "  {:18} {n} images at once: a whole batch had no room",
+            "memory"
+        ));
+    }
     if !detail.attempts.is_empty() {
         parts.push(format!("\n{}", attempts(detail)));
     }

@@ -189,6 +189,9 @@ pub struct Cost {
     pub code_version: String,
     /// What became of the weights file, where there was one.
     pub weights: Option<LoadedWeights>,
+    /// Images taken at once, where those that the spec asks for had no room in the device's memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<u32>,
 }
 
 /// Which tensors a model took from its weights file.

@@ -16,6 +16,9 @@ use crate::weights::{self, WeightsError};
 /// How many checkpoints are kept: the newest, and the one that may still be on its way to the server.
 const KEPT: usize = 2;
 
+/// Only where it is not what the spec says.
+const MICRO_BATCH: &str = "micro_batch";
+
 /// Where a run stands between two steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Position {
@@ -26,6 +29,8 @@ pub(crate) struct Position {
     /// Sum of the training losses of this epoch's steps, and their number.
     pub loss_sum: f64,
     pub n_losses: u64,
+    /// Images taken at once, where those that the spec asks for had no room.
+    pub micro_batch: Option<u32>,
 }
 
 /// A checkpoint that cannot be gone on from.
@@ -82,7 +87,11 @@ pub(crate) fn write(
         ("n_losses", position.n_losses.to_string()),
     ];
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value));
-    weights::write(path, tensors, &HashMap::from(metadata))?;
+    let mut metadata = HashMap::from(metadata);
+    if let Some(micro_batch) = position.micro_batch {
+        metadata.insert(MICRO_BATCH.to_owned(), micro_batch.to_string());
+    }
+    weights::write(path, tensors, &metadata)?;
     if let Err(error) = remove_old(path) {
         tracing::warn!(
             "cannot remove old checkpoints beside {}: {error}",
@@ -106,6 +115,10 @@ pub(crate) fn read(path: &Path, of_spec: Sha256Digest) -> Result<Checkpoint, Che
         epochs: number(&file.metadata, "epochs")?,
         loss_sum: number(&file.metadata, "loss_sum")?,
         n_losses: number(&file.metadata, "n_losses")?,
+        micro_batch: match file.metadata.contains_key(MICRO_BATCH) {
+            true => Some(number(&file.metadata, MICRO_BATCH)?),
+            false => None,
+        },
     };
     Ok(Checkpoint {
         position,

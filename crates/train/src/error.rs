@@ -54,6 +54,8 @@ pub(crate) enum TrainError {
         value: f64,
         step: u64,
     },
+    #[error("{said}: {advice}")]
+    OutOfMemory { said: String, advice: String },
     /// What libtorch, or a bug of ours, said when it gave up.
     #[error("{0}")]
     Panic(String),
@@ -101,6 +103,7 @@ impl TrainError {
             | Self::NoWeights(_)
             | Self::Weights(_) => Outcome::BadInput,
             Self::Diverged { .. } => Outcome::Diverged,
+            Self::OutOfMemory { .. } => Outcome::OutOfMemory,
             Self::Optim(_) => Outcome::Crashed,
             Self::Panic(message) => blame(message),
         }

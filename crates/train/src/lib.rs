@@ -44,6 +44,8 @@ mod predictor;
 pub mod preprocess;
 pub mod preview;
 pub mod rng;
+#[doc(hidden)]
+pub mod scarcity;
 pub mod schedule;
 pub mod torchscript;
 pub mod weights;

@@ -253,6 +253,11 @@ impl Model {
         self.drops_paths = matches!(trained, Trained::All | Trained::Groups { .. });
     }
 
+    /// Whether a training pass may take BatchNorm's statistics from its images, which then depend on each other.
+    pub fn takes_batch_statistics(&self) -> bool {
+        self.scope != Scope::NONE && !self.params.buffers().is_empty()
+    }
+
     /// The depth at which the last `n_open` of `n_groups` like runs of the backbone's layers begin.
     fn first_open(&self, n_open: u32, n_groups: u32) -> u32 {
         let backbone = self.params.params().iter();

@@ -73,7 +73,7 @@ fn guarded<'a>(
     let outcome = error.outcome();
     let said = match outcome {
         Outcome::Cancelled | Outcome::Preempted | Outcome::Yielded | Outcome::Pruned => None,
-        Outcome::OutOfMemory => Some(format!(
+        Outcome::OutOfMemory if matches!(error, TrainError::Panic(_)) => Some(format!(
             "{error} (at batch size {} and resolution {}: a smaller one may fit)",
             fit.batch_size, fit.resolution
         )),

@@ -12,6 +12,7 @@ use crate::loss::{self, Mixed, Outputs};
 use crate::models::{Mode, Model};
 use crate::precision::Format;
 use crate::rng::StepRng;
+use crate::scarcity;
 
 /// How a batch is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(super) struct Pass<'a> {
     pub model: &'a mut Model,
     pub inputs: &'a Inputs,
     pub format: Format,
+    /// Images of a part, about.
+    pub micro_batch: u32,
     /// What the loss is multiplied by on its way back, and the gradients divided by.
     pub loss_scale: f64,
 }
@@ -37,13 +40,12 @@ impl Pass<'_> {
     pub fn run(self, batch: &Batch, rng: &StepRng, look: Look) -> Tensor {
         self.model.params.zero_grad();
         let n = batch.labels.size()[0];
-        let fit = &self.session.spec.fit;
-        let micro_batch = i64::from(fit.batch_size / fit.accumulation);
+        // Single images are asked for only where nothing needs two.
+        let micro_batch = i64::from(self.micro_batch);
+        let smallest = micro_batch.min(self.inputs.min_batch() as i64);
         let mut sum: Option<Tensor> = None;
-        for (part_idx, (start, len)) in parts(n, micro_batch, self.inputs.min_batch() as i64)
-            .into_iter()
-            .enumerate()
-        {
+        for (part_idx, (start, len)) in parts(n, micro_batch, smallest).into_iter().enumerate() {
+            scarcity::meet(rng.step, len);
             let part = batch.part(start, len);
             let loss = self.loss(&part, &rng.part(part_idx as u64), look);
             let share = len as f64 / n as f64;

@@ -38,6 +38,8 @@ pub(super) struct Reporter<'a> {
     last_checkpoint: Option<u64>,
     /// What the passes compute in.
     format: Format,
+    /// Images taken at once, where they are fewer than the spec asks for.
+    micro_batch: Option<u32>,
 }
 
 impl<'a> Reporter<'a> {
@@ -72,6 +74,7 @@ impl<'a> Reporter<'a> {
             weights: None,
             last_checkpoint: None,
             format: Format::F32,
+            micro_batch: None,
         }
     }
 
@@ -83,6 +86,11 @@ impl<'a> Reporter<'a> {
     /// What the passes compute in, for the accounts.
     pub fn computes_in(&mut self, format: Format) {
         self.format = format;
+    }
+
+    /// Fewer images than the spec asks for are taken at once, for the accounts.
+    pub fn takes_at_once(&mut self, micro_batch: u32) {
+        self.micro_batch = Some(micro_batch);
     }
 
     /// The job goes on from a checkpoint.
@@ -210,6 +218,7 @@ impl<'a> Reporter<'a> {
                 precision: self.format.name().into(),
                 code_version: env!("CARGO_PKG_VERSION").into(),
                 weights: self.weights.clone(),
+                micro_batch: self.micro_batch,
             },
         }
     }

@@ -4,6 +4,7 @@
 //! of one that was never interrupted. Inside a step the host does not wait for the device: losses are
 //! summed there and read every few steps.
 
+mod gradient;
 mod saving;
 mod scoring;
 
@@ -13,11 +14,11 @@ use std::time::Instant;
 
 use cultivar_spec::TrialSpec;
 use cultivar_spec::trainer::{JobResult, TrainJob};
-use tch::{Device, Tensor};
+use tch::Device;
 
 use super::epoch_loss::EpochLoss;
-use super::inputs::{self, Batch, Inputs};
-use super::pass::{Look, Pass};
+use super::inputs::{self, Inputs};
+use super::pass::Look;
 use super::report::Reporter;
 use super::session::Session;
 use super::validation::{Best, Validation};
@@ -60,6 +61,9 @@ pub(super) fn train(
     if run.step > 0 {
         reporter.resumed(run.step);
     }
+    if let Some(micro_batch) = run.fewer_at_once() {
+        reporter.takes_at_once(micro_batch);
+    }
     reporter.plan(
         session.spec.fit.epochs,
         run.epochs_done,
@@ -100,6 +104,8 @@ struct Run<'a> {
     optim: Optim,
     sampler: Sampler,
     format: Format,
+    /// Images that a pass takes at once: what the spec says, or less where that had no room.
+    micro_batch: u32,
     /// Of f16 only.
     scaler: Option<Scaler>,
     ema: Option<Ema>,
@@ -149,6 +155,7 @@ impl<'a> Run<'a> {
             optim,
             sampler,
             format,
+            micro_batch: gradient::asked_at_once(spec),
             scaler: (format == Format::F16).then(Scaler::default),
             ema,
             steps_per_epoch,
@@ -178,7 +185,7 @@ impl<'a> Run<'a> {
         let batches = self.sampler.epoch(fit.seed, epoch);
         for batch in &batches[first_batch..] {
             reporter.obey()?;
-            self.train_on(batch);
+            self.train_on(batch, reporter)?;
             n_images += batch.len();
             let images_per_s = n_images as f64 / began.elapsed().as_secs_f64();
             reporter.stepped(self.step, batch.len(), images_per_s);
@@ -222,22 +229,24 @@ impl<'a> Run<'a> {
             self.optim = optim::build(&spec.optimizer, &self.model.params, head_lr_mult)?;
             self.ema = average(spec, &self.model, self.steps_per_epoch);
             self.best = None;
+            // Another part of the network needs other room, and may take statistics where this one took none.
+            self.micro_batch = gradient::asked_at_once(spec);
         }
         self.stage = stage;
         Ok(())
     }
 
-    fn train_on(&mut self, images: &[i64]) {
+    fn train_on(&mut self, images: &[i64], reporter: &mut Reporter<'_>) -> Result<(), TrainError> {
         let spec = self.session.spec;
         let rng = StepRng {
             seed: spec.fit.seed,
             step: self.step,
         };
         let batch = self.inputs.batch(self.session, &self.stage, images, &rng);
-        let loss = self.pass(&batch, &rng, Look::First);
+        let loss = self.gradient(&batch, &rng, Look::First, reporter)?;
         if self.optim.is_sharpness_aware() {
             self.optim.climb();
-            let _ = self.pass(&batch, &rng, Look::Second);
+            let _ = self.gradient(&batch, &rng, Look::Second, reporter)?;
         }
         let grads = &flat(&self.model).grads;
         if self
@@ -259,18 +268,7 @@ impl<'a> Run<'a> {
         self.loss.add(&loss);
         self.step += 1;
         self.validation = None;
-    }
-
-    /// The batch's gradient, into the flat buffer, and its loss.
-    fn pass(&mut self, batch: &Batch, rng: &StepRng, look: Look) -> Tensor {
-        let pass = Pass {
-            session: self.session,
-            model: &mut self.model,
-            inputs: &self.inputs,
-            format: self.format,
-            loss_scale: self.scaler.map_or(1.0, |scaler| scaler.scale()),
-        };
-        pass.run(batch, rng, look)
+        Ok(())
     }
 
     /// The backbone's learning rate at a step.

@@ -4,6 +4,7 @@ mod caches;
 mod combinations;
 mod knobs;
 mod learning;
+mod memory;
 mod methods;
 pub mod mini;
 mod options;

@@ -22,7 +22,8 @@ fn weights(result: &JobResult) -> Tensor {
     Tensor::cat(&flat, 0)
 }
 
-fn distance(one: &JobResult, other: &JobResult) -> f64 {
+/// The largest difference of two models' values.
+pub fn distance(one: &JobResult, other: &JobResult) -> f64 {
     let difference = weights(one) - weights(other);
     difference
         .abs()

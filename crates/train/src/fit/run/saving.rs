@@ -54,6 +54,8 @@ impl Run<'_> {
         self.model
             .params
             .load(&from.part(MODEL), LoadPolicy::Exact)?;
+        let asked = self.micro_batch;
+        self.micro_batch = from.position.micro_batch.unwrap_or(asked).clamp(1, asked);
         self.step = from.position.step;
         self.epochs_done = from.position.epochs;
         self.loss = EpochLoss::resumed(from.position.loss_sum, from.position.n_losses);
@@ -81,6 +83,7 @@ impl Run<'_> {
             epochs: self.epochs_done,
             loss_sum: self.loss.sum(),
             n_losses: self.loss.len(),
+            micro_batch: self.fewer_at_once(),
         };
         let mut tensors = named(MODEL, self.model.params.named());
         tensors.extend(named(OPTIM, self.optim.state()));
