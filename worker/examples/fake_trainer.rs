@@ -30,7 +30,7 @@ fn main() {
         device: DeviceInfo {
             kind: "cpu".into(),
             name: "pretended".into(),
-            n_threads: 1,
+            n_threads: 2,
             memory_bytes: None,
         },
     });

@@ -1,8 +1,10 @@
 //! The command line of `cultivar-worker`.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -49,6 +51,36 @@ pub enum Command {
     Trainer,
 }
 
+/// Trials trained at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slots {
+    Fixed(NonZeroUsize),
+    /// By the memory that trials take.
+    Auto,
+}
+
+impl FromStr for Slots {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        let n = text.parse();
+        n.map(Self::Fixed)
+            .map_err(|_| "want a number of 1 or more, or auto".into())
+    }
+}
+
+impl fmt::Display for Slots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(n) => n.fmt(f),
+            Self::Auto => f.write_str("auto"),
+        }
+    }
+}
+
 #[derive(Args, Clone, Debug)]
 pub struct RunOptions {
     /// The server
@@ -79,9 +111,10 @@ pub struct RunOptions {
     /// What people see it as [default: the host's name]
     #[arg(long)]
     pub name: Option<String>,
-    /// Trials trained at the same time, each by a process of its own
-    #[arg(long, default_value = "1", value_name = "N")]
-    pub slots: NonZeroUsize,
+    /// Trials trained at the same time, each by a process of its own; auto: as many as fit into the
+    /// device's memory, by what those before them took
+    #[arg(long, default_value = "1", value_name = "N|auto")]
+    pub slots: Slots,
     /// Trials that need labels go to workers that have them; may be given several times
     #[arg(
         long = "label",
@@ -99,6 +132,9 @@ pub struct RunOptions {
     /// Silence after which a trainer counts as stalled, whatever its pace
     #[arg(long, hide = true, default_value = "300", value_name = "SECONDS", value_parser = seconds)]
     pub min_stall: Duration,
+    /// Between two looks at the memory under --slots auto
+    #[arg(long, hide = true, default_value = "3", value_name = "SECONDS", value_parser = seconds)]
+    pub look_every: Duration,
     /// A program to start instead of this one's own trainer, with its arguments
     #[arg(long, hide = true, num_args = 1.., allow_hyphen_values = true)]
     pub trainer_command: Vec<PathBuf>,
@@ -243,6 +279,15 @@ mod tests {
         };
         assert_eq!(named(&["--name", "a"]).as_deref(), Some("a"));
         assert_eq!(named(&["run", "--name", "a"]).as_deref(), Some("a"));
-        assert!(Cli::try_parse_from(["cultivar-worker", "--slots", "0"]).is_err());
+        let slots = |text| {
+            let cli = Cli::try_parse_from(["cultivar-worker", "--slots", text]);
+            cli.map(|cli| cli.run.slots.to_string()).ok()
+        };
+        for text in ["1", "12", "auto"] {
+            assert_eq!(slots(text).as_deref(), Some(text));
+        }
+        for text in ["0", "-1", "many", ""] {
+            assert_eq!(slots(text), None, "{text}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::checkpoints::Checkpoints;
 use super::child::Trainer;
+use super::gauge::Gauge;
 use super::leases::Hold;
 use super::obituary::Obituary;
 use super::outbox::Outbox;
@@ -22,6 +23,7 @@ const STOP_GRACE: Duration = Duration::from_secs(20);
 pub struct Attempt<'a> {
     pub hold: &'a Hold,
     pub stopping: &'a CancellationToken,
+    pub gauge: &'a Gauge,
     pub outbox: &'a Outbox,
     pub checkpoints: &'a Checkpoints,
     pub min_stall: Duration,
@@ -137,6 +139,9 @@ impl Attempt<'_> {
         match event {
             FromTrainer::Progress { progress, .. } => {
                 *step = progress.step;
+                if progress.phase == "training" {
+                    self.gauge.set_trains(true);
+                }
                 stall.stepped(*step, now);
                 self.outbox.progress(progress);
             }

@@ -200,6 +200,11 @@ impl Trainer {
         }
     }
 
+    /// The process, while it lives.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// How many log lines it has written.
     pub fn n_log_lines(&self) -> u64 {
         self.log.lock().n_lines

@@ -2,6 +2,8 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
+//! | `crew` | the slots: how many there are |
+//! | `room`, `gauge` | whether the device's memory has room for another, and what is taken of it |
 //! | `slot` | claims one job after another for one trainer |
 //! | `attempt` | sees a job through the trainer, to whatever end |
 //! | `delivery` | sends the results, while the slot goes on with the next job |
@@ -12,19 +14,22 @@
 mod attempt;
 mod checkpoints;
 mod child;
+mod crew;
 mod delivery;
 mod files;
+mod gauge;
 mod heartbeat;
 mod leases;
 mod obituary;
 mod outbox;
 mod own_files;
 mod persist;
+mod room;
 mod slot;
 mod stall;
 
 use std::collections::VecDeque;
-use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -33,13 +38,13 @@ use cultivar_client::{ArtifactCache, Client};
 use cultivar_spec::wire::{Claim, DeviceInfo, WorkerIdentity};
 use cultivar_spec::{BootId, Sha256Digest};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::home::{self, Home};
 use crate::options::RunOptions;
 use child::TrainerCommand;
+use crew::Crew;
 use leases::Leases;
 use own_files::OwnFiles;
 
@@ -63,12 +68,12 @@ struct Shared {
     min_stall: Duration,
     labels: Vec<String>,
     own_files: OwnFiles,
-    /// Trainers that share the device.
-    slots: NonZeroUsize,
+    /// Open slots: trainers that share the device.
+    n_slots: AtomicUsize,
     /// Versions of datasets used last, newest last.
     datasets: Mutex<VecDeque<Sha256Digest>>,
     once: bool,
-    /// Set by the first signal, or by a slot that cannot go on.
+    /// Set by the first signal, or by a slot that cannot go on. Each slot has one below it.
     stopping: CancellationToken,
 }
 
@@ -95,7 +100,7 @@ impl Shared {
             memory_bytes: worker
                 .device
                 .memory_bytes
-                .map(|n_bytes| n_bytes / self.slots.get() as u64),
+                .map(|n_bytes| n_bytes / self.n_slots.load(Ordering::Relaxed).max(1) as u64),
             datasets: datasets.iter().copied().collect(),
             worker,
         }
@@ -153,7 +158,7 @@ async fn run(options: RunOptions) -> anyhow::Result<()> {
         min_stall: options.min_stall,
         labels: options.labels.clone(),
         own_files: OwnFiles::new(options.files.clone()),
-        slots: options.slots,
+        n_slots: AtomicUsize::new(1),
         datasets: Mutex::default(),
         once: options.once,
         stopping: stopping.clone(),
@@ -164,52 +169,16 @@ async fn run(options: RunOptions) -> anyhow::Result<()> {
         worker = %shared.home.id,
         name = shared.name,
         server = shared.client.url(),
-        slots = options.slots,
+        slots = %options.slots,
         "worker starts"
     );
 
     let heartbeat = tokio::spawn(heartbeat::run(shared.clone()));
-    let mut slots = JoinSet::new();
-    for _ in 0..options.slots.get() {
-        slots.spawn(slot::run(shared.clone()));
-    }
-    let done = until_done(&mut slots, &stopping).await;
+    let crew = Crew::new(shared.clone());
+    let done = crew.work(options.slots, options.look_every).await;
     heartbeat.abort();
     tracing::info!("worker ends");
     done
-}
-
-/// Waits for every slot. One that fails stops the others, and its error is the worker's.
-async fn until_done(
-    slots: &mut JoinSet<anyhow::Result<()>>,
-    stopping: &CancellationToken,
-) -> anyhow::Result<()> {
-    let mut first_error = Ok(());
-    let late = async {
-        stopping.cancelled().await;
-        tokio::time::sleep(SHUTDOWN_GRACE).await;
-    };
-    tokio::pin!(late);
-    loop {
-        tokio::select! {
-            ended = slots.join_next() => match ended {
-                None => return first_error,
-                Some(Ok(Ok(()))) => {}
-                Some(Ok(Err(error))) => {
-                    stopping.cancel();
-                    first_error = first_error.and(Err(error));
-                }
-                Some(Err(panic)) => {
-                    stopping.cancel();
-                    first_error = first_error.and(Err(panic.into()));
-                }
-            },
-            () = &mut late => {
-                tracing::warn!("gave up on what is not delivered after {} s", SHUTDOWN_GRACE.as_secs());
-                return first_error;
-            }
-        }
-    }
 }
 
 /// The first SIGTERM or SIGINT asks to stop; the second ends the process where it stands.

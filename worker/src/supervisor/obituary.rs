@@ -78,6 +78,21 @@ pub fn total_bytes() -> Option<u64> {
     Some(limit.map_or(machine, |limit| limit.min(machine)))
 }
 
+/// What is free of it.
+pub fn free_bytes() -> Option<u64> {
+    let machine = field_kib("/proc/meminfo", "MemAvailable:")?;
+    let number = |file: &str| -> Option<u64> {
+        let text = std::fs::read_to_string(file).ok()?;
+        text.trim().parse().ok()
+    };
+    let limit = number("/sys/fs/cgroup/memory.max");
+    let used = number("/sys/fs/cgroup/memory.current");
+    let left = limit
+        .zip(used)
+        .map(|(limit, used)| limit.saturating_sub(used));
+    Some(left.map_or(machine, |left| left.min(machine)))
+}
+
 fn field_kib(file: &str, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(file).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;

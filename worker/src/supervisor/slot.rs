@@ -11,6 +11,7 @@ use cultivar_spec::wire::{Job, JobKind, Lease};
 use cultivar_spec::{Outcome, Sha256Digest, TrialSpec};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::attempt::{Attempt, interruption, without_result};
@@ -18,6 +19,7 @@ use super::checkpoints::Checkpoints;
 use super::child::Trainer;
 use super::delivery::Delivery;
 use super::files;
+use super::gauge::Gauge;
 use super::outbox::Outbox;
 use super::persist::Undelivered;
 
@@ -36,9 +38,15 @@ const MAX_DELIVERIES: usize = 2;
 ///
 /// # Errors
 /// Trainers do not start, or the server refuses to hand out work.
-pub(super) async fn run(shared: Arc<Shared>) -> anyhow::Result<()> {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    gauge: Arc<Gauge>,
+    stopping: CancellationToken,
+) -> anyhow::Result<()> {
     let mut slot = Slot {
         shared,
+        gauge,
+        stopping,
         trainer: None,
         deliveries: JoinSet::new(),
         n_faults: 0,
@@ -52,6 +60,9 @@ pub(super) async fn run(shared: Arc<Shared>) -> anyhow::Result<()> {
 
 struct Slot {
     shared: Arc<Shared>,
+    gauge: Arc<Gauge>,
+    /// The worker stops, or this slot closes.
+    stopping: CancellationToken,
     trainer: Option<Trainer>,
     deliveries: JoinSet<()>,
     /// Faults of this machine in a row.
@@ -110,7 +121,7 @@ impl Slot {
 
     /// Before the next claim: too many results under way, or a machine that only produces faults.
     async fn pause(&mut self) -> Result<(), Stopped> {
-        let stopping = self.shared.stopping.clone();
+        let stopping = self.stopping.clone();
         while self.deliveries.try_join_next().is_some() {}
         if self.n_faults > 0 {
             let wait = Duration::from_secs(2_u64.saturating_pow(self.n_faults - 1));
@@ -176,7 +187,7 @@ impl Slot {
                     self.trainer = None;
                     continue;
                 }
-                () = shared.stopping.cancelled() => return Ok(None),
+                () = self.stopping.cancelled() => return Ok(None),
             };
             if !error.is_transient() {
                 return Err(error).context("the server hands out no work");
@@ -185,7 +196,7 @@ impl Slot {
                 tracing::warn!(%error, "waiting for the server");
             }
             is_away = true;
-            let stopping = self.shared.stopping.clone();
+            let stopping = self.stopping.clone();
             tokio::select! {
                 // Results first: a trial that was requeued meanwhile would supersede its own.
                 () = async { while self.deliveries.join_next().await.is_some() {} },
@@ -205,7 +216,7 @@ impl Slot {
         while self.trainer.is_none() {
             let started = tokio::select! {
                 started = Trainer::start(&shared.trainer) => started,
-                () = shared.stopping.cancelled() => return Ok(false),
+                () = self.stopping.cancelled() => return Ok(false),
             };
             match started {
                 Ok((trainer, device)) => {
@@ -215,6 +226,7 @@ impl Slot {
                         "trainer ready"
                     );
                     shared.device.get_or_init(|| device);
+                    self.gauge.set_pid(trainer.pid());
                     self.trainer = Some(trainer);
                 }
                 Err(error) => {
@@ -225,7 +237,7 @@ impl Slot {
                     tracing::warn!("the trainer does not start, trying again: {error:#}");
                     tokio::select! {
                         () = tokio::time::sleep(backoff.next(&mut rand::rng())) => {}
-                        () = shared.stopping.cancelled() => return Ok(false),
+                        () = self.stopping.cancelled() => return Ok(false),
                     }
                 }
             }
@@ -236,6 +248,7 @@ impl Slot {
     /// Sees a lease through its job and leaves the delivery to a task.
     async fn run_job(&mut self, Granted { lease, at }: Granted) {
         let shared = self.shared.clone();
+        let (stopping, gauge) = (self.stopping.clone(), self.gauge.clone());
         let started = Instant::now();
         let hold = Arc::new(shared.leases.hold(lease.id, at));
         let kind = match &lease.job {
@@ -248,12 +261,14 @@ impl Slot {
         let checkpoints = Checkpoints::open(shared.client.clone(), hold.clone(), &work_dir);
         let attempt = Attempt {
             hold: &hold,
-            stopping: &shared.stopping,
+            stopping: &stopping,
+            gauge: &gauge,
             outbox: &outbox,
             checkpoints: &checkpoints,
             min_stall: shared.min_stall,
         };
         let (result, log) = self.train(&lease.job, &attempt, &work_dir).await;
+        gauge.set_trains(false);
         self.n_faults = match result.outcome {
             Outcome::WorkerFault => self.n_faults + 1,
             _ => 0,

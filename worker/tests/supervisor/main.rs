@@ -242,6 +242,21 @@ async fn sigterm_hands_the_trial_back_with_a_checkpoint() {
 }
 
 #[tokio::test]
+async fn slots_open_where_memory_has_room_for_another_trial() {
+    let server = Server::start().await;
+    let leases = [server.queue("endless"), server.queue("endless")];
+    let mut worker = Worker::start(&server, &["--slots", "auto", "--look-every", "0.02"]);
+    server.progress(leases[0]).await;
+    worker.logged("a slot opens").await;
+    server.progress(leases[1]).await;
+    worker.signal(Signal::TERM);
+    assert!(worker.end().await.success(), "{}", worker.log());
+    for lease in leases {
+        assert_eq!(server.finish(lease).await.outcome, Outcome::Preempted);
+    }
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_at_once() {
     let server = Server::start().await;
     let lease = server.queue("hangs");
