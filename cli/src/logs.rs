@@ -21,18 +21,26 @@ pub async fn print(
         after: None,
     };
     let mut attempt = None;
+    let mut is_first = true;
     loop {
         // Asked before the lines are, so that the last of them are not missed.
         let is_over = !follow || client.trial(id).await?.trial.state.is_terminal();
         let logs = client.logs(id, &filter).await?;
-        filter.after = logs.cursor;
+        let is_all = logs.text.is_empty() || logs.cursor.is_none();
+        filter.after = logs.cursor.or(filter.after);
+        if logs.text.is_empty() && is_first && filter.q.is_none() {
+            eprintln!("no log lines yet");
+        }
+        is_first = false;
         let mut out = io::stdout().lock();
         out.write_all(unannounced(&logs.text, &mut attempt).as_bytes())?;
         out.flush()?;
-        if is_over {
-            return Ok(());
+        match (follow, is_all, is_over) {
+            (false, ..) | (true, true, true) => return Ok(()),
+            // More than one answer holds.
+            (true, false, _) => {}
+            (true, true, false) => tokio::time::sleep(EVERY).await,
         }
-        tokio::time::sleep(EVERY).await;
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use cultivar_client::TrialFilter;
 use cultivar_spec::manifest::Split;
-use cultivar_spec::wire::{NewEvaluation, NewTrial, TrialDetail, TrialView};
+use cultivar_spec::wire::{MetricSummary, NewEvaluation, NewTrial, TrialDetail, TrialView};
 use cultivar_spec::{SweepId, TrialId, TrialState, check};
 
 use crate::logs;
@@ -79,6 +79,11 @@ pub enum Command {
         /// Why it is opened
         #[arg(long)]
         reason: String,
+    },
+    /// Show the last, the lowest and the highest value of every metric so far
+    Metrics {
+        /// The trial
+        id: TrialId,
     },
     /// Print the log lines of every attempt
     Logs {
@@ -179,6 +184,10 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
                 )
             })
         }
+        Command::Metrics { id } => {
+            let metrics = client.metric_summaries(id).await?;
+            session.print(&metrics, |metrics| summaries(metrics))
+        }
         Command::Logs { id, grep, follow } => logs::print(client, id, grep, follow).await,
     }
 }
@@ -190,6 +199,39 @@ fn stands(trial: &TrialView) -> String {
         trial.seed,
         trial.state.name()
     )
+}
+
+fn summaries(metrics: &[MetricSummary]) -> String {
+    if metrics.is_empty() {
+        return "nothing reported yet".into();
+    }
+    let mut table = table::new(&[
+        Text("Metric"),
+        Number("Step"),
+        Number("Epoch"),
+        Number("Last"),
+        Number("Lowest"),
+        Number("Highest"),
+    ]);
+    for MetricSummary {
+        metric: name,
+        last,
+        lowest,
+        highest,
+    } in metrics
+    {
+        let or_none =
+            |value: &Option<f64>| value.map_or(String::new(), |value| metric(name, value));
+        table.add_row([
+            name.clone(),
+            last.step.to_string(),
+            format!("{:.2}", last.epoch),
+            metric(name, last.value),
+            or_none(lowest),
+            or_none(highest),
+        ]);
+    }
+    table::render(&table)
 }
 
 fn show(detail: &TrialDetail) -> String {

@@ -1,7 +1,8 @@
 //! Trials.
 
 use cultivar_spec::wire::{
-    EvaluationView, LOG_CURSOR, NewEvaluation, NewTrial, Series, TrialDetail, TrialPage, TrialView,
+    EvaluationView, LOG_CURSOR, MetricSummaries, MetricSummary, NewEvaluation, NewTrial, Series,
+    TrialDetail, TrialPage, TrialView,
 };
 use cultivar_spec::{SweepId, TrialId, TrialState};
 use serde_json::json;
@@ -130,7 +131,14 @@ impl Client {
             .await
     }
 
-    /// The last log lines that `filter` lets through; each attempt's are announced by a line of their own.
+    /// Of every metric the last, the lowest and the highest value over the run.
+    pub async fn metric_summaries(&self, id: TrialId) -> Result<Vec<MetricSummary>, Error> {
+        let path = ["trials", &id.to_string(), "metrics"];
+        let summaries: MetricSummaries = self.get(&path, &[]).await?;
+        Ok(summaries.metrics)
+    }
+
+    /// The last log lines that `filter` lets through, or with a cursor the first after it; each attempt's are announced by a line of their own.
     pub async fn logs(&self, id: TrialId, filter: &LogFilter) -> Result<Logs, Error> {
         let fields = [("q", filter.q.clone()), ("after", filter.after.clone())];
         let given = fields

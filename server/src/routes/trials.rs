@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use cultivar_spec::wire::{
-    EvaluationView, LOG_CURSOR, NewEvaluation, NewTrial, Series, TrialDetail, TrialPage, TrialView,
+    EvaluationView, LOG_CURSOR, MetricSummaries, NewEvaluation, NewTrial, Series, TrialDetail,
+    TrialPage, TrialView,
 };
 use cultivar_spec::{SweepId, TrialId, TrialState};
 use schemars::JsonSchema;
@@ -62,6 +63,8 @@ struct SeriesQuery {
     metric: String,
     /// Most points wanted; 500 if left out.
     points: Option<u32>,
+    /// Only what this attempt said, also where a later one did it again; else the run as it counts.
+    attempt: Option<u64>,
 }
 
 pub fn router() -> ApiRouter<AppState> {
@@ -120,10 +123,19 @@ pub fn router() -> ApiRouter<AppState> {
             }),
         )
         .api_route(
+            "/api/v1/trials/{id}/metrics",
+            get_with(metrics, |op| {
+                op.summary(
+                    "Of every metric the last, the lowest and the highest value over the run",
+                )
+                .tag("trials")
+            }),
+        )
+        .api_route(
             "/api/v1/trials/{id}/logs",
             get_with(logs, |op| {
                 op.summary(
-                    "Log lines of every attempt, as text: the last 10,000 that are asked for",
+                    "Log lines of every attempt, as text: the last 10,000 that are asked for, or the first after a cursor",
                 )
                 .tag("trials")
                 .response::<200, String>()
@@ -209,9 +221,17 @@ async fn series(
     Params(query): Params<SeriesQuery>,
 ) -> Result<Json<Series>, ApiError> {
     let n_points = query.points.unwrap_or(500).clamp(2, 10_000) as usize;
-    service::series::read(&state, path.id, query.metric, n_points)
+    service::series::read(&state, path.id, &query.metric, query.attempt, n_points)
         .await
         .map(Json)
+}
+
+async fn metrics(
+    _: Reader,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+) -> Result<Json<MetricSummaries>, ApiError> {
+    service::series::summaries(&state, path.id).await.map(Json)
 }
 
 async fn logs(

@@ -19,7 +19,7 @@ pub struct Logs {
     pub cursor: Option<String>,
 }
 
-/// The last lines that `filter` lets through.
+/// The last lines that `filter` lets through; with a cursor the first that stand after it, so that nothing is skipped.
 ///
 /// # Errors
 /// There is no such trial, or the cursor is none.
@@ -29,7 +29,7 @@ pub async fn read(state: &AppState, id: TrialId, filter: LogFilter) -> Result<Lo
         return Err(ApiError::no_such("trial", id));
     }
     let needle = filter.q.as_deref();
-    let lines = store::series::log_lines(&state.pool, id, needle, after, MAX_LINES).await?;
+    let lines = store::log::lines(&state.pool, id, needle, after, MAX_LINES).await?;
     let last = lines.last();
     let cursor = last.map(|line| format!("{}.{}", line.epoch, line.line_no));
     let mut text = String::new();

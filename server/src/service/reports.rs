@@ -29,7 +29,7 @@ pub async fn metrics(
         batch,
         |conn, lease, batch, is_active| {
             Box::pin(async move {
-                store::report::insert_points(conn, lease, &batch.points).await?;
+                store::points::insert(conn, lease, &batch.points).await?;
                 if let Some(progress) = batch.progress.as_ref().filter(|_| is_active) {
                     store::report::set_progress(conn, lease, progress).await?;
                 }

@@ -1,30 +1,50 @@
 //! Metrics over a run, thinned to what a chart can show.
 
 use cultivar_spec::TrialId;
-use cultivar_spec::wire::{Series, SeriesPoint};
+use cultivar_spec::wire::{MetricSummaries, Series, SeriesPoint};
 
 use crate::error::ApiError;
 use crate::state::AppState;
 use crate::store;
 
-/// A metric of a trial in at most about `n_points` points.
+/// A metric of a trial in at most about `n_points` points: over the run, or of one attempt alone.
 ///
 /// # Errors
 /// There is no such trial. A metric nobody reported is an empty series.
 pub async fn read(
     state: &AppState,
     trial: TrialId,
-    metric: String,
+    metric: &str,
+    attempt: Option<u64>,
     n_points: usize,
 ) -> Result<Series, ApiError> {
-    let points = store::series::points(&state.pool, trial, &metric).await?;
-    if points.is_empty() && store::trial::find(&state.pool, trial).await?.is_none() {
-        return Err(ApiError::no_such("trial", trial));
+    let points = store::points::read(&state.pool, trial, metric, attempt).await?;
+    if points.is_empty() {
+        must_exist(state, trial).await?;
     }
     Ok(Series {
-        metric,
+        metric: metric.to_owned(),
         points: thin(points, n_points),
     })
+}
+
+/// What each metric of a trial came to so far.
+///
+/// # Errors
+/// There is no such trial.
+pub async fn summaries(state: &AppState, trial: TrialId) -> Result<MetricSummaries, ApiError> {
+    let metrics = store::points::summaries(&state.pool, trial).await?;
+    if metrics.is_empty() {
+        must_exist(state, trial).await?;
+    }
+    Ok(MetricSummaries { metrics })
+}
+
+async fn must_exist(state: &AppState, trial: TrialId) -> Result<(), ApiError> {
+    match store::trial::find(&state.pool, trial).await? {
+        Some(_) => Ok(()),
+        None => Err(ApiError::no_such("trial", trial)),
+    }
 }
 
 /// Keeps the first point, the last, and of each bucket between them the lowest and the highest, so that

@@ -1,4 +1,4 @@
-//! What running attempts report: metric values, progress, log lines.
+//! What running attempts report: progress, log lines, and to schedulers the objective.
 
 use cultivar_spec::wire::{MetricPoint, Order, Progress};
 use cultivar_spec::{LeaseId, SweepId};
@@ -27,33 +27,6 @@ pub async fn order(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Ord
     })
     .fetch_optional(db)
     .await
-}
-
-/// Stores values; those stored before stay (I4). Rows belong to the lease, so a late one changes nothing
-/// of a newer attempt's.
-pub async fn insert_points(
-    conn: &mut PgConnection,
-    lease: LeaseId,
-    points: &[MetricPoint],
-) -> Result<()> {
-    if points.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "-- report::insert_points
-         INSERT INTO metric_point (lease_id, metric, step, epoch, value)
-         SELECT $1, metric, step, epoch, value
-         FROM UNNEST($2::text[], $3::bigint[], $4::float8[], $5::float8[]) AS new (metric, step, epoch, value)
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(lease.0)
-    .bind(points.iter().map(|point| point.metric.clone()).collect::<Vec<_>>())
-    .bind(points.iter().map(|point| point.step as i64).collect::<Vec<_>>())
-    .bind(points.iter().map(|point| point.epoch).collect::<Vec<_>>())
-    .bind(points.iter().map(|point| point.value).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Puts what the scheduler of the trial's sweep is to hear into its inbox: the objective after whole epochs. Says which

@@ -480,7 +480,7 @@ pub async fn keep_metrics(conn: &mut PgConnection, ids: &[TrialId]) -> Result<()
              metrics = coalesce((
                  SELECT jsonb_object_agg(metric, value) FROM (
                      SELECT DISTINCT ON (p.metric) p.metric, p.value
-                     FROM attempt a JOIN metric_point p ON p.lease_id = a.lease_id
+                     FROM attempt a CROSS JOIN LATERAL metric_values(a.lease_id) p
                      WHERE a.trial_id = t.id AND a.job = 'train' AND p.value NOT IN ('NaN', 'Infinity', '-Infinity')
                      ORDER BY p.metric, p.step DESC, a.epoch DESC
                  ) AS last

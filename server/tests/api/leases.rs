@@ -98,7 +98,11 @@ fn a_lost_lease_is_requeued_with_its_checkpoint_and_fences_its_former_holder() {
                 .await,
             4
         );
-        assert_eq!(app.count("SELECT count(*) FROM metric_point").await, 0);
+        assert_eq!(
+            app.count("SELECT count(*) FROM attempt, metric_values(lease_id)")
+                .await,
+            0
+        );
         assert_eq!(app.count("SELECT checkpoint_step FROM trial").await, 10);
 
         new.beat(&app, &[&second]).await;

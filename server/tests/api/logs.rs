@@ -93,3 +93,34 @@ fn a_log_is_read_on_from_a_cursor() {
         app
     });
 }
+
+#[test]
+fn a_cursor_skips_nothing_of_a_long_log() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let id = app.submit(0).await;
+        let lease = Worker::new().claim_one(&app).await;
+        for first_line in [0, 10_000, 20_000] {
+            let lines: Vec<_> = (first_line..first_line + 10_000)
+                .map(|n| format!("line {n}"))
+                .collect();
+            let batch = json!({"first_line": first_line, "lines": lines});
+            assert_eq!(tell(&app, &lease, "logs", batch).await.0, StatusCode::OK);
+        }
+        let (_, text, _) = read(&app, &id, &[]).await;
+        assert_eq!(text.lines().nth(1), Some("line 20000"), "the last of them");
+        let mut cursor = "1.4".to_owned();
+        let mut expected = 5;
+        while expected < 30_000 {
+            let (_, text, next) = read(&app, &id, &[("after", &cursor)]).await;
+            for line in text.lines().skip(1) {
+                assert_eq!(line, format!("line {expected}"));
+                expected += 1;
+            }
+            cursor = next.expect("there are lines");
+        }
+        let (_, text, _) = read(&app, &id, &[("after", &cursor)]).await;
+        assert_eq!(text, "");
+        app
+    });
+}

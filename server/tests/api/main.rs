@@ -21,6 +21,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod machine;
+mod metrics;
 mod queueing;
 mod race;
 mod replays;

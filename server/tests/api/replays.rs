@@ -141,7 +141,11 @@ fn replayed_metrics_and_logs_are_stored_once() {
                 StatusCode::OK
             );
         }
-        assert_eq!(app.count("SELECT count(*) FROM metric_point").await, 1);
+        assert_eq!(
+            app.count("SELECT count(*) FROM attempt, metric_values(lease_id)")
+                .await,
+            1
+        );
         assert_eq!(app.count("SELECT count(*) FROM log_line").await, 2);
         app
     });

@@ -73,6 +73,7 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("post", "/api/v1/trials/{id}/pause", SUBMITTER),
     ("post", "/api/v1/trials/{id}/resume", SUBMITTER),
     ("post", "/api/v1/trials/{id}/retry", SUBMITTER),
+    ("get", "/api/v1/trials/{id}/metrics", READER),
     ("get", "/api/v1/trials/{id}/series", READER),
     ("get", "/api/v1/weights", READER),
     ("post", "/api/v1/weights", SUBMITTER),

@@ -2297,7 +2297,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Log lines of every attempt, as text: the last 10,000 that are asked for */
+        /** Log lines of every attempt, as text: the last 10,000 that are asked for, or the first after a cursor */
         get: {
             parameters: {
                 query?: {
@@ -2321,6 +2321,53 @@ export interface paths {
                     };
                     content: {
                         "text/plain; charset=utf-8": unknown;
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trials/{id}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Of every metric the last, the lowest and the highest value over the run */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description `GET /api/v1/trials/{id}/metrics` */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MetricSummaries"];
                     };
                 };
                 /** @description The body of every answer that is not a 2xx. */
@@ -2494,6 +2541,8 @@ export interface paths {
         get: {
             parameters: {
                 query: {
+                    /** @description Only what this attempt said, also where a later one did it again; else the run as it counts. */
+                    attempt?: number | null;
                     /** @description `train_loss`, `val_top1`, ... */
                     metric: string;
                     /** @description Most points wanted; 500 if left out. */
@@ -3302,6 +3351,11 @@ export interface components {
              * @default null
              */
             latency_ms: number | null;
+            /**
+             * Format: uint32
+             * @description Images taken at once, where those that the spec asks for had no room in the device's memory.
+             */
+            micro_batch?: number | null;
             /**
              * Format: uint64
              * @description Scalars in the parameters of the model, frozen ones included; 0 where no model was finished.
@@ -4145,6 +4199,23 @@ export interface components {
             /** Format: uint64 */
             step: number;
             value: number | ("NaN" | "Infinity" | "-Infinity");
+        };
+        /** @description `GET /api/v1/trials/{id}/metrics` */
+        MetricSummaries: {
+            /** @description By name. */
+            metrics: components["schemas"]["MetricSummary"][];
+        };
+        /** @description What a metric came to over the run so far. */
+        MetricSummary: {
+            /** Format: double */
+            highest?: number | null;
+            last: components["schemas"]["SeriesPoint"];
+            /**
+             * Format: double
+             * @description Of the finite values; `null` if there were none.
+             */
+            lowest?: number | null;
+            metric: string;
         };
         /** @description Which triplets of a batch count. */
         Mining: "batch_hard" | "semi_hard";

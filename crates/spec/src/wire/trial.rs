@@ -136,7 +136,24 @@ pub struct Series {
     pub points: Vec<SeriesPoint>,
 }
 
+/// `GET /api/v1/trials/{id}/metrics`
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct MetricSummaries {
+    /// By name.
+    pub metrics: Vec<MetricSummary>,
+}
+
+/// What a metric came to over the run so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MetricSummary {
+    pub metric: String,
+    pub last: SeriesPoint,
+    /// Of the finite values; `null` if there were none.
+    pub lowest: Option<f64>,
+    pub highest: Option<f64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SeriesPoint {
     pub step: u64,
     /// Passes over the training set, fractional between epochs.

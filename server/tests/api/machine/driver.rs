@@ -545,7 +545,7 @@ impl Play<'_> {
             "SELECT format('%s epoch %s outcome %s finished %s from %s checkpoint %s steps [%s]', lease_id, epoch,
                            coalesce(outcome, 'none'), coalesce(finish->>'outcome', 'none'), resumed_from_step,
                            coalesce(checkpoint_step::text, 'none'),
-                           (SELECT string_agg(step::text, ', ' ORDER BY step) FROM metric_point m WHERE m.lease_id = a.lease_id))
+                           (SELECT string_agg(step::text, ', ' ORDER BY step) FROM metric_values(a.lease_id)))
              FROM attempt a",
         );
         prop_assert_eq!(sorted(attempts), found.await);
