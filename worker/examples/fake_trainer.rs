@@ -30,7 +30,7 @@ fn main() {
         device: DeviceInfo {
             kind: "cpu".into(),
             name: "pretended".into(),
-            n_threads: 2,
+            n_threads: 1,
             memory_bytes: None,
         },
     });
@@ -99,6 +99,7 @@ fn endless(job: &TrainJob, orders: &Receiver<ToTrainer>) -> JobResult {
     loop {
         step += 1;
         progress(job, step);
+        eprintln!("step {step}");
         match orders.recv_timeout(TICK) {
             Ok(ToTrainer::Stop { tag, why }) if tag == job.tag => {
                 if why.checkpoints() {

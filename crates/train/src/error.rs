@@ -122,6 +122,8 @@ fn blame(message: &str) -> Outcome {
         "out of memory",
         "can't allocate memory",
         "not enough memory",
+        // cuBLAS and cuDNN on a full device.
+        "ALLOC_FAILED",
     ]) {
         Outcome::OutOfMemory
     } else if says(&["CUDA error", "CUDA driver", "cuDNN error", "CUBLAS_STATUS"]) {

@@ -19,6 +19,9 @@ use super::stall::StallWatch;
 /// How long a trainer that was told to stop may take: the step it is at, and a checkpoint.
 const STOP_GRACE: Duration = Duration::from_secs(20);
 
+/// Between two looks at the trainer's log.
+const LOG_PERIOD: Duration = Duration::from_secs(1);
+
 /// What a job reports to.
 pub struct Attempt<'a> {
     pub hold: &'a Hold,
@@ -69,8 +72,29 @@ pub fn without_result(outcome: Outcome, error: Option<String>, step: u64) -> Job
 
 impl Attempt<'_> {
     /// Hands `message` to the trainer and sees the job through. Answers with the result and, where the
-    /// trainer is not fit for another job, what became of it.
+    /// trainer is not fit for another job, what became of it. What it logs meanwhile goes into the outbox.
     pub async fn run(
+        &self,
+        trainer: &mut Trainer,
+        message: &ToTrainer,
+    ) -> (JobResult, Option<Obituary>) {
+        let log = trainer.log();
+        let mut n_lines = log.n_lines();
+        let done = {
+            let seen_through = self.see_through(trainer, message);
+            tokio::pin!(seen_through);
+            loop {
+                tokio::select! {
+                    done = &mut seen_through => break done,
+                    () = tokio::time::sleep(LOG_PERIOD) => self.outbox.lines(log.read_on(&mut n_lines)),
+                }
+            }
+        };
+        self.outbox.lines(log.read_on(&mut n_lines));
+        done
+    }
+
+    async fn see_through(
         &self,
         trainer: &mut Trainer,
         message: &ToTrainer,

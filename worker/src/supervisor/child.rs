@@ -22,8 +22,10 @@ use crate::frame::{self, FrameError};
 
 /// Loading libtorch and waking a GPU takes seconds; a cold disk may take a minute.
 const READY_TIMEOUT: Duration = Duration::from_secs(180);
-/// Log lines kept.
-const TAIL_LINES: usize = 50;
+/// Log lines kept for whoever passes them on.
+const TAIL_LINES: usize = 1000;
+/// The last of them that an obituary tells.
+const LAST_LINES: u64 = 50;
 const MAX_LINE_BYTES: usize = 4096;
 /// How often its memory is looked at.
 const RSS_PERIOD: Duration = Duration::from_secs(1);
@@ -94,6 +96,7 @@ impl Trainer {
             // each costs a quarter of the speed on the CPU. glibc is told to keep its memory.
             .env("MALLOC_MMAP_MAX_", "0")
             .env("MALLOC_TRIM_THRESHOLD_", i32::MAX.to_string())
+            .env("CUDA_DEVICE_ORDER", cuda_order())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -196,7 +199,9 @@ impl Trainer {
         };
         Obituary {
             cause,
-            last_lines: self.log.since(0),
+            last_lines: self
+                .log
+                .since(self.log.n_lines().saturating_sub(LAST_LINES)),
         }
     }
 
@@ -205,14 +210,9 @@ impl Trainer {
         self.child.id()
     }
 
-    /// How many log lines it has written.
-    pub fn n_log_lines(&self) -> u64 {
-        self.log.lock().n_lines
-    }
-
-    /// What it logged after its first `n_before` lines, as far as that is kept.
-    pub fn log_since(&self, n_before: u64) -> Vec<String> {
-        self.log.since(n_before)
+    /// What it writes to its log, also after its death.
+    pub fn log(&self) -> Log {
+        self.log.clone()
     }
 
     fn look_at_memory(&mut self) {
@@ -221,6 +221,11 @@ impl Trainer {
             self.rss = (obituary::rss_bytes(pid).unwrap_or(0), Instant::now());
         }
     }
+}
+
+/// GPUs in the order of their buses, as the driver's tools number them, unless somebody wants another.
+fn cuda_order() -> OsString {
+    std::env::var_os("CUDA_DEVICE_ORDER").unwrap_or_else(|| "PCI_BUS_ID".into())
 }
 
 fn may_see(name: &OsStr) -> bool {
@@ -233,7 +238,7 @@ fn may_see(name: &OsStr) -> bool {
 
 /// A trainer's log: passed on to ours, its end remembered.
 #[derive(Clone, Debug, Default)]
-struct Log(Arc<Mutex<LogState>>);
+pub struct Log(Arc<Mutex<LogState>>);
 
 #[derive(Debug, Default)]
 struct LogState {
@@ -260,6 +265,30 @@ impl Log {
         }
     }
 
+    /// Lines written so far.
+    pub fn n_lines(&self) -> u64 {
+        self.lock().n_lines
+    }
+
+    /// What came after the first `n_seen` lines, which it moves on. Lines that are no longer kept are counted in one.
+    pub fn read_on(&self, n_seen: &mut u64) -> Vec<String> {
+        let state = self.lock();
+        let n_kept = state.tail.len() as u64;
+        let n_new = state.n_lines - *n_seen;
+        *n_seen = state.n_lines;
+        let mut lines = Vec::new();
+        if n_new > n_kept {
+            lines.push(format!(
+                "({} lines came too fast and are not kept)",
+                n_new - n_kept
+            ));
+        }
+        let skip = n_kept.saturating_sub(n_new) as usize;
+        lines.extend(state.tail.iter().skip(skip).cloned());
+        lines
+    }
+
+    /// What came after the first `n_before` lines, as far as that is kept.
     fn since(&self, n_before: u64) -> Vec<String> {
         let state = self.lock();
         let n_dropped = state.n_lines - state.tail.len() as u64;
@@ -300,10 +329,19 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_the_log_is_kept() {
         let log = Log::default();
-        let text: String = (0..120).map(|n| format!("line {n}\n")).collect();
+        let text: String = (0..1200).map(|n| format!("line {n}\n")).collect();
         log.clone().follow(text.as_bytes()).await;
-        assert_eq!(log.since(0).len(), TAIL_LINES);
-        assert_eq!(log.since(118), ["line 118", "line 119"]);
-        assert!(log.since(120).is_empty());
+        assert_eq!((log.since(0).len(), log.n_lines()), (TAIL_LINES, 1200));
+        assert_eq!(log.since(1198), ["line 1198", "line 1199"]);
+        assert!(log.since(1200).is_empty());
+
+        let mut n_seen = 1198;
+        assert_eq!(log.read_on(&mut n_seen), ["line 1198", "line 1199"]);
+        assert!(log.read_on(&mut n_seen).is_empty());
+        n_seen = 100;
+        let lines = log.read_on(&mut n_seen);
+        assert_eq!((lines.len(), n_seen), (TAIL_LINES + 1, 1200));
+        assert_eq!(lines[0], "(100 lines came too fast and are not kept)");
+        assert_eq!(lines[1], "line 200");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cultivar_client::{Client, Error};
 use cultivar_spec::trainer::JobResult;
-use cultivar_spec::wire::{Finish, LogBatch, MetricValue};
+use cultivar_spec::wire::{Finish, MetricValue};
 use cultivar_spec::{Outcome, Sha256Digest, TrialId};
 use tokio::time::Instant;
 
@@ -22,8 +22,6 @@ pub struct Delivery {
     pub trial: TrialId,
     pub started: Instant,
     pub result: JobResult,
-    /// What the trainer logged, for those who ask why.
-    pub log: Vec<String>,
     pub outbox: Outbox,
     pub checkpoints: Checkpoints,
     pub work_dir: PathBuf,
@@ -63,7 +61,6 @@ impl Delivery {
             client,
             hold,
             result,
-            log,
             outbox,
             checkpoints,
             ..
@@ -71,9 +68,6 @@ impl Delivery {
         let outcome = result.outcome;
         outbox.close().await;
         checkpoints.close(is_resumed_after(outcome)).await;
-        if !log.is_empty() && is_asked_why(outcome) {
-            report_log(&client, &hold, log).await?;
-        }
         let mut finish = Finish {
             outcome,
             error: result.error.clone(),
@@ -150,36 +144,10 @@ async fn upload(
     }
 }
 
-async fn report_log(client: &Client, hold: &Hold, lines: Vec<String>) -> Result<(), Undelivered> {
-    let batch = LogBatch {
-        first_line: 0,
-        lines,
-    };
-    match persist(hold, || client.report_logs(hold.lease, &batch)).await {
-        Err(Undelivered::Refused(error)) => {
-            tracing::warn!(%error, "log lines are lost");
-            Ok(())
-        }
-        other => other.map(drop),
-    }
-}
-
 /// Somebody may go on from its last checkpoint.
 fn is_resumed_after(outcome: Outcome) -> bool {
     !matches!(
         outcome,
         Outcome::Completed | Outcome::Cancelled | Outcome::Pruned | Outcome::BadInput
-    )
-}
-
-/// The log says more than the outcome.
-fn is_asked_why(outcome: Outcome) -> bool {
-    !matches!(
-        outcome,
-        Outcome::Completed
-            | Outcome::Cancelled
-            | Outcome::Pruned
-            | Outcome::Preempted
-            | Outcome::Yielded
     )
 }

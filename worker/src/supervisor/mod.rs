@@ -29,7 +29,7 @@ mod slot;
 mod stall;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::home::{self, Home};
-use crate::options::RunOptions;
+use crate::options::{RunOptions, Slots};
 use child::TrainerCommand;
 use crew::Crew;
 use leases::Leases;
@@ -70,6 +70,10 @@ struct Shared {
     own_files: OwnFiles,
     /// Open slots: trainers that share the device.
     n_slots: AtomicUsize,
+    /// Whether slots may be closed: their number follows the memory.
+    adapts: bool,
+    /// A trial ran out of memory beside others: a slot has to close.
+    squeezed: AtomicBool,
     /// Versions of datasets used last, newest last.
     datasets: Mutex<VecDeque<Sha256Digest>>,
     once: bool,
@@ -104,6 +108,15 @@ impl Shared {
             datasets: datasets.iter().copied().collect(),
             worker,
         }
+    }
+
+    /// A trial ran out of memory. True where it shared the device and fewer will from now on, so that it is worth another try.
+    fn gives_up_a_slot(&self) -> bool {
+        let may = self.adapts && self.n_slots.load(Ordering::Relaxed) > 1;
+        if may {
+            self.squeezed.store(true, Ordering::Relaxed);
+        }
+        may
     }
 
     /// Remembers that a dataset is at hand.
@@ -159,6 +172,8 @@ async fn run(options: RunOptions) -> anyhow::Result<()> {
         labels: options.labels.clone(),
         own_files: OwnFiles::new(options.files.clone()),
         n_slots: AtomicUsize::new(1),
+        adapts: options.slots == Slots::Auto,
+        squeezed: AtomicBool::new(false),
         datasets: Mutex::default(),
         once: options.once,
         stopping: stopping.clone(),

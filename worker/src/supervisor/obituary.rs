@@ -87,10 +87,19 @@ pub fn free_bytes() -> Option<u64> {
     };
     let limit = number("/sys/fs/cgroup/memory.max");
     let used = number("/sys/fs/cgroup/memory.current");
+    // Files that were read are counted as used, and given back to whoever needs memory.
+    let cached = std::fs::read_to_string("/sys/fs/cgroup/memory.stat")
+        .map_or(0, |text| inactive_file(&text));
     let left = limit
         .zip(used)
-        .map(|(limit, used)| limit.saturating_sub(used));
+        .map(|(limit, used)| limit.saturating_sub(used.saturating_sub(cached)));
     Some(left.map_or(machine, |left| left.min(machine)))
+}
+
+/// Bytes of a control group's cache that nobody used lately.
+fn inactive_file(stat: &str) -> u64 {
+    let value = |line: &str| line.strip_prefix("inactive_file ")?.trim().parse().ok();
+    stat.lines().find_map(value).unwrap_or(0)
 }
 
 fn field_kib(file: &str, name: &str) -> Option<u64> {
@@ -103,6 +112,13 @@ fn field_kib(file: &str, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cache_is_not_taken_memory() {
+        let stat = "anon 7\nfile 900\nactive_file 100\ninactive_file 800\n";
+        assert_eq!(inactive_file(stat), 800);
+        assert_eq!(inactive_file("anon 7\n"), 0);
+    }
 
     fn check(raw: i32, rss_bytes: u64, expect: &str) {
         let status = ExitStatus::from_raw(raw);

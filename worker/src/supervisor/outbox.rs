@@ -1,10 +1,10 @@
-//! Progress and metrics on their way up: gathered, sent about once a second, never in the trainer's way.
+//! Progress, metrics and log lines on their way up: gathered, sent about once a second, never in the trainer's way.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use cultivar_client::Client;
-use cultivar_spec::wire::{MetricBatch, MetricPoint, Progress};
+use cultivar_spec::wire::{LeaseReply, LogBatch, MetricBatch, MetricPoint, Progress};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -14,12 +14,13 @@ use super::persist::{Undelivered, persist};
 
 /// Between two batches.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Points a request; the server takes more.
-const MAX_POINTS: usize = 5000;
+/// Points or lines a request; the server takes more.
+const MAX_ITEMS: usize = 5000;
 
 enum Item {
     Progress(Progress),
     Points(Vec<MetricPoint>),
+    Lines(Vec<String>),
 }
 
 /// What a job says of itself.
@@ -53,6 +54,13 @@ impl Outbox {
         let _ = self.items.send(Item::Points(points));
     }
 
+    /// Lines of the log; all are sent.
+    pub fn lines(&self, lines: Vec<String>) {
+        if !lines.is_empty() {
+            let _ = self.items.send(Item::Lines(lines));
+        }
+    }
+
     /// Sends the rest.
     pub async fn close(self) {
         self.closing.cancel();
@@ -68,22 +76,33 @@ async fn send_all(
     mut items: mpsc::UnboundedReceiver<Item>,
     closing: CancellationToken,
 ) {
+    let mut n_lines = 0;
     while let Some(first) = items.recv().await {
         let mut batch = MetricBatch::default();
+        let mut lines = Vec::new();
         let mut next = Some(first);
         while let Some(item) = next {
             match item {
                 Item::Progress(progress) => batch.progress = Some(progress),
                 Item::Points(points) => batch.points.extend(points),
+                Item::Lines(more) => lines.extend(more),
             }
-            let has_room = batch.points.len() < MAX_POINTS;
+            let has_room = batch.points.len().max(lines.len()) < MAX_ITEMS;
             next = has_room.then(|| items.try_recv().ok()).flatten();
         }
-        match persist(&hold, || client.report_metrics(hold.lease, &batch)).await {
-            Ok(reply) => hold.obey(reply.order),
-            Err(Undelivered::Lost) => return,
-            Err(Undelivered::Refused(error)) => {
-                tracing::warn!(%error, lease = %hold.lease, "metrics are lost");
+        if batch.progress.is_some() || !batch.points.is_empty() {
+            let sent = persist(&hold, || client.report_metrics(hold.lease, &batch)).await;
+            if is_lost(sent, &hold, "metrics") {
+                return;
+            }
+        }
+        if !lines.is_empty() {
+            let first_line = n_lines;
+            n_lines += lines.len() as u64;
+            let batch = LogBatch { first_line, lines };
+            let sent = persist(&hold, || client.report_logs(hold.lease, &batch)).await;
+            if is_lost(sent, &hold, "log lines") {
+                return;
             }
         }
         tokio::select! {
@@ -91,4 +110,16 @@ async fn send_all(
             () = closing.cancelled() => {}
         }
     }
+}
+
+/// Does as the server says. True where the lease is no more, and nothing of it is wanted.
+fn is_lost(sent: Result<LeaseReply, Undelivered>, hold: &Hold, what: &str) -> bool {
+    match sent {
+        Ok(reply) => hold.obey(reply.order),
+        Err(Undelivered::Lost) => return true,
+        Err(Undelivered::Refused(error)) => {
+            tracing::warn!(%error, lease = %hold.lease, "{what} are lost");
+        }
+    }
+    false
 }

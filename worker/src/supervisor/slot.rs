@@ -53,6 +53,9 @@ pub(super) async fn run(
         quarantine: None,
     };
     let done = slot.work().await;
+    // Its memory is for others now; results lie in files.
+    slot.trainer = None;
+    slot.gauge.set_pid(None);
     // Also after an error: what was trained is not thrown away.
     while slot.deliveries.join_next().await.is_some() {}
     done
@@ -185,6 +188,7 @@ impl Slot {
                 obituary = trainer.died() => {
                     tracing::warn!("idle {}", obituary.summary());
                     self.trainer = None;
+                    self.gauge.set_pid(None);
                     continue;
                 }
                 () = self.stopping.cancelled() => return Ok(None),
@@ -267,8 +271,12 @@ impl Slot {
             checkpoints: &checkpoints,
             min_stall: shared.min_stall,
         };
-        let (result, log) = self.train(&lease.job, &attempt, &work_dir).await;
+        let mut result = self.train(&lease.job, &attempt, &work_dir).await;
         gauge.set_trains(false);
+        if result.outcome == Outcome::OutOfMemory && shared.gives_up_a_slot() {
+            tracing::warn!(trial = %lease.trial, "out of memory beside other trials: it goes back to the queue, and a slot closes");
+            result.outcome = Outcome::Preempted;
+        }
         self.n_faults = match result.outcome {
             Outcome::WorkerFault => self.n_faults + 1,
             _ => 0,
@@ -279,7 +287,6 @@ impl Slot {
             trial: lease.trial,
             started,
             result,
-            log,
             outbox,
             checkpoints,
             work_dir,
@@ -287,15 +294,9 @@ impl Slot {
         self.deliveries.spawn(delivery.run());
     }
 
-    /// The result of a job and what the trainer logged meanwhile.
-    async fn train(
-        &mut self,
-        job: &Job,
-        attempt: &Attempt<'_>,
-        work_dir: &Path,
-    ) -> (JobResult, Vec<String>) {
+    async fn train(&mut self, job: &Job, attempt: &Attempt<'_>, work_dir: &Path) -> JobResult {
         let shared = self.shared.clone();
-        let failed = |outcome, error| (without_result(outcome, error, 0), Vec::new());
+        let failed = |outcome, error| without_result(outcome, error, 0);
         if let Err(error) = tokio::fs::create_dir(work_dir).await {
             let error = format!("cannot make {}: {error}", work_dir.display());
             return failed(Outcome::WorkerFault, Some(error));
@@ -326,12 +327,11 @@ impl Slot {
             Err(error) => return failed(Outcome::WorkerFault, Some(format!("{error:#}"))),
         }
         let trainer = self.trainer.as_mut().expect("it is ready");
-        let n_before = trainer.n_log_lines();
         let (result, obituary) = attempt.run(trainer, &message).await;
-        let log = trainer.log_since(n_before);
         if obituary.is_some() {
             self.trainer = None;
+            self.gauge.set_pid(None);
         }
-        (result, log)
+        result
     }
 }

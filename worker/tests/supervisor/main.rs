@@ -7,7 +7,7 @@ use cultivar_spec::wire::Order;
 use cultivar_spec::{Outcome, Sha256Digest};
 use process::Worker;
 use rustix::process::Signal;
-use server::Server;
+use server::{Script, Server};
 
 #[tokio::test]
 async fn jobs_are_completed_by_one_warm_trainer() {
@@ -238,6 +238,38 @@ async fn sigterm_hands_the_trial_back_with_a_checkpoint() {
             order("checkpoint") < order("finish"),
             "the checkpoint came too late"
         );
+    });
+}
+
+#[tokio::test]
+async fn a_log_goes_up_while_the_trial_runs() {
+    let server = Server::start().await;
+    let lease = server.queue("endless");
+    let mut worker = Worker::start(&server, &[]);
+    let more_than_once = |script: &Script| (script.all(lease, "logs").len() > 1).then_some(());
+    server
+        .until("two batches of log lines", more_than_once)
+        .await;
+    server.change(|script| assert!(script.finish(lease).is_none(), "it still runs"));
+    worker.signal(Signal::TERM);
+    assert!(worker.end().await.success(), "{}", worker.log());
+    // Every line once, in order; the last word may be on its way when the result is there.
+    let step = server.finish(lease).await.step;
+    server.change(|script| {
+        let mut lines = Vec::new();
+        for batch in script.all(lease, "logs") {
+            assert_eq!(batch["first_line"], lines.len());
+            lines.extend(batch["lines"].as_array().expect("lines").iter().cloned());
+        }
+        let expected: Vec<_> = (1..=step)
+            .map(|step| serde_json::json!(format!("step {step}")))
+            .collect();
+        assert!(
+            lines.len() + 1 >= expected.len(),
+            "{} of {step}",
+            lines.len()
+        );
+        assert_eq!(lines, expected[..lines.len()]);
     });
 }
 

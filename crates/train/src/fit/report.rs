@@ -184,6 +184,15 @@ impl<'a> Reporter<'a> {
                 value,
             })
             .collect();
+        let words: Vec<_> = values
+            .iter()
+            .map(|(metric, value)| format!("{metric} {value:.4}"))
+            .collect();
+        tracing::info!(
+            "epoch {epoch} of {}: {}",
+            self.progress.n_epochs,
+            words.join(", ")
+        );
         let tag = self.tag.clone();
         (self.events)(FromTrainer::Metrics { tag, points });
         self.tell_if_due();

@@ -43,14 +43,29 @@ fn check_goes_on(tag: &str, spec: &TrialSpec) {
     assert_eq!(scarce.cost.images, whole.cost.images);
     assert_eq!(said.series("train_loss").len(), 3);
     let error = distance(&whole, &scarce);
-    assert!(error < 1e-5, "{tag}: the weights are {error} apart");
     let (a, b) = (whole.metrics["train_loss"], scarce.metrics["train_loss"]);
-    assert!((a - b).abs() < 1e-5, "{tag}: {a} and {b}");
+    assert!((a - b).abs() < 1e-3, "{tag}: {a} and {b}");
 
-    let mut other = spec.clone();
-    other.fit.seed += 1;
+    // From the same weights, a learning rate of a tenth more: the test can tell that.
+    let mut other = serde_json::to_value(spec).expect("a spec");
+    let lr = other.pointer_mut("/optimizer/lr").expect("a rate");
+    *lr = json!(1.1 * lr.as_f64().expect("a number"));
+    let other = serde_json::from_value(other).expect("a spec");
     let (other, _) = complete(&mini.job(&format!("{tag}-other"), &other));
-    assert!(distance(&whole, &other) > 1e-4, "{tag}: the test can tell");
+    let told = distance(&whole, &other);
+    // Rounding grows over the steps; it is no more than where the spec itself asks for so few at once.
+    let mut parts = spec.clone();
+    parts.fit.accumulation = 4;
+    let (parts, _) = complete(&mini.job(&format!("{tag}-parts"), &parts));
+    let rounding = distance(&whole, &parts);
+    assert!(
+        error < 2.0 * rounding + 1e-6,
+        "{tag}: {error} apart, where micro-batches of three make {rounding}"
+    );
+    assert!(
+        5.0 * error < told,
+        "{tag}: {error} apart, where another rate makes {told}"
+    );
 }
 
 #[test]
@@ -87,7 +102,7 @@ fn where_images_are_coupled_it_says_what_would_fit() {
         "fit": {"epochs": 1},
     }));
     let said = refused("triplets", &triplets, 6);
-    assert!(said.contains("fit.batch_size: 6 may fit"), "{said}");
+    assert!(said.contains("a smaller p or k of data.sampler"), "{said}");
 }
 
 #[test]

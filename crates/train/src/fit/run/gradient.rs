@@ -8,6 +8,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use cultivar_spec::trial::Sampler;
 use cultivar_spec::{Outcome, TrialSpec};
 use tch::Tensor;
 
@@ -21,6 +22,11 @@ use crate::rng::StepRng;
 /// Images that a pass takes at once by the spec.
 pub(super) fn asked_at_once(spec: &TrialSpec) -> u32 {
     spec.fit.batch_size / spec.fit.accumulation
+}
+
+/// The next number of micro-batches that the spec admits: one that divides the batch and leaves two images to each.
+fn next_accumulation(batch_size: u32, accumulation: u32) -> Option<u32> {
+    (accumulation + 1..=batch_size / 2).find(|parts| batch_size.is_multiple_of(*parts))
 }
 
 impl Run<'_> {
@@ -87,13 +93,23 @@ impl Run<'_> {
             )
         } else if metric.compares_images() {
             let loss = metric.kind();
-            let half = at_once / 2;
-            format!("{loss} compares the images of a batch; fit.batch_size: {half} may fit")
+            let smaller = match self.session.spec.data.sampler {
+                Sampler::Pk { .. } => {
+                    "a smaller p or k of data.sampler, with fit.batch_size to match,".to_owned()
+                }
+                Sampler::Shuffle {} | Sampler::ClassBalanced {} => {
+                    format!("fit.batch_size: {}", (at_once / 2).max(2))
+                }
+            };
+            format!("{loss} compares the images of a batch; {smaller} may fit")
         } else if sees_images && self.model.takes_batch_statistics() {
-            let parts = 2 * fit.accumulation;
+            let fewer = match next_accumulation(fit.batch_size, fit.accumulation) {
+                Some(parts) => format!("fit.accumulation: {parts}"),
+                None => "a lower fit.resolution".to_owned(),
+            };
             format!(
                 "BatchNorm takes its statistics from the {at_once} images at once, so that fewer are another configuration; \
-                 fit.accumulation: {parts} may fit"
+                 {fewer} may fit"
             )
         } else {
             return Ok(at_once / 2);
@@ -102,5 +118,28 @@ impl Run<'_> {
             said: error.to_string(),
             advice,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_advised_is_a_spec() {
+        for (batch_size, accumulation, expect) in [
+            (64, 1, Some(2)),
+            (50, 2, Some(5)),
+            (12, 2, Some(3)),
+            (4, 2, None),
+            (2, 1, None),
+            (7, 1, None),
+        ] {
+            assert_eq!(
+                next_accumulation(batch_size, accumulation),
+                expect,
+                "{batch_size} / {accumulation}"
+            );
+        }
     }
 }
