@@ -25,7 +25,7 @@ check: ## Formatting, lints and documentation
 
 # BROKEN=fence, reaper or idempotency builds a server without it: the run must fail.
 chaos: ## Break a running system by a seeded plan and check that nothing is lost (SEED=1 FAULTS=100)
-	@tools/setup.sh build
+	@tools/setup.sh build faketime
 	cargo build --release --workspace --bins --example fake_trainer $(addprefix --features cultivar-server/broken-,$(BROKEN))
 	@$${CARGO_TARGET_DIR:-target}/release/cultivar-chaos --seed $(or $(SEED),1) --faults $(or $(FAULTS),100)
 

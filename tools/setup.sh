@@ -5,6 +5,7 @@
 #   tools/setup.sh build              Postgres, libtorch, web page, binaries
 #   tools/setup.sh demo-data          the open-emoji dataset and EfficientNet-Lite0's weights
 #   tools/setup.sh browser            Chromium, for the browser test
+#   tools/setup.sh faketime           libfaketime, for the chaos harness's wrong clocks
 #   tools/setup.sh parity             Python with PyTorch and timm, for comparisons
 #   tools/setup.sh queue-peers        Python with Optuna, for bench-queue
 #   tools/setup.sh metrics-peers      Python with MLflow, for bench-metrics
@@ -210,6 +211,16 @@ setup_browser() {
   fi
 }
 
+# One fault of many: a machine that cannot have it goes without, and the harness says so.
+setup_faketime() {
+  local library
+  for library in /usr/{lib,lib64,local/lib,lib/*}/faketime/libfaketimeMT.so.1; do
+    if [ -e "$library" ]; then skip "libfaketime"; return; fi
+  done
+  if may_install && (step "libfaketime" "about 5 s" apt_install libfaketime); then return; fi
+  echo "==> libfaketime is missing: the chaos harness will set no clock wrong (Debian/Ubuntu: apt-get install libfaketime)"
+}
+
 check_tools
 for goal in "$@"; do
   case $goal in
@@ -221,6 +232,7 @@ for goal in "$@"; do
     queue-peers) setup_peers queue-peers "Optuna" "about 20 s" optuna==5.0.0 "psycopg[binary]==3.2.13" ;;
     metrics-peers) setup_peers metrics-peers "MLflow" "about 1 min" mlflow==3.17.2 "psycopg[binary]==3.2.13" ;;
     browser) setup_browser ;;
-    *) fail "unknown goal $goal: build, demo-data, browser, parity, queue-peers, metrics-peers, torch and weights are known" ;;
+    faketime) setup_faketime ;;
+    *) fail "unknown goal $goal: build, demo-data, browser, faketime, parity, queue-peers, metrics-peers, torch and weights are known" ;;
   esac
 done

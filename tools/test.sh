@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 root=$PWD
 state=$root/.cultivar
 
-tools/setup.sh build demo-data browser
+tools/setup.sh build demo-data browser faketime
 source tools/lib/postgres.sh
 
 say() { printf '\n==> %s\n' "$*"; }

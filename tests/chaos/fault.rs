@@ -25,10 +25,11 @@ pub enum Kind {
     Duplicate,
     ReplayLate,
     FillDisk,
+    SkewClock,
 }
 
 impl Kind {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::KillServer,
         Self::KillWorker,
         Self::KillTrainer,
@@ -43,6 +44,7 @@ impl Kind {
         Self::Duplicate,
         Self::ReplayLate,
         Self::FillDisk,
+        Self::SkewClock,
     ];
 
     pub fn name(self) -> &'static str {
@@ -61,6 +63,7 @@ impl Kind {
             Self::Duplicate => "a request sent twice at once",
             Self::ReplayLate => "a request sent again later",
             Self::FillDisk => "the servers' disk full",
+            Self::SkewClock => "restart with a wrong clock (faketime)",
         }
     }
 
@@ -136,6 +139,8 @@ pub struct Fault {
     pub route: Route,
     /// How long it lasts or delays, as a share of the lease.
     pub length: f64,
+    /// How far ahead a wrong clock is, or behind.
+    pub clock_hours: i64,
     /// The wait before it.
     pub after: Duration,
 }
@@ -160,11 +165,16 @@ pub fn plan(seed: u64, n_faults: usize) -> Vec<Fault> {
             Kind::ReplayLate => 0.2..3.0,
             _ => 0.1..1.5,
         };
+        let off = match rng.random_bool(0.5) {
+            true => rng.random_range(1..24),
+            false => 24 * rng.random_range(1..400),
+        };
         Fault {
             kind,
-            target: rng.random_range(0..4),
+            target: rng.random_range(0..16),
             route,
             length: rng.random_range(length),
+            clock_hours: if rng.random_bool(0.5) { off } else { -off },
             after: Duration::from_millis(rng.random_range(200..1200)),
         }
     };

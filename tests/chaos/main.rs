@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `fault` | kinds of faults, the plan of a seed, the tally of what each met |
 //! | `system` | servers, workers and Postgres as processes, and the hurting of them |
+//! | `launch`, `clock` | their command lines, and the clocks they go by |
 //! | `proxy`, `http` | the network between them: loses, delays and repeats |
 //! | `history` | every call and its answer |
 //! | `load` | trials to train meanwhile |
@@ -12,13 +13,16 @@
 //!
 //! Trainers only pretend (`worker/examples/fake_trainer.rs`), so that a thousand trials take minutes; each comes to a
 //! model that is a function of its seed, however often it was interrupted. The plan repeats with its seed; which
-//! instruction of a process a fault meets does not. Clocks are not skewed: every time in the system is the
-//! database's or a difference of one process' monotonic clock.
+//! instruction of a process a fault meets does not. Servers and workers are started again with wall clocks that are hours or
+//! days off, each by another time, and keep them through what follows, the settling included: every time that
+//! counts is to be the database's, or a difference of one process' monotonic clock.
 
 mod checker;
+mod clock;
 mod fault;
 mod history;
 mod http;
+mod launch;
 mod load;
 mod proxy;
 mod system;
@@ -133,6 +137,9 @@ async fn run(args: &Args, dir: &Path) -> anyhow::Result<Vec<String>> {
     print!("{}", system.tally.table());
     if let Some(reason) = &system.no_disk {
         println!("the servers' disk cannot be filled here: {reason}");
+    }
+    if let Err(reason) = &system.faketime {
+        println!("no clock can be set wrong here: {reason}");
     }
     println!(
         "{}",

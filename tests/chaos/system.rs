@@ -1,30 +1,34 @@
 //! The system under test: two servers, four workers, one Postgres with fsync on, and the ways to hurt them.
 
+mod harm;
+
+use std::collections::HashMap;
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use cultivar_localpg::{Cluster, Config};
-use cultivar_tests::process::{Process, children_of, program};
+use cultivar_tests::process::{Process, program};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::fault::{Fault, Kind, Route, Tally};
+use crate::clock;
+use crate::fault::Tally;
 use crate::history::History;
+use crate::launch;
 use crate::proxy::{Proxy, Upstreams};
 
 pub const LEASE_S: f64 = 2.5;
 const HEARTBEAT_S: f64 = 0.4;
 pub const N_WORKERS: usize = 4;
 /// Trials a worker trains at once.
-const N_SLOTS: &str = "2";
+const N_SLOTS: usize = 2;
 /// How long a killed process stays away: what a service manager takes.
 const RESTART: Duration = Duration::from_millis(400);
 const DATABASE: &str = "cultivar";
@@ -32,11 +36,15 @@ const DATABASE: &str = "cultivar";
 /// What ends a fault.
 enum Undo {
     Start(Who),
+    /// And tells whether it goes by the clock it was given.
+    StartByClock(Who),
     Thaw(Pid),
-    EmptyDisk { since_us: u64 },
+    EmptyDisk {
+        since_us: u64,
+    },
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Who {
     Server(usize),
     Worker(usize),
@@ -52,6 +60,8 @@ pub struct System {
     pub tally: Arc<Tally>,
     /// Why the servers' disk cannot be filled here, if it cannot.
     pub no_disk: Option<String>,
+    /// What sets clocks wrong, or why there is no such thing here.
+    pub faketime: Result<PathBuf, String>,
     /// Workers that ended without being told to.
     pub n_deserters: usize,
     config: Config,
@@ -61,6 +71,8 @@ pub struct System {
     servers: [Option<Process>; 2],
     workers: [Option<Process>; N_WORKERS],
     proxies: Vec<Proxy>,
+    /// Hours that a process' clock is ahead, for those whose is wrong.
+    clocks: HashMap<Who, i64>,
     undo: Vec<(Instant, Undo)>,
     n_logs: usize,
 }
@@ -101,6 +113,7 @@ impl System {
             history: history.clone(),
             tally: tally.clone(),
             no_disk: no_disk.map(|error| format!("{error:#}")),
+            faketime: clock::library().map_err(|error| error.to_string()),
             n_deserters: 0,
             config,
             cluster: Some(cluster),
@@ -109,6 +122,7 @@ impl System {
             servers: Default::default(),
             workers: Default::default(),
             proxies,
+            clocks: HashMap::new(),
             undo: Vec::new(),
             n_logs: 0,
         };
@@ -142,18 +156,11 @@ impl System {
         let deadline = Instant::now() + Duration::from_secs(60);
         while Instant::now() < deadline {
             let log = self.log(&format!("server{n}"));
-            let mut command = Command::new(program("cultivar-server"));
-            command
-                .args(["--listen", "127.0.0.1:0"])
-                .args(["--lease-s", &LEASE_S.to_string()])
-                .args(["--heartbeat-s", &HEARTBEAT_S.to_string()])
-                .args(["--rate-limit", "0"])
-                .env("DATABASE_URL", &url)
-                .env("CULTIVAR_HOME", &self.home)
-                .env_remove("CULTIVAR_LISTEN");
+            let mut command = launch::server(&url, &self.home, LEASE_S, HEARTBEAT_S);
+            self.set_clock(&mut command, Who::Server(n));
             let mut process = Process::start(&mut command, &log);
             while process.ended().is_none() && Instant::now() < deadline {
-                if let Some(address) = address_of(&process.log()) {
+                if let Some(address) = launch::address_of(&process.log()) {
                     self.upstreams.lock().expect("no panic under the lock")[n] =
                         Some(address.parse()?);
                     self.servers[n] = Some(process);
@@ -168,15 +175,35 @@ impl System {
 
     fn start_worker(&mut self, n: usize) {
         let log = self.log(&format!("worker{n}"));
-        let mut command = Command::new(program("cultivar-worker"));
+        let (name, url) = (format!("w{n}"), self.proxies[n].url());
+        let home = self.dir.join(&name);
+        let mut command = launch::worker(&name, N_SLOTS, &url, &self.token, &home);
         command
-            .args(["run", "--name", &format!("w{n}"), "--slots", N_SLOTS])
             .arg("--trainer-command")
-            .arg(program("examples/fake_trainer"))
-            .env("CULTIVAR_URL", self.proxies[n].url())
-            .env("CULTIVAR_TOKEN", &self.token)
-            .env("CULTIVAR_HOME", self.dir.join(format!("w{n}")));
+            .arg(program("examples/fake_trainer"));
+        self.set_clock(&mut command, Who::Worker(n));
         self.workers[n] = Some(Process::start(&mut command, &log));
+    }
+
+    async fn start_again(&mut self, who: Who) -> anyhow::Result<()> {
+        match who {
+            Who::Server(n) => self.start_server(n).await?,
+            Who::Worker(n) => self.start_worker(n),
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, who: Who) -> &mut Option<Process> {
+        match who {
+            Who::Server(n) => &mut self.servers[n],
+            Who::Worker(n) => &mut self.workers[n],
+        }
+    }
+
+    fn set_clock(&self, command: &mut Command, who: Who) {
+        if let (Ok(library), Some(&hours)) = (&self.faketime, self.clocks.get(&who)) {
+            clock::shift(command, library, hours);
+        }
     }
 
     /// Lets `length` pass; what is due is undone meanwhile.
@@ -211,8 +238,11 @@ impl System {
         self.undo = later;
         for (_, undo) in due {
             match undo {
-                Undo::Start(Who::Server(n)) => self.start_server(n).await?,
-                Undo::Start(Who::Worker(n)) => self.start_worker(n),
+                Undo::Start(who) => self.start_again(who).await?,
+                Undo::StartByClock(who) => {
+                    self.start_again(who).await?;
+                    self.look_at_clock(who).await;
+                }
                 // It may have been killed meanwhile.
                 Undo::Thaw(pid) => kill_process(pid, Signal::CONT).unwrap_or_default(),
                 Undo::EmptyDisk { since_us } => self.empty_disk(since_us)?,
@@ -233,156 +263,6 @@ impl System {
         }
     }
 
-    fn later(&mut self, after: Duration, undo: Undo) {
-        self.undo.push((Instant::now() + after, undo));
-    }
-
-    pub async fn inject(&mut self, fault: &Fault) -> anyhow::Result<()> {
-        let kind = fault.kind;
-        self.tally.injected(kind);
-        let length = Duration::from_secs_f64(fault.length * LEASE_S);
-        let (server, worker) = (fault.target % 2, fault.target % N_WORKERS);
-        match kind {
-            Kind::KillServer => {
-                if let Some(mut process) = self.servers[server].take() {
-                    self.tally.hit(kind, self.occupation(server));
-                    self.upstreams.lock().expect("no panic under the lock")[server] = None;
-                    process.signal(Signal::KILL);
-                    process.end(Duration::from_secs(5)).await;
-                    self.later(RESTART, Undo::Start(Who::Server(server)));
-                }
-            }
-            Kind::FreezeServer => {
-                if let Some(process) = &self.servers[server] {
-                    self.tally.hit(kind, self.occupation(server));
-                    process.signal(Signal::STOP);
-                    let pid = process.pid();
-                    self.later(length, Undo::Thaw(pid));
-                }
-            }
-            Kind::KillWorker => {
-                let n_held = self.n_held(worker).await;
-                if let Some(mut process) = self.workers[worker].take() {
-                    self.tally.hit(kind, holding(n_held));
-                    process.signal(Signal::KILL);
-                    process.end(Duration::from_secs(5)).await;
-                    self.later(RESTART, Undo::Start(Who::Worker(worker)));
-                }
-            }
-            Kind::FreezeWorker => {
-                let n_held = self.n_held(worker).await;
-                if let Some(process) = &self.workers[worker] {
-                    self.tally.hit(kind, holding(n_held));
-                    process.signal(Signal::STOP);
-                    let pid = process.pid();
-                    self.later(length, Undo::Thaw(pid));
-                }
-            }
-            Kind::KillTrainer => {
-                let n_held = self.n_held(worker).await;
-                let trainers = self.workers[worker].as_ref().map(Process::pid);
-                let trainers = trainers.map(children_of).unwrap_or_default();
-                if let Some(pid) = trainers.get(fault.target / 2 % trainers.len().max(1)) {
-                    self.tally.hit(kind, holding(n_held));
-                    kill_process(*pid, Signal::KILL).unwrap_or_default();
-                }
-            }
-            Kind::StopPostgres => self.stop_postgres().await?,
-            Kind::Partition => self.proxies[worker].cut(length),
-            Kind::FillDisk => self.fill_disk(length)?,
-            of_network => {
-                debug_assert!(of_network.is_of_network());
-                let proxy = match fault.route {
-                    Route::Submit => &self.submit_proxy,
-                    _ => &self.proxies[worker],
-                };
-                proxy.arm(kind, fault.route, length);
-            }
-        }
-        Ok(())
-    }
-
-    fn occupation(&self, server: usize) -> &'static str {
-        match self.busy[server].load(Ordering::Relaxed) {
-            0 => "between requests",
-            _ => "in mid-request",
-        }
-    }
-
-    /// Leases of a worker, as far as the database can be asked.
-    async fn n_held(&self, worker: usize) -> i64 {
-        sqlx::query_scalar(
-            "SELECT count(*) FROM attempt a JOIN worker w ON w.id = a.worker_id WHERE w.name = $1 AND a.outcome IS NULL",
-        )
-        .bind(format!("w{worker}"))
-        .fetch_one(&self.pool)
-        .await
-        .unwrap_or(0)
-    }
-
-    /// SIGQUIT to the postmaster is what `pg_ctl stop -m immediate` sends: no checkpoint, sessions cut.
-    async fn stop_postgres(&mut self) -> anyhow::Result<()> {
-        let n_active: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_stat_activity WHERE state <> 'idle' AND pid <> pg_backend_pid()",
-        )
-        .fetch_one(&self.pool)
-        .await
-        .unwrap_or(0);
-        let cluster = self.cluster.take();
-        let config = self.config.clone();
-        let restarted = tokio::task::spawn_blocking(move || -> anyhow::Result<Cluster> {
-            let pid_file = config.folder.join("data/postmaster.pid");
-            let text = fs::read_to_string(&pid_file)?;
-            let pid = text.lines().next().and_then(|pid| pid.parse().ok());
-            let pid = pid.and_then(Pid::from_raw).context("no postmaster")?;
-            kill_process(pid, Signal::QUIT)?;
-            let deadline = Instant::now() + Duration::from_secs(20);
-            // Its last act.
-            while pid_file.exists() {
-                ensure!(Instant::now() < deadline, "Postgres does not stop");
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            drop(cluster);
-            Ok(Cluster::start(&config)?)
-        });
-        self.cluster = Some(restarted.await??);
-        let what = match n_active {
-            0 => "idle sessions",
-            _ => "running statements",
-        };
-        self.tally.hit(Kind::StopPostgres, what);
-        Ok(())
-    }
-
-    fn filler(&self) -> PathBuf {
-        self.home.join("filler")
-    }
-
-    fn fill_disk(&mut self, length: Duration) -> anyhow::Result<()> {
-        if self.no_disk.is_some() || self.filler().exists() {
-            return Ok(());
-        }
-        let mut file = fs::File::create(self.filler())?;
-        let chunk = vec![0; 1 << 16];
-        while file.write_all(&chunk).is_ok() {}
-        // The last bytes too.
-        while file.write_all(&[0]).is_ok() {}
-        let since_us = self.history.now_us();
-        self.later(length, Undo::EmptyDisk { since_us });
-        Ok(())
-    }
-
-    fn empty_disk(&mut self, since_us: u64) -> anyhow::Result<()> {
-        fs::remove_file(self.filler())?;
-        for call in self.history.calls() {
-            let is_upload = Route::of(&call.method, &call.path) == Some(Route::Artifact);
-            if call.sent_us >= since_us && is_upload && !call.succeeded() {
-                self.tally.hit(Kind::FillDisk, "uploads refused");
-            }
-        }
-        Ok(())
-    }
-
     /// Tells the workers to go, and waits for them.
     pub async fn dismiss_workers(&mut self) {
         for process in self.workers.iter().flatten() {
@@ -397,35 +277,16 @@ impl System {
 
 impl Drop for System {
     fn drop(&mut self) {
+        let processes = self.workers.iter().chain(&self.servers).flatten();
+        let pids: Vec<_> = processes.map(Process::pid).collect();
         self.workers = Default::default();
         self.servers = Default::default();
+        pids.into_iter().for_each(clock::clean_up);
         if self.no_disk.is_none() {
             // A mount left behind is an annoyance, not a wrong result.
             let _ = Command::new("umount").arg(&self.home).status();
         }
     }
-}
-
-fn holding(n_leases: i64) -> &'static str {
-    match n_leases {
-        0 => "idle",
-        _ => "holding leases",
-    }
-}
-
-/// The address in a server's ready line.
-fn address_of(log: &str) -> Option<String> {
-    let line = log
-        .lines()
-        .find(|line| line.starts_with("CULTIVAR_READY "))?;
-    let ready: serde_json::Value =
-        serde_json::from_str(line.trim_start_matches("CULTIVAR_READY ")).ok()?;
-    Some(
-        ready["url"]
-            .as_str()?
-            .trim_start_matches("http://")
-            .to_owned(),
-    )
 }
 
 /// Puts the servers' home on a disk of its own that can be filled. A blob takes a page or two.
