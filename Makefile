@@ -24,10 +24,10 @@ check: ## Formatting, lints and documentation
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items
 
 # BROKEN=fence, reaper or idempotency builds a server without it: the run must fail.
-chaos: ## Break a running system by a seeded plan and check that nothing is lost (SEED=1 FAULTS=100)
-	@tools/setup.sh build faketime
+chaos: ## Break a running system by a seeded plan and check that nothing is lost (SEED=1 FAULTS=100; REAL=20: kill real trainers instead)
+	@tools/setup.sh build faketime $(if $(REAL),demo-data)
 	cargo build --release --workspace --bins --example fake_trainer $(addprefix --features cultivar-server/broken-,$(BROKEN))
-	@$${CARGO_TARGET_DIR:-target}/release/cultivar-chaos --seed $(or $(SEED),1) --faults $(or $(FAULTS),100)
+	@$${CARGO_TARGET_DIR:-target}/release/cultivar-chaos --seed $(or $(SEED),1) $(if $(REAL),--real $(REAL),--faults $(or $(FAULTS),100))
 
 fuzz: ## Feed a parser hostile input: TARGET=trial_spec, search_space, metric_batch, archive or token (SECONDS=60)
 	@tools/fuzz.sh "$(TARGET)" $(or $(SECONDS),60)

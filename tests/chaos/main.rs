@@ -10,6 +10,7 @@
 //! | `history` | every call and its answer |
 //! | `load` | trials to train meanwhile |
 //! | `checker` | I1 to I6 over history, database and disk |
+//! | `real` | another run: real trainers, killed at random steps |
 //!
 //! Trainers only pretend (`worker/examples/fake_trainer.rs`), so that a thousand trials take minutes; each comes to a
 //! model that is a function of its seed, however often it was interrupted. The plan repeats with its seed; which
@@ -25,6 +26,7 @@ mod http;
 mod launch;
 mod load;
 mod proxy;
+mod real;
 mod system;
 
 use std::collections::BTreeMap;
@@ -54,6 +56,10 @@ struct Args {
     /// Trials to train meanwhile [default: ten a fault]
     #[arg(long)]
     trials: Option<usize>,
+    /// Instead, kill the trainers of this many real trials once each and compare what they come to with
+    /// undisturbed ones
+    #[arg(long, value_name = "TRIALS")]
+    real: Option<usize>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -65,7 +71,10 @@ fn main() -> anyhow::Result<ExitCode> {
     let folder = tempfile::Builder::new()
         .prefix("cultivar-chaos")
         .tempdir()?;
-    let wrong = runtime.block_on(run(&args, folder.path()));
+    let wrong = match args.real {
+        Some(n_trials) => runtime.block_on(real::run(args.seed, n_trials, folder.path())),
+        None => runtime.block_on(run(&args, folder.path())),
+    };
     if matches!(&wrong, Ok(wrong) if wrong.is_empty()) {
         return Ok(ExitCode::SUCCESS);
     }
