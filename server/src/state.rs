@@ -15,7 +15,8 @@ use crate::config::Config;
 use crate::limits::Buckets;
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::service::desk::Desk;
+use crate::service::desk::{self, Desk};
+use crate::service::heartbeat::{self, Pulse};
 use crate::service::manifests::Manifests;
 use crate::service::ranking::Rankings;
 use crate::service::scheduling::Schedules;
@@ -47,6 +48,8 @@ pub struct AppState {
     pub feeder: Arc<Notify>,
     /// Where claims wait for their turn.
     pub desk: Arc<Desk>,
+    /// Where heartbeats do.
+    pub pulse: Arc<Pulse>,
     /// Ends long polls, streams and loops.
     pub shutdown: CancellationToken,
 }
@@ -73,7 +76,8 @@ impl AppState {
             live: Live::default(),
             queue: Arc::default(),
             feeder: Arc::default(),
-            desk: Arc::default(),
+            desk: Arc::new(desk::open()),
+            pulse: Arc::new(heartbeat::pulse()),
             shutdown,
         })
     }

@@ -1,12 +1,13 @@
 //! Weights files: safetensors, and nothing that could hold code.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use cultivar_spec::weights_file;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
+use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
 /// A weights file in memory.
@@ -112,8 +113,30 @@ pub fn write(
         .collect::<Result<Vec<_>, SafeTensorError>>()
         .map_err(malformed)?;
     let metadata = (!metadata.is_empty()).then(|| metadata.clone());
-    let bytes = safetensors::serialize(views, metadata).map_err(malformed)?;
+    let mut bytes = safetensors::serialize(views, metadata).map_err(malformed)?;
+    sort_header(&mut bytes);
     replace(path, &bytes).map_err(|error| WeightsError::Write(path.into(), error))
+}
+
+/// Puts the names in the header of a safetensors file in order, so that equal tensors and metadata are equal bytes and one
+/// artifact: the library writes metadata in the order of a hash map. A header keeps its length.
+fn sort_header(file: &mut [u8]) {
+    let Some((length, rest)) = file.split_first_chunk() else {
+        return;
+    };
+    let n_bytes = u64::from_le_bytes(*length) as usize;
+    let header: BTreeMap<String, BTreeMap<String, Value>> =
+        match rest.get(..n_bytes).map(serde_json::from_slice) {
+            Some(Ok(header)) => header,
+            _ => return,
+        };
+    let Ok(sorted) = serde_json::to_string(&header) else {
+        return;
+    };
+    if sorted.len() <= n_bytes {
+        let padded = format!("{sorted:n_bytes$}");
+        file[8..8 + n_bytes].copy_from_slice(padded.as_bytes());
+    }
 }
 
 /// Writes beside `path`, flushes to the disk, renames, and flushes the folder.
@@ -182,6 +205,27 @@ mod tests {
 
     fn numbers() -> Tensor {
         Tensor::from_slice(&[0.5_f32, -1.25, 3.0, 6.0, 7.0, 8.0]).view([2, 3])
+    }
+
+    #[test]
+    fn equal_weights_are_equal_bytes() {
+        let folder = tempdir().expect("a folder");
+        let path = folder.path().join("model.safetensors");
+        let tensors = [("b".to_owned(), numbers()), ("a".to_owned(), numbers() + 1)];
+        let note = |n: u32| (format!("key {n}"), format!("\"value\" {n} \u{e4}"));
+        let written = || {
+            // A map of its own, and so an order of its own.
+            let metadata: HashMap<_, _> = (0..20).map(note).collect();
+            write(&path, &tensors, &metadata).expect("it is written");
+            assert_eq!(read(&path).expect("it is read").metadata, metadata);
+            fs::read(&path).expect("the file")
+        };
+        let first = written();
+        for _ in 0..10 {
+            assert!(written() == first);
+        }
+        let file = read(&path).expect("it is read");
+        assert_eq!(file.tensors["b"], numbers());
     }
 
     #[test]

@@ -1,19 +1,15 @@
-//! The desk where claims wait: those that arrive while a transaction runs are served together by the next one, so a
-//! replica runs one or two claim transactions whatever the number of waiting workers.
-//!
-//! There is no task behind it. Whoever gets a turn serves everybody who waits (flat combining, after Hendler, Incze,
-//! Shavit and Tzafrir 2010); the others find their answers there.
+//! The desk where claims wait: those that arrive while a transaction runs are served together by the next one.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cultivar_spec::wire::{Claim, Event, JobKind, WorkerIdentity};
 use cultivar_spec::{SweepId, TrialState};
 use sqlx::PgConnection;
-use tokio::sync::{Semaphore, oneshot};
 
 use crate::error::ApiError;
+use crate::service::combine::{self, Combiner, shared};
 use crate::state::AppState;
 use crate::store;
 use crate::store::claim::{Claimed, Grant, Waiting};
@@ -49,41 +45,14 @@ pub struct Answer {
 }
 
 /// Where claims wait for their turn.
-pub struct Desk {
-    line: Mutex<VecDeque<Visitor>>,
-    turns: Arc<Semaphore>,
+pub type Desk = Combiner<Question, Answer>;
+
+pub fn open() -> Desk {
+    Combiner::new(N_TURNS, MAX_BATCH)
 }
 
-type Sender = oneshot::Sender<Result<Answer, ApiError>>;
-
-struct Visitor {
-    question: Question,
-    answer: Sender,
-}
-
-impl Default for Desk {
-    fn default() -> Self {
-        Self {
-            line: Mutex::default(),
-            turns: Arc::new(Semaphore::new(N_TURNS)),
-        }
-    }
-}
-
-impl Desk {
-    fn join_line(&self, visitor: Visitor) {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        line.push_back(visitor);
-    }
-
-    /// Those who came first and still wait.
-    fn next_batch(&self) -> Vec<Visitor> {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        line.retain(|visitor| !visitor.answer.is_closed());
-        let n = line.len().min(MAX_BATCH);
-        line.drain(..n).collect()
-    }
-}
+type Visitor = combine::Visitor<Question, Answer>;
+type Sender = combine::Sender<Answer>;
 
 /// Gets a claim what it can have now. The same `claim.request` gets the same leases (I4).
 ///
@@ -91,33 +60,15 @@ impl Desk {
 /// The database is out of reach.
 pub async fn ask(state: &AppState, question: Question) -> Result<Answer, ApiError> {
     let is_new = question.is_new;
-    let (sender, mut answer) = oneshot::channel();
-    let desk = &state.desk;
-    desk.join_line(Visitor {
-        question,
-        answer: sender,
-    });
+    let place = state.desk.join(question);
     if !is_new {
         tokio::time::sleep(GATHER).await;
     }
-    loop {
-        let turn = tokio::select! {
-            biased;
-            answer = &mut answer => return answer.map_err(anyhow::Error::from)?,
-            turn = desk.turns.clone().acquire_owned() => turn.map_err(anyhow::Error::from)?,
-        };
-        let batch = desk.next_batch();
-        if batch.is_empty() {
-            drop(turn);
-            return answer.await.map_err(anyhow::Error::from)?;
-        }
+    let serve = |batch| {
         let state = state.clone();
-        // Others wait for this too: it goes on when the client of this very claim hangs up.
-        tokio::spawn(async move {
-            serve(&state, batch).await;
-            drop(turn);
-        });
-    }
+        async move { serve(&state, batch).await }
+    };
+    place.answered(serve).await
 }
 
 async fn serve(state: &AppState, batch: Vec<Visitor>) {
@@ -161,14 +112,6 @@ fn merge(batch: Vec<Visitor>) -> (Vec<Question>, Vec<Vec<Sender>>) {
         }
     }
     (questions, copies)
-}
-
-/// One error for everybody it met.
-fn shared(error: &Arc<ApiError>) -> ApiError {
-    match &**error {
-        ApiError::Unavailable(text) => ApiError::Unavailable(text.clone()),
-        _ => ApiError::Internal(anyhow::Error::from(error.clone())),
-    }
 }
 
 /// Answers for claims of different names, in their order.

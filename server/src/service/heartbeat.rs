@@ -1,41 +1,100 @@
 //! Heartbeats: a worker says which leases it holds, and hears what to do with each.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use cultivar_spec::LeaseId;
 use cultivar_spec::wire::{Heartbeat, HeartbeatReply, Order};
+use cultivar_spec::{LeaseId, WorkerId};
 
 use crate::error::ApiError;
+use crate::service::combine::{self, Combiner, shared};
 use crate::service::fence::{self, Standing};
 use crate::state::AppState;
 use crate::store;
 use crate::tx::run_tx;
+
+/// Where heartbeats wait to be written together: a fleet of ten thousand sends two thousand a second.
+pub type Pulse = Combiner<Heartbeat, HeartbeatReply>;
+type Visitor = combine::Visitor<Heartbeat, HeartbeatReply>;
+
+/// Rounds a replica runs at once.
+const N_TURNS: usize = 2;
+/// Heartbeats of one round.
+const MAX_BATCH: usize = 256;
+
+pub fn pulse() -> Pulse {
+    Combiner::new(N_TURNS, MAX_BATCH)
+}
 
 /// Renews exactly the leases listed.
 ///
 /// # Errors
 /// The database is out of reach.
 pub async fn renew(state: &AppState, beat: Heartbeat) -> Result<HeartbeatReply, ApiError> {
-    if !store::worker::beat(&state.pool, &beat.worker, &beat.leases).await? {
-        let beat = beat.clone();
+    let serve = |batch| {
+        let state = state.clone();
+        async move { serve(&state, batch).await }
+    };
+    state.pulse.join(beat).answered(serve).await
+}
+
+async fn serve(state: &AppState, batch: Vec<Visitor>) {
+    let (beats, answers): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .map(|visitor| (visitor.question, visitor.answer))
+        .unzip();
+    let orders = renew_all(state, &beats).await.map_err(Arc::new);
+    for (beat, answer) in beats.iter().zip(answers) {
+        let reply = match &orders {
+            Ok(orders) => {
+                let order = |lease: &LeaseId| orders.get(lease).copied().unwrap_or(Order::Unknown);
+                let orders = beat.leases.iter().map(|lease| (*lease, order(lease)));
+                Ok(HeartbeatReply {
+                    orders: orders.collect(),
+                })
+            }
+            Err(error) => Err(shared(error)),
+        };
+        // A client that hung up beats again.
+        answer.send(reply).ok();
+    }
+}
+
+/// What is to become of every lease that is listed.
+async fn renew_all(
+    state: &AppState,
+    beats: &[Heartbeat],
+) -> Result<BTreeMap<LeaseId, Order>, ApiError> {
+    // Of two of one worker the later counts.
+    let latest: BTreeMap<WorkerId, &Heartbeat> =
+        beats.iter().map(|beat| (beat.worker.id, beat)).collect();
+    let known = store::worker::beat(&state.pool, latest.values().copied()).await?;
+    let unknown: Vec<Heartbeat> = latest
+        .values()
+        .filter(|beat| !known.contains(&beat.worker.id))
+        .map(|beat| Heartbeat::clone(beat))
+        .collect();
+    if !unknown.is_empty() {
         run_tx("enlist", &state.pool, move |conn| {
             Box::pin(async move {
-                store::worker::greet(conn, &[&beat.worker]).await?;
-                store::worker::beat(&mut *conn, &beat.worker, &beat.leases).await?;
+                let workers: Vec<_> = unknown.iter().map(|beat| &beat.worker).collect();
+                store::worker::greet(conn, &workers).await?;
+                store::worker::beat(&mut *conn, unknown.iter()).await?;
                 Ok(())
             })
         })
         .await?;
     }
-    let mut orders: BTreeMap<_, _> = beat
-        .leases
+    let listed: Vec<_> = beats
         .iter()
-        .map(|lease| (*lease, Order::Unknown))
+        .flat_map(|beat| &beat.leases)
+        .copied()
         .collect();
-    if orders.is_empty() {
-        return Ok(HeartbeatReply { orders });
+    let mut orders = BTreeMap::new();
+    if listed.is_empty() {
+        return Ok(orders);
     }
-    for (lease, order, expired) in store::attempt::orders(&state.pool, &beat.leases).await? {
+    for (lease, order, expired) in store::attempt::orders(&state.pool, &listed).await? {
         let order = if expired {
             take_up_again(state, lease).await?
         } else {
@@ -43,7 +102,7 @@ pub async fn renew(state: &AppState, beat: Heartbeat) -> Result<HeartbeatReply, 
         };
         orders.insert(lease, order);
     }
-    Ok(HeartbeatReply { orders })
+    Ok(orders)
 }
 
 async fn take_up_again(state: &AppState, lease: LeaseId) -> Result<Order, ApiError> {

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod budget;
 pub mod claim;
 pub mod collect;
+pub mod combine;
 pub mod compare;
 pub mod datasets;
 pub mod desk;

@@ -1,9 +1,9 @@
 //! Workers and their heartbeats.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use cultivar_spec::wire::{WorkerIdentity, WorkerView};
-use cultivar_spec::{LeaseId, TrialId, WorkerId};
+use cultivar_spec::wire::{Heartbeat, WorkerIdentity, WorkerView};
+use cultivar_spec::{TrialId, WorkerId};
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor, Row};
@@ -41,23 +41,43 @@ pub async fn greet(conn: &mut PgConnection, workers: &[&WorkerIdentity]) -> Resu
     Ok(())
 }
 
-/// Renews exactly the leases listed: one HOT update. False where the worker is not known yet.
-pub async fn beat(
+/// Renews exactly the leases that each heartbeat lists, by HOT updates in the order of the workers' ids. Answers with the workers
+/// that are known; of the others nothing is stored.
+pub async fn beat<'b>(
     db: impl PgExecutor<'_>,
-    worker: &WorkerIdentity,
-    held: &[LeaseId],
-) -> Result<bool> {
-    let held: Vec<Uuid> = held.iter().map(|lease| lease.0).collect();
-    let done = sqlx::query(
+    beats: impl Iterator<Item = &'b Heartbeat>,
+) -> Result<HashSet<WorkerId>> {
+    let (mut workers, mut boots) = (Vec::new(), Vec::new());
+    // Postgres has no ragged arrays, so the leases go end to end.
+    let (mut held, mut begins, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    for beat in beats {
+        workers.push(beat.worker.id.0);
+        boots.push(beat.worker.boot.0);
+        begins.push(held.len() as i32 + 1);
+        held.extend(beat.leases.iter().map(|lease| lease.0));
+        ends.push(held.len() as i32);
+    }
+    let rows = sqlx::query(
         "-- worker::beat
-         UPDATE worker_heartbeat SET boot_id = $2, seen_at = now(), held = $3 WHERE worker_id = $1",
+         WITH new AS (
+             SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $4::integer[], $5::integer[]) AS new (id, boot_id, begins, ends)
+         ), locked AS MATERIALIZED (
+             SELECT worker_id FROM worker_heartbeat WHERE worker_id = ANY($1) ORDER BY worker_id FOR UPDATE
+         )
+         UPDATE worker_heartbeat h SET boot_id = new.boot_id, seen_at = now(), held = ($3::uuid[])[new.begins:new.ends]
+         FROM new JOIN locked ON locked.worker_id = new.id
+         WHERE h.worker_id = new.id
+         RETURNING h.worker_id",
     )
-    .bind(worker.id.0)
-    .bind(worker.boot.0)
+    .bind(workers)
+    .bind(boots)
     .bind(held)
-    .execute(db)
+    .bind(begins)
+    .bind(ends)
+    .try_map(|row: PgRow| Ok(WorkerId(row.try_get("worker_id")?)))
+    .fetch_all(db)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(rows.into_iter().collect())
 }
 
 /// Which of the workers get no leases, and why. Their rows were locked by [`greet`].
