@@ -10,49 +10,22 @@ with eight clients on a bare table. A second server has a million finished trial
 
 import argparse
 import contextlib
-import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import psycopg
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-import parameters
 import result
+from asking import N_CLIENTS, measure
 from stack import Cluster, Server
 
-N_CLIENTS = 8
 N_TRIALS = 6000
 N_OPTUNA = 400
 PGBENCH_S = 4
-
-
-def submit(server, n_trials, seed):
-    base = {
-        "data": {"dataset": "mini", "train_on": "train_val"}, "adaptation": {"mode": "head_only"},
-        "optimizer": {"kind": "adamw"}, "loss": {"kind": "cross_entropy"}, "objective": {"metric": "val_loss", "direction": "minimize"},
-    }
-    sweep = {
-        "name": "bench", "base": base, "space": parameters.space(), "sampler": {"kind": "random", "seed": seed},
-        "budget": {"configs": n_trials},
-    }
-    server.call("POST", "sweeps", sweep)
-
-
-def measure(server, client, n_trials, seed):
-    """Trials per second from the submission of a sweep to the end of its last trial."""
-    began = time.monotonic()
-    submit(server, n_trials, seed)
-    submitted = time.monotonic() - began
-    command = [client, server.url, server.token, server.model, str(N_CLIENTS)]
-    done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    if done["n_trials"] != n_trials:
-        sys.exit(f"{done['n_trials']} of {n_trials} trials were completed")
-    return n_trials / (submitted + done["seconds"])
 
 
 def fill(server, n_trials):
