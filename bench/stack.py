@@ -50,22 +50,38 @@ class Cluster:
 class Server:
     """A server of ours on a database of its own, its rate limits off: one machine plays many callers."""
 
-    def __init__(self, folder, cluster, name, program):
+    def __init__(self, folder, cluster, name, program, listen="127.0.0.1:0"):
         self.conninfo = cluster.database(name)
         self.home = folder / name
         self.home.mkdir()
-        environment = os.environ | {
+        self.program = program
+        self.environment = os.environ | {
             "DATABASE_URL": f"postgres:///{name}?host={cluster.folder}&user=postgres",
             "CULTIVAR_HOME": str(self.home),
             "CULTIVAR_LOG": "warn",
         }
-        self.process = subprocess.Popen([program, "--listen", "127.0.0.1:0", "--rate-limit", "0"], env=environment, stdout=subprocess.PIPE, text=True)
-        marker = "CULTIVAR_READY "
-        line = next(line for line in self.process.stdout if line.startswith(marker))
-        self.url = json.loads(line.removeprefix(marker))["url"]
+        self.start(listen)
         self.token = (self.home / "admin-token").read_text().strip()
         self.model = self.upload(b"model")
         self.register()
+
+    def start(self, listen):
+        """Starts the process, and waits until it serves."""
+        self.process = subprocess.Popen([self.program, "--listen", listen, "--rate-limit", "0"], env=self.environment, stdout=subprocess.PIPE, text=True)
+        marker = "CULTIVAR_READY "
+        line = next((line for line in self.process.stdout if line.startswith(marker)), None)
+        if line is None:
+            sys.exit(f"{self.program} ended before it served")
+        self.url = json.loads(line.removeprefix(marker))["url"]
+
+    def kill(self):
+        """Ends the process where it stands."""
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self):
+        """Starts a process again, at the address of the one before."""
+        self.start(self.url.removeprefix("http://"))
 
     def call(self, method, path, body, kind="application/json"):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
