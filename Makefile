@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup demo test check openapi parity chaos bench-queue bench-metrics bench-train bench-search bench-stats fuzz clean
+.PHONY: help setup demo test check openapi parity chaos bench-queue bench-metrics bench-fleet bench-train bench-search bench-stats fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -41,6 +41,11 @@ bench-metrics: ## Metrics beside MLflow's store and a raw insert
 	@tools/setup.sh build metrics-peers
 	cargo build --release --workspace --bins --example bench_metrics
 	@.cultivar/metrics-peers/bin/python bench/metrics/run.py $${CARGO_TARGET_DIR:-target}/release
+
+bench-fleet: ## 10,000 idle workers through a restart of the server, and claims while a snapshot is open
+	@tools/setup.sh build queue-peers
+	cargo build --release --workspace --bins --example bench_fleet --example bench_queue
+	@.cultivar/queue-peers/bin/python bench/fleet/run.py $${CARGO_TARGET_DIR:-target}/release
 
 parity: ## Compare every training method with PyTorch and timm, and print one table
 	@tools/parity.sh
