@@ -1,5 +1,6 @@
 //! Who is calling, and whether they may: bearer tokens, the browser's session cookie, scopes.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use aide::OperationInput;
@@ -15,8 +16,10 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::limits::{Class, Key};
+use crate::service::combine::{Combiner, Visitor, shared};
 use crate::state::AppState;
 use crate::store;
+use crate::store::token::ValidToken;
 use crate::visit::{Caller, Visit};
 
 /// A fresh credential, from the operating system's randomness.
@@ -124,7 +127,7 @@ async fn recognise(parts: &Parts, state: &AppState) -> Result<Principal, ApiErro
             cookie
         }
     };
-    let token = store::token::find(&state.pool, &secret).await?;
+    let token = known(state, &secret).await?;
     let token = token.ok_or(ApiError::unauthorized(
         "this token is unknown, expired or revoked",
     ))?;
@@ -134,6 +137,44 @@ async fn recognise(parts: &Parts, state: &AppState) -> Result<Principal, ApiErro
         worker: token.worker,
         secret,
     })
+}
+
+/// Where callers wait to be recognised, many by one look at the tokens: each call is looked up anew, so that a revoked token
+/// ends at once on every replica.
+pub type Door = Combiner<Secret, Option<ValidToken>>;
+
+pub fn door() -> Door {
+    Combiner::new(2, 256)
+}
+
+/// The token with this secret, if it may be used.
+///
+/// # Errors
+/// The database is out of reach.
+pub async fn known(state: &AppState, secret: &Secret) -> Result<Option<ValidToken>, ApiError> {
+    let serve = |batch: Vec<Visitor<Secret, Option<ValidToken>>>| {
+        let pool = state.pool.clone();
+        async move {
+            let (secrets, answers): (Vec<_>, Vec<_>) = batch
+                .into_iter()
+                .map(|visitor| (visitor.question, visitor.answer))
+                .unzip();
+            match store::token::find(&pool, &secrets).await {
+                Ok(tokens) => {
+                    for (answer, token) in answers.into_iter().zip(tokens) {
+                        answer.send(Ok(token)).ok();
+                    }
+                }
+                Err(error) => {
+                    let error = Arc::new(ApiError::from(error));
+                    for answer in answers {
+                        answer.send(Err(shared(&error))).ok();
+                    }
+                }
+            }
+        }
+    };
+    state.door.join(secret.clone()).answered(serve).await
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, ApiError> {

@@ -10,6 +10,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::{self, Door};
 use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::limits::Buckets;
@@ -46,6 +47,8 @@ pub struct AppState {
     pub queue: Arc<Notify>,
     /// Woken when a sweep that waits for room may have got some.
     pub feeder: Arc<Notify>,
+    /// Where callers wait to be recognised.
+    pub door: Arc<Door>,
     /// Where claims wait for their turn.
     pub desk: Arc<Desk>,
     /// Where heartbeats do.
@@ -76,6 +79,7 @@ impl AppState {
             live: Live::default(),
             queue: Arc::default(),
             feeder: Arc::default(),
+            door: Arc::new(auth::door()),
             desk: Arc::new(desk::open()),
             pulse: Arc::new(heartbeat::pulse()),
             shutdown,

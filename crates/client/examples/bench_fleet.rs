@@ -310,7 +310,9 @@ impl Worker {
                     self.fleet.tally().beats_ms.push(missed_ms);
                 }
             }
-            tokio::time::sleep(period).await;
+            // As a worker does.
+            let pause = period.mul_f64(rand::rng().random_range(0.8..=1.0));
+            tokio::time::sleep(pause).await;
         }
     }
 }

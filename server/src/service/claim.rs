@@ -6,12 +6,16 @@ use cultivar_spec::SweepId;
 use cultivar_spec::manifest::Split;
 use cultivar_spec::trial::Weights;
 use cultivar_spec::wire::{Claim, ClaimReply, Job, JobKind, Lease};
+use rand::Rng;
 use tokio::time::Instant;
 
 use crate::error::ApiError;
 use crate::service::desk::{self, Question};
 use crate::state::AppState;
 use crate::store::claim::Claimed;
+
+/// The part of its time that an empty-handed claim waits at least.
+const MIN_PATIENCE: f64 = 0.75;
 
 /// What a claim got in the end.
 pub struct Taken {
@@ -52,7 +56,9 @@ pub async fn wait(
     asked: Option<SweepId>,
 ) -> Result<Taken, ApiError> {
     let arrived = Instant::now();
-    let deadline = arrived + Duration::from_secs_f64(claim.wait_s);
+    // Claims that came together, after a restart say, are not all sent again together.
+    let patience = rand::rng().random_range(MIN_PATIENCE..=1.0);
+    let deadline = arrived + Duration::from_secs_f64(claim.wait_s).mul_f64(patience);
     let mut question = Question {
         claim,
         asked,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use tokio::fs;
 
-use crate::auth::{Principal, generate};
+use crate::auth::{self, Principal, generate};
 use crate::error::ApiError;
 use crate::service::replay::{IdempotencyKey, Replay, once};
 use crate::state::AppState;
@@ -324,7 +324,7 @@ pub async fn ensure_admin(state: &AppState) -> anyhow::Result<()> {
     let path = state.config.admin_token_file();
     if let Ok(text) = fs::read_to_string(&path).await
         && let Ok(secret) = Secret::parse(SecretKind::Access, text.trim())
-        && let Some(token) = store::token::find(&state.pool, &secret).await?
+        && let Some(token) = auth::known(state, &secret).await?
         && token.scope == Scope::Admin
     {
         return Ok(());

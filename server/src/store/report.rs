@@ -15,7 +15,7 @@ pub async fn order(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Ord
          SELECT a.job = 'train' AND t.cancel_requested AS cancel, a.job = 'train' AND t.prune_requested AS prune,
                 a.job = 'train' AND (t.pause_requested OR t.held) AS pause
          FROM attempt a JOIN trial t ON t.id = a.trial_id
-         WHERE a.lease_id = $1 AND a.outcome IS NULL",
+         WHERE a.lease_id = $1 AND num_nulls(a.outcome) = 1",
     )
     .bind(lease.0)
     .try_map(|row: PgRow| {
@@ -78,7 +78,7 @@ pub async fn set_progress(
     sqlx::query(
         "-- report::set_progress
          INSERT INTO trial_progress (trial_id, lease_id, progress)
-         SELECT trial_id, lease_id, $2 FROM attempt WHERE lease_id = $1 AND outcome IS NULL
+         SELECT trial_id, lease_id, $2 FROM attempt WHERE lease_id = $1 AND num_nulls(outcome) = 1
          ON CONFLICT (trial_id) DO UPDATE
          SET lease_id = excluded.lease_id, progress = excluded.progress, updated_at = now()",
     )

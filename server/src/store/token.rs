@@ -1,5 +1,8 @@
 //! Tokens, login links, enrolments and sessions.
 
+use std::collections::BTreeSet;
+use std::slice;
+
 use chrono::{DateTime, Utc};
 use cultivar_spec::wire::{Scope, TokenKind, TokenView};
 use cultivar_spec::{Secret, SecretKind, TokenId, WorkerId};
@@ -12,11 +15,13 @@ use super::Result;
 use super::columns::Columns;
 
 /// A token that is valid now.
+#[derive(Clone)]
 pub struct ValidToken {
     pub id: Uuid,
     pub name: String,
     pub scope: Scope,
     pub worker: Option<WorkerId>,
+    kind: String,
     secret_hash: Vec<u8>,
     is_use_noted: bool,
 }
@@ -44,44 +49,51 @@ pub struct Rotated {
 /// in constant time.
 const N_LOOKED_UP: usize = 8;
 
-/// The token with this secret, if it may be used; notes the use, at most once a minute.
-pub async fn find(pool: &PgPool, secret: &Secret) -> Result<Option<ValidToken>> {
-    let Some(token) = valid(pool, secret).await? else {
-        return Ok(None);
-    };
-    if !token.is_use_noted {
+/// For each of some secrets its token, if it may be used; notes the uses, each at most once a minute.
+pub async fn find(pool: &PgPool, secrets: &[Secret]) -> Result<Vec<Option<ValidToken>>> {
+    let tokens = valid(pool, secrets).await?;
+    let unnoted = tokens.iter().flatten().filter(|token| !token.is_use_noted);
+    let unnoted: BTreeSet<Uuid> = unnoted.map(|token| token.id).collect();
+    if !unnoted.is_empty() {
         sqlx::query(
             "-- token::note_use
-             UPDATE token SET last_used_at = now() WHERE id = $1",
+             UPDATE token SET last_used_at = now()
+             WHERE id IN (SELECT id FROM token WHERE id = ANY($1) ORDER BY id FOR UPDATE)",
         )
-        .bind(token.id)
+        .bind(unnoted.into_iter().collect::<Vec<_>>())
         .execute(pool)
         .await?;
     }
-    Ok(Some(token))
+    Ok(tokens)
 }
 
-async fn valid(db: impl PgExecutor<'_>, secret: &Secret) -> Result<Option<ValidToken>> {
-    let hash = secret.hash();
-    let low = &hash[..N_LOOKED_UP];
-    let mut high = [0xff; 32];
-    high[..N_LOOKED_UP].copy_from_slice(low);
+async fn valid(db: impl PgExecutor<'_>, secrets: &[Secret]) -> Result<Vec<Option<ValidToken>>> {
+    let low: BTreeSet<Vec<u8>> = secrets
+        .iter()
+        .map(|secret| secret.hash()[..N_LOOKED_UP].to_vec())
+        .collect();
+    let padded = |low: &Vec<u8>| {
+        let mut high = low.clone();
+        high.resize(32, 0xff);
+        high
+    };
+    let high: Vec<_> = low.iter().map(padded).collect();
     let found = sqlx::query(
         "-- token::valid
-         SELECT id, name, scope, worker_id, secret_hash,
-                coalesce(last_used_at > now() - interval '1 minute', false) AS is_use_noted
-         FROM token
-         WHERE secret_hash BETWEEN $1 AND $2 AND kind = $3 AND revoked_at IS NULL
-           AND (expires_at IS NULL OR expires_at > now())",
+         SELECT t.id, t.name, t.kind, t.scope, t.worker_id, t.secret_hash,
+                coalesce(t.last_used_at > now() - interval '1 minute', false) AS is_use_noted
+         FROM UNNEST($1::bytea[], $2::bytea[]) AS asked (low, high)
+         JOIN token t ON t.secret_hash BETWEEN asked.low AND asked.high
+         WHERE t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())",
     )
-    .bind(low)
-    .bind(&high[..])
-    .bind(secret.kind().name())
+    .bind(low.into_iter().collect::<Vec<_>>())
+    .bind(high)
     .try_map(|row: PgRow| {
         let worker: Option<Uuid> = row.try_get("worker_id")?;
         Ok(ValidToken {
             id: row.try_get("id")?,
             name: row.try_get("name")?,
+            kind: row.try_get("kind")?,
             scope: row.word("scope")?,
             worker: worker.map(WorkerId),
             secret_hash: row.try_get("secret_hash")?,
@@ -90,8 +102,14 @@ async fn valid(db: impl PgExecutor<'_>, secret: &Secret) -> Result<Option<ValidT
     })
     .fetch_all(db)
     .await?;
-    let is_it = |token: &ValidToken| bool::from(token.secret_hash[..].ct_eq(&hash));
-    Ok(found.into_iter().find(is_it))
+    let of_secret = |secret: &Secret| {
+        let hash = secret.hash();
+        let is_it = |token: &&ValidToken| {
+            token.kind == secret.kind().name() && bool::from(token.secret_hash[..].ct_eq(&hash))
+        };
+        found.iter().find(is_it).cloned()
+    };
+    Ok(secrets.iter().map(of_secret).collect())
 }
 
 /// Whether a token that was recognised before may still be used.
@@ -130,7 +148,8 @@ pub async fn insert(conn: &mut PgConnection, new: NewRow<'_>) -> Result<TokenId>
 
 /// Uses a login link or an enrolment up; `None` where it was used before, ran out or never was.
 pub async fn consume(conn: &mut PgConnection, secret: &Secret) -> Result<Option<ValidToken>> {
-    let Some(token) = valid(&mut *conn, secret).await? else {
+    let found = valid(&mut *conn, slice::from_ref(secret)).await?;
+    let Some(token) = found.into_iter().next().flatten() else {
         return Ok(None);
     };
     // Of two who come at once, the one that waited for the row finds it used.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cultivar_spec::wire::Heartbeat;
+use rand::Rng;
 use tokio::time::Instant;
 
 use super::Shared;
@@ -36,8 +37,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 Err(_) => {}
             }
         }
+        // Workers that began together do not beat together.
+        let pause = period.mul_f64(rand::rng().random_range(0.8..=1.0));
         tokio::select! {
-            () = tokio::time::sleep(period) => {}
+            () = tokio::time::sleep(pause) => {}
             () = leases.due.notified() => {}
         }
     }
