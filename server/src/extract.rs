@@ -46,25 +46,32 @@ impl<S: Send + Sync, T> FromRequest<S> for Raw<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let content_type = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_owned();
-        if !content_type.starts_with("application/json") {
-            return Err(ApiError::UnsupportedMedia(format!(
-                "content-type is {content_type:?}, want application/json"
-            )));
-        }
-        let visit = request.extensions().get::<Visit>();
-        let visit = visit.ok_or_else(|| anyhow::anyhow!("a request came past the layers"))?;
-        let (max_bytes, within) = (visit.class.limits().body_bytes, visit.body_within);
-        let bytes = read(request.into_body(), max_bytes, within).await?;
-        let value = serde_json::from_slice(&bytes)
-            .map_err(|e| ApiError::Malformed(format!("the body is not JSON: {e}")))?;
-        Ok(Self(value, PhantomData))
+        let bytes = json_bytes(request).await?;
+        Ok(Self(json_value(&bytes)?, PhantomData))
     }
+}
+
+fn json_value(bytes: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(bytes)
+        .map_err(|e| ApiError::Malformed(format!("the body is not JSON: {e}")))
+}
+
+async fn json_bytes(request: Request) -> Result<Bytes, ApiError> {
+    let content_type = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    if !content_type.starts_with("application/json") {
+        return Err(ApiError::UnsupportedMedia(format!(
+            "content-type is {content_type:?}, want application/json"
+        )));
+    }
+    let visit = request.extensions().get::<Visit>();
+    let visit = visit.ok_or_else(|| anyhow::anyhow!("a request came past the layers"))?;
+    let (max_bytes, within) = (visit.class.limits().body_bytes, visit.body_within);
+    read(request.into_body(), max_bytes, within).await
 }
 
 async fn read(
@@ -100,6 +107,30 @@ async fn read(
             "the body was not here within {} s",
             within.as_secs_f64()
         ))),
+    }
+}
+
+/// A type that tells for itself whether its schema would admit it.
+pub trait Checked {
+    /// True only where the schema has nothing against it.
+    fn is_admitted(&self) -> bool;
+}
+
+/// A JSON body that comes often and is nearly always right: read straight into its type, and only where that fails by way
+/// of its schema, which names every mistake.
+pub struct Quick<T>(pub T);
+
+impl<S: Send + Sync, T: JsonSchema + DeserializeOwned + Checked + 'static> FromRequest<S>
+    for Quick<T>
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let bytes = json_bytes(request).await?;
+        match serde_json::from_slice::<T>(&bytes) {
+            Ok(value) if value.is_admitted() => Ok(Self(value)),
+            _ => Ok(Self(check::document(&json_value(&bytes)?)?)),
+        }
     }
 }
 
@@ -141,6 +172,12 @@ impl<T: JsonSchema> OperationInput for Raw<T> {
 }
 
 impl<T: JsonSchema> OperationInput for Body<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        Json::<T>::operation_input(ctx, operation);
+    }
+}
+
+impl<T: JsonSchema> OperationInput for Quick<T> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         Json::<T>::operation_input(ctx, operation);
     }

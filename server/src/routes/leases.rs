@@ -4,17 +4,17 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::post_with;
 use axum::Json;
 use axum::extract::State;
-use cultivar_spec::LeaseId;
 use cultivar_spec::wire::{
     CheckpointRef, Claim, ClaimReply, Finish, Heartbeat, HeartbeatReply, LeaseReply, LogBatch,
     MetricBatch,
 };
+use cultivar_spec::{LeaseId, MAX_COUNT};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::auth::LeaseHolder;
 use crate::error::ApiError;
-use crate::extract::{At, Body};
+use crate::extract::{At, Body, Checked, Quick};
 use crate::service;
 use crate::state::AppState;
 
@@ -86,7 +86,7 @@ async fn metrics(
     _: LeaseHolder,
     State(state): State<AppState>,
     At(path): At<ById>,
-    Body(batch): Body<MetricBatch>,
+    Quick(batch): Quick<MetricBatch>,
 ) -> Result<Json<LeaseReply>, ApiError> {
     service::reports::metrics(&state, path.id, batch)
         .await
@@ -124,4 +124,17 @@ async fn finish(
     service::finish::finish(&state, path.id, finish)
         .await
         .map(Json)
+}
+
+impl Checked for MetricBatch {
+    /// Batches of a thousand values come many times a second.
+    fn is_admitted(&self) -> bool {
+        let is_count = |n: u64| n <= MAX_COUNT;
+        let are_points = self.points.len() <= 10_000
+            && self.points.iter().all(|point| {
+                is_count(point.step) && (1..=64).contains(&point.metric.chars().count())
+            });
+        let progress = self.progress.as_ref();
+        are_points && progress.is_none_or(|it| is_count(it.step) && is_count(it.n_steps))
+    }
 }

@@ -33,13 +33,26 @@ pub async fn insert(conn: &mut PgConnection, lease: LeaseId, points: &[MetricPoi
     .bind(lease.0)
     .execute(&mut *conn)
     .await?;
+    let stored = insert_chunks(conn, lease, &new, Overlap::Avoid).await?;
+    new.retain(|metric, _| !stored.contains(*metric));
+    if new.is_empty() {
+        return Ok(());
+    }
     for (metric, steps) in overlapping(conn, lease, &new).await? {
         if let Some(values) = new.get_mut(metric.as_str()) {
             values.retain(|step, _| !steps.contains(step));
         }
     }
     new.retain(|_, values| !values.is_empty());
-    insert_chunks(conn, lease, &new).await
+    insert_chunks(conn, lease, &new, Overlap::Allow).await?;
+    Ok(())
+}
+
+/// Whether a chunk is stored whose range meets that of another: its steps may be there already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Overlap {
+    Avoid,
+    Allow,
 }
 
 /// Steps in chunks whose range meets that of new values.
@@ -82,15 +95,13 @@ fn ranges<'m>(new: &BTreeMap<&'m str, Values>) -> (Vec<&'m str>, Vec<i64>, Vec<i
     ranges
 }
 
-/// One row a metric. Postgres has no ragged arrays, so their values go end to end.
+/// One row a metric; answers with the metrics that were stored. Postgres has no ragged arrays, so their values go end to end.
 async fn insert_chunks(
     conn: &mut PgConnection,
     lease: LeaseId,
     new: &BTreeMap<&str, Values>,
-) -> Result<()> {
-    if new.is_empty() {
-        return Ok(());
-    }
+    overlap: Overlap,
+) -> Result<BTreeSet<String>> {
     let (metrics, firsts, lasts) = ranges(new);
     let finite = |values: &Values| -> Vec<f64> {
         let values = values.values().map(|(_, value)| *value);
@@ -125,7 +136,12 @@ async fn insert_chunks(
          SELECT $1, metric, first_step, last_step, lowest, highest,
                 ($9::bigint[])[begins:ends], ($10::float8[])[begins:ends], ($11::float8[])[begins:ends]
          FROM UNNEST($2::text[], $3::bigint[], $4::bigint[], $5::float8[], $6::float8[], $7::integer[], $8::integer[])
-              AS new (metric, first_step, last_step, lowest, highest, begins, ends)",
+              AS new (metric, first_step, last_step, lowest, highest, begins, ends)
+         WHERE $12 OR NOT EXISTS (
+             SELECT FROM metric_chunk c
+             WHERE c.lease_id = $1 AND c.metric = new.metric
+               AND c.last_step >= new.first_step AND c.first_step <= new.last_step)
+         RETURNING metric",
     )
     .bind(lease.0)
     .bind(metrics)
@@ -138,9 +154,11 @@ async fn insert_chunks(
     .bind(steps)
     .bind(epochs)
     .bind(values)
-    .execute(conn)
-    .await?;
-    Ok(())
+    .bind(overlap == Overlap::Allow)
+    .try_map(|row: PgRow| row.try_get("metric"))
+    .fetch_all(conn)
+    .await
+    .map(|stored| stored.into_iter().collect())
 }
 
 /// The attempts of trial `$1` that trained, each with the step up to which its values stand: where a later one resumed from
