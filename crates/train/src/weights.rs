@@ -130,12 +130,12 @@ fn sort_header(file: &mut [u8]) {
             Some(Ok(header)) => header,
             _ => return,
         };
-    let Ok(sorted) = serde_json::to_string(&header) else {
+    let Ok(mut sorted) = serde_json::to_vec(&header) else {
         return;
     };
     if sorted.len() <= n_bytes {
-        let padded = format!("{sorted:n_bytes$}");
-        file[8..8 + n_bytes].copy_from_slice(padded.as_bytes());
+        sorted.resize(n_bytes, b' ');
+        file[8..8 + n_bytes].copy_from_slice(&sorted);
     }
 }
 
