@@ -6,6 +6,7 @@ import os
 import pwd
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -45,6 +46,17 @@ class Cluster:
 
     def stop(self):
         self.run("pg_ctl", "-D", self.folder / "data", "-m", "immediate", "stop")
+
+
+def workplace(stack):
+    """A folder and a cluster in it, both gone when the exit stack closes."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cultivar-bench")))
+    # Postgres has a user of its own.
+    folder.chmod(0o755)
+    (folder / "postgres").mkdir()
+    cluster = Cluster(folder / "postgres")
+    stack.callback(cluster.stop)
+    return folder, cluster
 
 
 class Server:

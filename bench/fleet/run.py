@@ -17,7 +17,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -28,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "queue")]
 import result
 from asking import N_CLIENTS, measure
-from stack import Cluster, Server
+from stack import Server, workplace
 
 MEASURE_S = 30
 SNAPSHOT_S = 60
@@ -180,11 +179,7 @@ def main():
     if n_sockets < 2 * args.workers:
         print(f"heartbeats share {n_sockets - args.workers} sockets: a process may open no more", file=sys.stderr)
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cultivar-bench")))
-        folder.chmod(0o755)
-        (folder / "postgres").mkdir()
-        cluster = Cluster(folder / "postgres")
-        stack.callback(cluster.stop)
+        folder, cluster = workplace(stack)
         server = Server(folder, cluster, "fleet", args.programs / "cultivar-server", f"127.0.0.1:{free_port()}")
         stack.callback(server.stop)
         with contextlib.ExitStack() as fleeting:

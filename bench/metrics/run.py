@@ -12,7 +12,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import psycopg
@@ -20,7 +19,7 @@ import psycopg
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import result
-from stack import Cluster, Server
+from stack import Server, workplace
 
 N_CLIENTS = 4
 N_BATCHES = 60
@@ -60,11 +59,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cultivar-bench")))
-        folder.chmod(0o755)
-        (folder / "postgres").mkdir()
-        cluster = Cluster(folder / "postgres")
-        stack.callback(cluster.stop)
+        folder, cluster = workplace(stack)
         server = Server(folder, cluster, "ours", args.programs / "cultivar-server")
         stack.callback(server.stop)
         raw = cluster.database("raw")

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import psycopg
@@ -21,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import result
 from asking import N_CLIENTS, measure
-from stack import Cluster, Server
+from stack import Server, workplace
 
 N_TRIALS = 6000
 N_OPTUNA = 400
@@ -123,11 +122,7 @@ def main():
     args = parser.parse_args()
     program, client = args.programs / "cultivar-server", args.programs / "examples/bench_queue"
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cultivar-bench")))
-        folder.chmod(0o755)
-        (folder / "postgres").mkdir()
-        cluster = Cluster(folder / "postgres")
-        stack.callback(cluster.stop)
+        folder, cluster = workplace(stack)
         young, old = (Server(folder, cluster, name, program) for name in ("young", "old"))
         stack.callback(young.stop)
         stack.callback(old.stop)
