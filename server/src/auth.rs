@@ -1,6 +1,5 @@
 //! Who is calling, and whether they may: bearer tokens, the browser's session cookie, scopes.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use aide::OperationInput;
@@ -16,7 +15,7 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::limits::{Class, Key};
-use crate::service::combine::{Combiner, Visitor, shared};
+use crate::service::combine::Combiner;
 use crate::state::AppState;
 use crate::store;
 use crate::store::token::ValidToken;
@@ -144,7 +143,7 @@ async fn recognise(parts: &Parts, state: &AppState) -> Result<Principal, ApiErro
 pub type Door = Combiner<Secret, Option<ValidToken>>;
 
 pub fn door() -> Door {
-    Combiner::new(2, 256)
+    Combiner::new(1, 256)
 }
 
 /// The token with this secret, if it may be used.
@@ -152,26 +151,12 @@ pub fn door() -> Door {
 /// # Errors
 /// The database is out of reach.
 pub async fn known(state: &AppState, secret: &Secret) -> Result<Option<ValidToken>, ApiError> {
-    let serve = |batch: Vec<Visitor<Secret, Option<ValidToken>>>| {
-        let pool = state.pool.clone();
+    let serve = |secrets: Vec<Secret>, turn| {
+        let pool = state.hot.clone();
         async move {
-            let (secrets, answers): (Vec<_>, Vec<_>) = batch
-                .into_iter()
-                .map(|visitor| (visitor.question, visitor.answer))
-                .unzip();
-            match store::token::find(&pool, &secrets).await {
-                Ok(tokens) => {
-                    for (answer, token) in answers.into_iter().zip(tokens) {
-                        answer.send(Ok(token)).ok();
-                    }
-                }
-                Err(error) => {
-                    let error = Arc::new(ApiError::from(error));
-                    for answer in answers {
-                        answer.send(Err(shared(&error))).ok();
-                    }
-                }
-            }
+            let found = store::token::find(&pool, &secrets).await?;
+            drop(turn);
+            Ok(found)
         }
     };
     state.door.join(secret.clone()).answered(serve).await

@@ -111,6 +111,7 @@ where
     for running in loops {
         running.await.ok();
     }
+    state.hot.close().await;
     state.pool.close().await;
     Ok(())
 }

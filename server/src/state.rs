@@ -7,7 +7,7 @@ use anyhow::Context;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Door};
@@ -18,12 +18,20 @@ use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::service::desk::{self, Desk};
 use crate::service::heartbeat::{self, Pulse};
+use crate::service::jobs::Jobs;
+use crate::service::ledger::{self, Ledger};
 use crate::service::manifests::Manifests;
 use crate::service::ranking::Rankings;
 use crate::service::scheduling::Schedules;
 use crate::service::sota;
 
 const NOT_MIGRATED: &str = "the database schema cannot be brought up to date";
+
+/// Connections of one replica, at most.
+const N_CONNECTIONS: u32 = 20;
+const N_HOT_CONNECTIONS: u32 = 8;
+/// A connection that was used this short a time ago is taken to be alive.
+const RESTED: Duration = Duration::from_secs(1);
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
@@ -32,6 +40,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 pub struct AppState {
     pub config: Arc<Config>,
     pub pool: PgPool,
+    /// Connections for what happens many times a second: tokens, claims, heartbeats, finishes. Pages and long lists do not
+    /// keep them waiting, and every statement here finds its rows by key; see [`by_key`].
+    pub hot: PgPool,
     pub blobs: Blobs,
     pub manifests: Manifests,
     /// Leaderboards and transfer reports computed before.
@@ -53,6 +64,10 @@ pub struct AppState {
     pub desk: Arc<Desk>,
     /// Where heartbeats do.
     pub pulse: Arc<Pulse>,
+    /// Where finishes do.
+    pub ledger: Arc<Ledger>,
+    /// What leases are about.
+    pub jobs: Arc<Jobs>,
     /// Ends long polls, streams and loops.
     pub shutdown: CancellationToken,
 }
@@ -63,12 +78,16 @@ impl AppState {
     /// # Errors
     /// The database is out of reach or cannot be migrated, or the blob folder cannot be written.
     pub async fn open(config: Config, shutdown: CancellationToken) -> anyhow::Result<Self> {
-        let pool = connect(&config.database_url).await?;
+        let options = connect(&config.database_url).await?;
+        // Claims and finishes are entered one transaction after the other: then each takes in more of them.
+        let turns = Arc::new(Semaphore::new(1));
+        let pool = pool_of(N_CONNECTIONS, options.clone());
         MIGRATIONS.run(&pool).await.context(NOT_MIGRATED)?;
         sota::seed(&pool).await?;
         let blobs = Blobs::open(config.blobs_dir()).await?;
         Ok(Self {
             pool,
+            hot: pool_of(N_HOT_CONNECTIONS, by_key(options)),
             manifests: Manifests::new(blobs.clone()),
             rankings: Rankings::default(),
             schedules: Schedules::default(),
@@ -80,8 +99,10 @@ impl AppState {
             queue: Arc::default(),
             feeder: Arc::default(),
             door: Arc::new(auth::door()),
-            desk: Arc::new(desk::open()),
+            desk: Arc::new(desk::open(turns.clone())),
             pulse: Arc::new(heartbeat::pulse()),
+            ledger: Arc::new(ledger::open(turns)),
+            jobs: Arc::default(),
             shutdown,
         })
     }
@@ -120,8 +141,8 @@ pub fn connect_options(url: &str) -> anyhow::Result<PgConnectOptions> {
         .options([("idle_in_transaction_session_timeout", "60s")]))
 }
 
-/// Tries once before it makes a pool, since a pool would hide why it cannot connect.
-async fn connect(url: &str) -> anyhow::Result<PgPool> {
+/// Says where it cannot connect; a pool would hide why.
+async fn connect(url: &str) -> anyhow::Result<PgConnectOptions> {
     let options = connect_options(url)?;
     let place = match options.get_socket() {
         Some(folder) => folder.display().to_string(),
@@ -137,8 +158,35 @@ async fn connect(url: &str) -> anyhow::Result<PgPool> {
     .and_then(|result| result.map_err(anyhow::Error::from))
     .with_context(|| format!("cannot reach the database {database} at {place}"))?;
     probe.close().await.ok();
-    Ok(PgPoolOptions::new()
-        .max_connections(20)
+    Ok(options)
+}
+
+/// Statements are planned once, and by index: what the planner knows of a queue is out of date as soon as it is known, and
+/// one scan of a long history costs more than all that better plans could save.
+fn by_key(options: PgConnectOptions) -> PgConnectOptions {
+    options.options([
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("enable_sort", "off"),
+        ("jit", "off"),
+    ])
+}
+
+/// Connects as it is needed. A connection that rested is tried before it is used.
+fn pool_of(n_connections: u32, options: PgConnectOptions) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(n_connections)
         .acquire_timeout(Duration::from_secs(10))
-        .connect_lazy_with(options))
+        .test_before_acquire(false)
+        .before_acquire(|conn, meta| {
+            Box::pin(async move {
+                if meta.idle_for > RESTED {
+                    conn.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options)
 }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::error::ApiError;
 
@@ -19,21 +19,26 @@ pub struct Combiner<Q, A> {
     max_batch: usize,
 }
 
-/// How somebody who waits is answered.
-pub type Sender<A> = oneshot::Sender<Result<A, ApiError>>;
+/// The right to serve a round; whoever waits next gets it when it is dropped.
+pub type Turn = OwnedSemaphorePermit;
 
 /// A question and who waits for its answer.
-pub struct Visitor<Q, A> {
-    pub question: Q,
-    pub answer: Sender<A>,
+struct Visitor<Q, A> {
+    question: Q,
+    answer: oneshot::Sender<Result<A, ApiError>>,
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Combiner<Q, A> {
     /// `n_turns` rounds at once, each for at most `max_batch` questions.
     pub fn new(n_turns: usize, max_batch: usize) -> Self {
+        Self::sharing(Arc::new(Semaphore::new(n_turns)), max_batch)
+    }
+
+    /// The same, taking turns with whoever shares them.
+    pub fn sharing(turns: Arc<Semaphore>, max_batch: usize) -> Self {
         Self {
             line: Mutex::default(),
-            turns: Arc::new(Semaphore::new(n_turns)),
+            turns,
             max_batch,
         }
     }
@@ -65,16 +70,14 @@ pub struct Place<'c, Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Place<'_, Q, A> {
-    /// Waits for the answer; serves everybody in line where it comes to this one's turn.
+    /// Waits for the answer; serves everybody in line where it comes to this one's turn. `serve` answers each question at
+    /// its place. The next round begins when it drops its turn: it need not wait for a commit to reach the disk.
     ///
     /// # Errors
-    /// What `serve` answered with, or it answered nothing.
-    pub async fn answered<F>(
-        mut self,
-        serve: impl Fn(Vec<Visitor<Q, A>>) -> F,
-    ) -> Result<A, ApiError>
+    /// What `serve` failed with, for everybody it served, or it left somebody without an answer.
+    pub async fn answered<F>(mut self, serve: impl Fn(Vec<Q>, Turn) -> F) -> Result<A, ApiError>
     where
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output = Result<Vec<A>, ApiError>> + Send + 'static,
     {
         loop {
             let turn = tokio::select! {
@@ -87,18 +90,39 @@ impl<Q: Send + 'static, A: Send + 'static> Place<'_, Q, A> {
                 drop(turn);
                 return self.answer.await.map_err(anyhow::Error::from)?;
             }
+            let (questions, senders): (Vec<_>, Vec<_>) = batch
+                .into_iter()
+                .map(|visitor| (visitor.question, visitor.answer))
+                .unzip();
+            let serving = serve(questions, turn);
             // Others wait for this too: it goes on when the client of this very call hangs up.
-            let serving = serve(batch);
-            tokio::spawn(async move {
-                serving.await;
-                drop(turn);
-            });
+            tokio::spawn(async move { hand_out(senders, serving.await) });
+        }
+    }
+}
+
+/// A client that hung up comes again.
+fn hand_out<A>(
+    senders: Vec<oneshot::Sender<Result<A, ApiError>>>,
+    answers: Result<Vec<A>, ApiError>,
+) {
+    match answers {
+        Ok(answers) => {
+            for (sender, answer) in senders.into_iter().zip(answers) {
+                sender.send(Ok(answer)).ok();
+            }
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            for sender in senders {
+                sender.send(Err(shared(&error))).ok();
+            }
         }
     }
 }
 
 /// One error for everybody it met.
-pub fn shared(error: &Arc<ApiError>) -> ApiError {
+fn shared(error: &Arc<ApiError>) -> ApiError {
     match &**error {
         ApiError::Unavailable(text) => ApiError::Unavailable(text.clone()),
         _ => ApiError::Internal(anyhow::Error::from(error.clone())),
@@ -115,13 +139,12 @@ mod tests {
     async fn those_who_come_meanwhile_are_served_together() {
         let combiner = Combiner::<usize, usize>::new(1, 60);
         let n_rounds = AtomicUsize::new(0);
-        let serve = |batch: Vec<Visitor<usize, usize>>| {
+        let serve = |batch: Vec<usize>, turn| {
             n_rounds.fetch_add(1, Ordering::Relaxed);
             async move {
                 tokio::task::yield_now().await;
-                for visitor in batch {
-                    visitor.answer.send(Ok(2 * visitor.question)).ok();
-                }
+                drop(turn);
+                Ok(batch.into_iter().map(|n| 2 * n).collect())
             }
         };
         let asked = (0..100).map(|n| combiner.join(n).answered(serve));
@@ -135,7 +158,20 @@ mod tests {
     #[tokio::test]
     async fn one_that_is_forgotten_hears_so() {
         let combiner = Combiner::<(), ()>::new(1, 1);
-        let answer = combiner.join(()).answered(|_| async {}).await;
+        let answer = combiner
+            .join(())
+            .answered(|_, _| async { Ok(Vec::new()) })
+            .await;
         assert!(answer.is_err());
+    }
+
+    #[tokio::test]
+    async fn everybody_hears_of_an_error() {
+        let combiner = Combiner::<(), ()>::new(1, 60);
+        let serve = |_, _| async { Err(ApiError::Unavailable("away".into())) };
+        let asked = (0..10).map(|_| combiner.join(()).answered(serve));
+        for answer in futures::future::join_all(asked).await {
+            assert!(matches!(answer, Err(ApiError::Unavailable(_))));
+        }
     }
 }

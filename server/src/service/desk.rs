@@ -7,16 +7,15 @@ use std::time::Duration;
 use cultivar_spec::wire::{Claim, Event, JobKind, WorkerIdentity};
 use cultivar_spec::{SweepId, TrialState};
 use sqlx::PgConnection;
+use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
-use crate::service::combine::{self, Combiner, shared};
+use crate::service::combine::{Combiner, Turn};
 use crate::state::AppState;
 use crate::store;
 use crate::store::claim::{Claimed, Grant, Waiting};
 use crate::tx::run_tx;
 
-/// Claim transactions a replica runs at once.
-const N_TURNS: usize = 2;
 /// Claims served by one transaction.
 const MAX_BATCH: usize = 256;
 /// A batch that met a rival on one trial tries again this often.
@@ -47,12 +46,9 @@ pub struct Answer {
 /// Where claims wait for their turn.
 pub type Desk = Combiner<Question, Answer>;
 
-pub fn open() -> Desk {
-    Combiner::new(N_TURNS, MAX_BATCH)
+pub fn open(turns: Arc<Semaphore>) -> Desk {
+    Combiner::sharing(turns, MAX_BATCH)
 }
-
-type Visitor = combine::Visitor<Question, Answer>;
-type Sender = combine::Sender<Answer>;
 
 /// Gets a claim what it can have now. The same `claim.request` gets the same leases (I4).
 ///
@@ -64,70 +60,69 @@ pub async fn ask(state: &AppState, question: Question) -> Result<Answer, ApiErro
     if !is_new {
         tokio::time::sleep(GATHER).await;
     }
-    let serve = |batch| {
+    let serve = |batch, turn| {
         let state = state.clone();
-        async move { serve(&state, batch).await }
+        async move { serve(&state, batch, turn).await }
     };
     place.answered(serve).await
 }
 
-async fn serve(state: &AppState, batch: Vec<Visitor>) {
-    let (questions, copies) = merge(batch);
-    match grant(state, questions).await {
-        Ok(answers) => {
-            for (senders, answer) in copies.into_iter().zip(answers) {
-                for sender in senders {
-                    // A client that hung up claims again, and gets this again.
-                    sender.send(Ok(answer.clone())).ok();
-                }
-            }
-        }
-        Err(error) => {
-            let error = Arc::new(error);
-            for sender in copies.into_iter().flatten() {
-                sender.send(Err(shared(&error))).ok();
-            }
-        }
-    }
+async fn serve(
+    state: &AppState,
+    batch: Vec<Question>,
+    turn: Turn,
+) -> Result<Vec<Answer>, ApiError> {
+    let (questions, places) = merge(batch);
+    let answers = grant(state, questions, turn).await?;
+    Ok(places
+        .into_iter()
+        .map(|place| answers[place].clone())
+        .collect())
 }
 
-/// Makes copies of one claim one question, in the order of the first copies; with each goes who waits for its answer.
-fn merge(batch: Vec<Visitor>) -> (Vec<Question>, Vec<Vec<Sender>>) {
+/// Makes copies of one claim one question, in the order of the first copies; and where each claim's question is.
+fn merge(batch: Vec<Question>) -> (Vec<Question>, Vec<usize>) {
     let mut questions: Vec<Question> = Vec::new();
-    let mut copies: Vec<Vec<Sender>> = Vec::new();
-    let mut places: HashMap<_, usize> = HashMap::new();
-    for Visitor { question, answer } in batch {
+    let mut known: HashMap<_, usize> = HashMap::new();
+    let mut places = Vec::with_capacity(batch.len());
+    for question in batch {
         let key = (question.claim.worker.id, question.claim.request);
-        match places.get(&key) {
-            Some(&place) => {
-                let known: &mut Question = &mut questions[place];
-                known.is_new |= question.is_new;
-                copies[place].push(answer);
-            }
-            None => {
-                places.insert(key, questions.len());
-                questions.push(question);
-                copies.push(vec![answer]);
-            }
+        let place = *known.entry(key).or_insert(questions.len());
+        match questions.get_mut(place) {
+            Some(copy) => copy.is_new |= question.is_new,
+            None => questions.push(question),
         }
+        places.push(place);
     }
-    (questions, copies)
+    (questions, places)
 }
 
 /// Answers for claims of different names, in their order.
-async fn grant(state: &AppState, questions: Vec<Question>) -> Result<Vec<Answer>, ApiError> {
+async fn grant(
+    state: &AppState,
+    questions: Vec<Question>,
+    turn: Turn,
+) -> Result<Vec<Answer>, ApiError> {
     let questions = Arc::new(questions);
+    let mut turn = Some(turn);
     let mut n_tries = 0;
     loop {
         n_tries += 1;
         let asking = questions.clone();
-        let done = run_tx("claim", &state.pool, move |conn| {
-            Box::pin(async move { try_grant(conn, &asking).await })
+        let turn = turn.take();
+        let done = run_tx("claim", &state.hot, move |conn| {
+            Box::pin(async move {
+                let granted = try_grant(conn, &asking).await;
+                drop(turn);
+                granted
+            })
         })
         .await;
         match done {
             Ok((answers, n_granted)) => {
                 state.metrics.claims.inc_by(n_granted);
+                let claimed = answers.iter().flat_map(|answer| &answer.claimed);
+                claimed.for_each(|claimed| state.jobs.remember(claimed));
                 return Ok(answers);
             }
             // Two replicas met on one trial, and the index on active attempts let one of them through.
@@ -143,29 +138,30 @@ async fn try_grant(
     questions: &[Question],
 ) -> Result<(Vec<Answer>, u64), ApiError> {
     let mut answers = vec![Answer::default(); questions.len()];
-    let has_work = store::queue::has_work(&mut *conn).await?;
     // While there is nothing to have, those who asked before need not be looked at again.
-    let asking: Vec<usize> = (0..questions.len())
-        .filter(|idx| has_work || questions[*idx].is_new)
-        .collect();
-    if asking.is_empty() {
+    let anybody_new = questions.iter().any(|question| question.is_new);
+    if !anybody_new && !store::queue::has_work(&mut *conn).await? {
         return Ok((answers, 0));
     }
-    know(conn, questions, &asking, &mut answers).await?;
-    if !has_work {
-        return Ok((answers, 0));
-    }
+    know(conn, questions, &mut answers).await?;
     let mut groups: BTreeMap<Option<SweepId>, Vec<Free>> = BTreeMap::new();
-    for idx in asking {
+    for (idx, Question { claim, asked, .. }) in questions.iter().enumerate() {
         if answers[idx].claimed.is_empty() && answers[idx].quarantine.is_none() {
-            let Question { claim, asked, .. } = &questions[idx];
             let room = claim.max;
-            groups.entry(*asked).or_default().push(Free { idx, room });
+            let n_given = 0;
+            groups
+                .entry(*asked)
+                .or_default()
+                .push(Free { idx, room, n_given });
         }
     }
     let mut grants = Vec::new();
+    let mut events = Vec::new();
     for (asked, free) in groups {
-        grants.extend(deal(conn, questions, asked, free).await?);
+        for (idx, grant, job) in deal(conn, questions, asked, free).await? {
+            grants.push((idx, grant));
+            events.extend(begun(job));
+        }
     }
     if grants.is_empty() {
         return Ok((answers, 0));
@@ -175,43 +171,35 @@ async fn try_grant(
         .map(|(idx, grant)| ((grant.worker, grant.request), *idx))
         .collect();
     let grants: Vec<_> = grants.into_iter().map(|(_, grant)| grant).collect();
-    let mut events = Vec::new();
-    for (worker, request, claimed) in store::claim::begin(conn, &grants).await? {
-        if claimed.job == JobKind::Train {
-            events.push(begun(&claimed));
-        }
+    for (worker, request, claimed) in store::claim::begin(conn, &grants, &events).await? {
         answers[idx_of[&(worker, request)]].claimed.push(claimed);
     }
-    store::event::append(conn, &events).await?;
     Ok((answers, grants.len() as u64))
 }
 
-/// Makes the workers behind claims known, and finds what copies of the claims had got before, and who was put aside.
+/// Finds what copies of the claims had got before, and who was put aside; makes workers known that are not.
 async fn know(
     conn: &mut PgConnection,
     questions: &[Question],
-    asking: &[usize],
     answers: &mut [Answer],
 ) -> Result<(), ApiError> {
-    let workers: BTreeMap<_, &WorkerIdentity> = asking
+    let claims: Vec<_> = questions
         .iter()
-        .map(|idx| &questions[*idx].claim.worker)
-        .map(|worker| (worker.id, worker))
+        .map(|Question { claim, .. }| (&claim.worker, claim.request))
         .collect();
-    let workers: Vec<_> = workers.into_values().collect();
-    store::worker::greet(conn, &workers).await?;
-    let requests: Vec<_> = asking
-        .iter()
-        .map(|idx| &questions[*idx].claim)
-        .map(|claim| (claim.worker.id, claim.request))
-        .collect();
-    for (place, claimed) in store::claim::of_requests(conn, &requests).await? {
-        answers[asking[place]].claimed.push(claimed);
+    let mut strangers: BTreeMap<_, &WorkerIdentity> = BTreeMap::new();
+    for known in store::claim::recall(conn, &claims).await? {
+        let (worker, _) = claims[known.place];
+        if !known.is_worker_known {
+            strangers.insert(worker.id, worker);
+        }
+        let answer = &mut answers[known.place];
+        answer.claimed.extend(known.claimed);
+        answer.quarantine = known.quarantine;
     }
-    let quarantined = store::worker::quarantined(conn, &workers).await?;
-    for idx in asking {
-        let reason = quarantined.get(&questions[*idx].claim.worker.id);
-        answers[*idx].quarantine = reason.cloned();
+    if !strangers.is_empty() {
+        let strangers: Vec<_> = strangers.into_values().collect();
+        store::worker::greet(conn, &strangers).await?;
     }
     Ok(())
 }
@@ -222,8 +210,8 @@ async fn deal(
     questions: &[Question],
     asked: Option<SweepId>,
     mut free: Vec<Free>,
-) -> Result<Vec<(usize, Grant)>, ApiError> {
-    let mut grants: Vec<(usize, Grant)> = Vec::new();
+) -> Result<Vec<(usize, Grant, Waiting)>, ApiError> {
+    let mut grants: Vec<(usize, Grant, Waiting)> = Vec::new();
     for _ in 0..MAX_LOOKS {
         let room: u32 = free.iter().map(|free| free.room).sum();
         if room == 0 {
@@ -233,22 +221,24 @@ async fn deal(
             .iter()
             .map(|free| questions[free.idx].claim.offer())
             .collect();
-        let taken: Vec<_> = grants.iter().map(|(_, grant)| grant.seq).collect();
+        let taken: Vec<_> = grants.iter().map(|(_, grant, _)| grant.seq).collect();
         let jobs = store::claim::pick(conn, &offers, &taken, room, asked).await?;
         let n_jobs = jobs.len();
         for job in jobs {
             let Some(free) = best(&mut free, questions, &job) else {
                 continue;
             };
-            free.room -= 1;
             let claim = &questions[free.idx].claim;
             let grant = Grant {
                 seq: job.seq,
                 worker: claim.worker.id,
                 boot: claim.worker.boot,
                 request: claim.request,
+                place: free.n_given,
             };
-            grants.push((free.idx, grant));
+            free.room -= 1;
+            free.n_given += 1;
+            grants.push((free.idx, grant, job));
         }
         free.retain(|free| free.room > 0);
         if n_jobs < room as usize {
@@ -262,6 +252,7 @@ async fn deal(
 struct Free {
     idx: usize,
     room: u32,
+    n_given: u32,
 }
 
 /// Who gets a job: of those whom it fits, one whose machine has its dataset at hand, else who came first.
@@ -280,20 +271,21 @@ fn best<'f>(free: &'f mut [Free], questions: &[Question], job: &Waiting) -> Opti
         .min_by_key(|free| !has_dataset(free))
 }
 
-fn begun(claimed: &Claimed) -> Event {
-    Event::Trial {
-        trial: claimed.trial,
-        sweep: claimed.sweep,
-        dataset: claimed.spec.data.dataset.clone(),
+/// What pages are told of a job that begins; evaluations make no noise until they end.
+fn begun(job: Waiting) -> Option<Event> {
+    (job.job == JobKind::Train).then_some(Event::Trial {
+        trial: job.trial,
+        sweep: job.sweep,
+        dataset: job.dataset,
         state: TrialState::Running,
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use cultivar_spec::queueing::Needs;
     use cultivar_spec::wire::DeviceInfo;
-    use cultivar_spec::{BootId, Sha256Digest, WorkerId};
+    use cultivar_spec::{BootId, Sha256Digest, TrialId, WorkerId};
 
     use super::*;
 
@@ -332,7 +324,13 @@ mod tests {
             claim("cuda", vec![pets]),
             claim("cpu", vec![cars]),
         ];
-        let mut free: Vec<_> = (0..3).map(|idx| Free { idx, room: 1 }).collect();
+        let mut free: Vec<_> = (0..3)
+            .map(|idx| Free {
+                idx,
+                room: 1,
+                n_given: 0,
+            })
+            .collect();
         let mut give = |version, device: Option<&str>| {
             let needs = Needs {
                 device: device.map(str::to_owned),
@@ -340,6 +338,10 @@ mod tests {
             };
             let job = Waiting {
                 seq: 0,
+                trial: TrialId::new(),
+                sweep: None,
+                dataset: "d".into(),
+                job: JobKind::Train,
                 needs,
                 version: Some(version),
             };

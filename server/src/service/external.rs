@@ -14,7 +14,7 @@ use crate::auth::Principal;
 use crate::error::ApiError;
 use crate::service::fence::{self, Standing};
 use crate::service::replay::IdempotencyKey;
-use crate::service::{claim, finish, reports};
+use crate::service::{claim, finish, jobs, reports};
 use crate::state::AppState;
 use crate::store;
 use crate::tx::run_tx;
@@ -188,9 +188,7 @@ pub async fn complete(
 }
 
 async fn must_be_external(state: &AppState, lease: LeaseId) -> Result<(), ApiError> {
-    let job = store::attempt::job(&state.pool, lease).await?;
-    let job = job.ok_or_else(|| ApiError::no_such("lease", lease))?;
-    match job.spec.is_external() {
+    match jobs::of_lease(state, lease).await?.is_external {
         true => Ok(()),
         false => Err(ApiError::Conflict(format!(
             "lease {lease} is a worker's; it reports through metrics, heartbeats and finish"

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::store;
-use crate::store::attempt::Held;
+use crate::store::attempt::{Busy, Held};
 
 /// How a lease stands. The trial stays locked, so it stands so until the transaction ends.
 pub enum Standing {
@@ -19,8 +19,7 @@ pub enum Standing {
     Superseded(Held),
 }
 
-/// Locks the trial behind a lease and says how the lease stands. A lease that ran out, and that nobody
-/// has taken over, is taken up again: its holder is here, and its work need not be done twice.
+/// Locks the trial behind a lease and says how the lease stands.
 ///
 /// # Errors
 /// There is no such lease.
@@ -29,8 +28,22 @@ pub async fn enter(
     lease: LeaseId,
     metrics: &Metrics,
 ) -> Result<Standing, ApiError> {
-    let held = store::attempt::lock(conn, lease).await?;
-    let mut held = held.ok_or_else(|| ApiError::no_such("lease", lease))?;
+    let held = store::attempt::lock(conn, &[lease], Busy::Wait).await?;
+    let held = held.into_iter().next();
+    let held = held.ok_or_else(|| ApiError::no_such("lease", lease))?;
+    stand(conn, held, metrics).await
+}
+
+/// How a locked lease stands. One that ran out, and that nobody has taken over, is taken up again: its holder is here, and its
+/// work need not be done twice.
+///
+/// # Errors
+/// The database is out of reach.
+pub async fn stand(
+    conn: &mut PgConnection,
+    mut held: Held,
+    metrics: &Metrics,
+) -> Result<Standing, ApiError> {
     match held.outcome {
         None => Ok(Standing::Active(held)),
         Some(_) if cfg!(feature = "broken-fence") => Ok(Standing::Active(held)),

@@ -6,40 +6,18 @@ use cultivar_spec::manifest::Split;
 use cultivar_spec::trial::TrainOn;
 use cultivar_spec::wire::{Finish, JobKind, LeaseReply, Order};
 use cultivar_spec::{LeaseId, Outcome, Sha256Digest};
-use sqlx::PgConnection;
 
 use crate::error::ApiError;
-use crate::metrics::OutcomeLabel;
-use crate::service::fence::{self, Standing};
-use crate::service::reports::{answer, set_aside};
+use crate::service::ledger::{self, Checked, Entry, Verdict};
+use crate::service::reports::answer;
 use crate::service::scoring::{self, Scored};
-use crate::service::settle::Ending;
-use crate::service::{artifacts, settle};
+use crate::service::{artifacts, jobs, settle};
 use crate::state::AppState;
-use crate::store;
-use crate::store::attempt::{Held, Job};
+use crate::store::attempt::Job;
 use crate::store::trial::Accepted;
-use crate::tx::run_tx;
 
 /// How far a reported accuracy may lie from the one computed from the logits.
 const TOLERANCE: f64 = 1e-6;
-
-/// What a completed job left behind, checked.
-enum Checked {
-    Trained {
-        accepted: Accepted,
-        /// Absent where nothing was held out.
-        val: Option<(Sha256Digest, Scored)>,
-    },
-    Evaluated {
-        split: Split,
-        metrics: BTreeMap<String, f64>,
-        predictions: Sha256Digest,
-        scored: Scored,
-    },
-    /// It did not complete, and left nothing.
-    Nothing,
-}
 
 /// Ends an attempt. Sent again, it gets the same answer (I4).
 ///
@@ -52,90 +30,34 @@ pub async fn finish(
     mut finish: Finish,
 ) -> Result<LeaseReply, ApiError> {
     finish.error = finish.error.as_deref().map(settle::tidy);
-    let job = store::attempt::job(&state.pool, lease).await?;
-    let job = job.ok_or_else(|| ApiError::no_such("lease", lease))?;
-    let outcome = finish.outcome;
-    let checked = match outcome {
+    let job = jobs::of_lease(state, lease).await?;
+    let checked = match finish.outcome {
         Outcome::Completed => check(state, &job, &finish).await?,
         _ => Checked::Nothing,
     };
-    let counters = state.metrics.clone();
-    let order = run_tx("finish", &state.pool, move |conn| {
-        Box::pin(async move {
-            match fence::enter(conn, lease, &counters).await? {
-                Standing::Active(held) => {
-                    accept(conn, &held, &finish, &checked).await?;
-                    let label = OutcomeLabel {
-                        outcome: outcome.name(),
-                    };
-                    counters.attempts_ended.get_or_create(&label).inc();
-                    Ok(Some(Order::Continue))
-                }
-                Standing::Finished(held)
-                    if held
-                        .finish
-                        .as_ref()
-                        .is_some_and(|kept| same_result(kept, &finish)) =>
-                {
-                    Ok(Some(Order::Continue))
-                }
-                Standing::Finished(_) => Err(ApiError::Conflict(format!(
-                    "lease {lease} was finished with another result before"
-                ))),
-                Standing::Superseded(_) => {
-                    set_aside(conn, lease, "finish", &finish).await?;
-                    Ok(None)
-                }
-            }
-        })
-    })
+    let verdict = ledger::enter(
+        state,
+        Entry {
+            lease,
+            finish,
+            checked,
+        },
+    )
     .await?;
+    let order = match verdict {
+        Verdict::Accepted => Some(Order::Continue),
+        Verdict::Superseded => None,
+        Verdict::Differs => {
+            return Err(ApiError::Conflict(format!(
+                "lease {lease} was finished with another result before"
+            )));
+        }
+    };
+    state.jobs.forget(lease);
     // What was requeued, or waited behind this attempt, may be claimed now.
     state.queue.notify_waiters();
     state.feeder.notify_one();
     answer(state, lease, order)
-}
-
-/// Metrics are left out: a number may come back from JSON one unit in the last place away.
-fn same_result(kept: &Finish, again: &Finish) -> bool {
-    (kept.outcome, kept.step, kept.model, kept.predictions)
-        == (again.outcome, again.step, again.model, again.predictions)
-}
-
-/// Stores the result and moves the trial on, all in one transaction.
-async fn accept(
-    conn: &mut PgConnection,
-    held: &Held,
-    finish: &Finish,
-    checked: &Checked,
-) -> Result<(), ApiError> {
-    let mut result = None;
-    match checked {
-        Checked::Nothing => {}
-        Checked::Trained { accepted, val } => {
-            result = Some(accepted);
-            if let Some((predictions, scored)) = val {
-                store::prediction::insert(conn, held.trial, Split::Val, predictions, scored)
-                    .await?;
-            }
-        }
-        Checked::Evaluated {
-            split,
-            metrics,
-            predictions,
-            scored,
-        } => {
-            store::evaluation::accept(conn, held.trial, *split, metrics, predictions).await?;
-            store::prediction::insert(conn, held.trial, *split, predictions, scored).await?;
-        }
-    }
-    let ending = Ending {
-        outcome: finish.outcome,
-        error: finish.error.as_deref(),
-        finish: Some(finish),
-        accepted: result,
-    };
-    settle::settle(conn, held, ending).await
 }
 
 async fn check(state: &AppState, job: &Job, finish: &Finish) -> Result<Checked, ApiError> {
@@ -146,29 +68,22 @@ async fn check(state: &AppState, job: &Job, finish: &Finish) -> Result<Checked, 
 }
 
 async fn check_training(state: &AppState, job: &Job, finish: &Finish) -> Result<Checked, ApiError> {
-    if job.spec.is_external() {
+    if job.is_external {
         return check_external(job, finish);
     }
     let model = required("/model", finish.model)?;
-    let mut references = vec![("/model", model)];
-    let validates = job.spec.data.train_on == TrainOn::Train;
-    if validates {
-        required("/predictions", finish.predictions)?;
-    }
-    references.extend(finish.predictions.map(|digest| ("/predictions", digest)));
-    artifacts::must_exist(state, &references).await?;
-
     let mut metrics = finite(finish);
-    let val = match finish.predictions.filter(|_| validates) {
-        None => None,
-        Some(predictions) => {
+    let val = match job.train_on {
+        TrainOn::TrainVal => None,
+        TrainOn::Train => {
+            let predictions = required("/predictions", finish.predictions)?;
             let scored = score(state, job, Split::Val, predictions).await?;
             agree("val_top1", &scored, &mut metrics)?;
             Some((predictions, scored))
         }
     };
     let accepted = Accepted {
-        objective: metrics.get(job.spec.objective.metric.name()).copied(),
+        objective: metrics.get(job.objective.name()).copied(),
         metrics,
         model: Some(model),
         predictions: finish.predictions,
@@ -179,7 +94,7 @@ async fn check_training(state: &AppState, job: &Job, finish: &Finish) -> Result<
 
 /// Nobody here can check what somebody else measured; it only has to be a number.
 fn check_external(job: &Job, finish: &Finish) -> Result<Checked, ApiError> {
-    let name = job.spec.objective.metric.name();
+    let name = job.objective.name();
     let metrics = finite(finish);
     let Some(value) = metrics.get(name).copied() else {
         return Err(ApiError::violation(
@@ -210,7 +125,6 @@ async fn check_evaluation(
         .split
         .ok_or_else(|| anyhow::anyhow!("an evaluation has a split"))?;
     let predictions = required("/predictions", finish.predictions)?;
-    artifacts::must_exist(state, &[("/predictions", predictions)]).await?;
     let scored = score(state, job, split, predictions).await?;
     let mut metrics = finite(finish);
     agree(&format!("{}_top1", split.name()), &scored, &mut metrics)?;
@@ -250,6 +164,7 @@ async fn score(
     let version = job
         .version
         .ok_or_else(|| anyhow::anyhow!("what is scored has a dataset"))?;
+    artifacts::must_exist(state, &[("/predictions", predictions)]).await?;
     let known = state.manifests.get(&version).await?;
     let bytes = state
         .blobs

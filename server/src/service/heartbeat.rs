@@ -1,13 +1,12 @@
 //! Heartbeats: a worker says which leases it holds, and hears what to do with each.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use cultivar_spec::wire::{Heartbeat, HeartbeatReply, Order};
 use cultivar_spec::{LeaseId, WorkerId};
 
 use crate::error::ApiError;
-use crate::service::combine::{self, Combiner, shared};
+use crate::service::combine::Combiner;
 use crate::service::fence::{self, Standing};
 use crate::state::AppState;
 use crate::store;
@@ -15,10 +14,9 @@ use crate::tx::run_tx;
 
 /// Where heartbeats wait to be written together: a fleet of ten thousand sends two thousand a second.
 pub type Pulse = Combiner<Heartbeat, HeartbeatReply>;
-type Visitor = combine::Visitor<Heartbeat, HeartbeatReply>;
 
 /// Rounds a replica runs at once.
-const N_TURNS: usize = 2;
+const N_TURNS: usize = 1;
 /// Heartbeats of one round.
 const MAX_BATCH: usize = 256;
 
@@ -31,33 +29,28 @@ pub fn pulse() -> Pulse {
 /// # Errors
 /// The database is out of reach.
 pub async fn renew(state: &AppState, beat: Heartbeat) -> Result<HeartbeatReply, ApiError> {
-    let serve = |batch| {
+    let serve = |batch, turn| {
         let state = state.clone();
-        async move { serve(&state, batch).await }
+        async move {
+            let replies = serve(&state, batch).await;
+            drop(turn);
+            replies
+        }
     };
     state.pulse.join(beat).answered(serve).await
 }
 
-async fn serve(state: &AppState, batch: Vec<Visitor>) {
-    let (beats, answers): (Vec<_>, Vec<_>) = batch
-        .into_iter()
-        .map(|visitor| (visitor.question, visitor.answer))
-        .unzip();
-    let orders = renew_all(state, &beats).await.map_err(Arc::new);
-    for (beat, answer) in beats.iter().zip(answers) {
-        let reply = match &orders {
-            Ok(orders) => {
-                let order = |lease: &LeaseId| orders.get(lease).copied().unwrap_or(Order::Unknown);
-                let orders = beat.leases.iter().map(|lease| (*lease, order(lease)));
-                Ok(HeartbeatReply {
-                    orders: orders.collect(),
-                })
-            }
-            Err(error) => Err(shared(error)),
-        };
-        // A client that hung up beats again.
-        answer.send(reply).ok();
-    }
+async fn serve(state: &AppState, beats: Vec<Heartbeat>) -> Result<Vec<HeartbeatReply>, ApiError> {
+    let orders = renew_all(state, &beats).await?;
+    let order = |lease: &LeaseId| orders.get(lease).copied().unwrap_or(Order::Unknown);
+    let reply = |beat: &Heartbeat| HeartbeatReply {
+        orders: beat
+            .leases
+            .iter()
+            .map(|lease| (*lease, order(lease)))
+            .collect(),
+    };
+    Ok(beats.iter().map(reply).collect())
 }
 
 /// What is to become of every lease that is listed.
@@ -68,14 +61,14 @@ async fn renew_all(
     // Of two of one worker the later counts.
     let latest: BTreeMap<WorkerId, &Heartbeat> =
         beats.iter().map(|beat| (beat.worker.id, beat)).collect();
-    let known = store::worker::beat(&state.pool, latest.values().copied()).await?;
+    let known = store::worker::beat(&state.hot, latest.values().copied()).await?;
     let unknown: Vec<Heartbeat> = latest
         .values()
         .filter(|beat| !known.contains(&beat.worker.id))
         .map(|beat| Heartbeat::clone(beat))
         .collect();
     if !unknown.is_empty() {
-        run_tx("enlist", &state.pool, move |conn| {
+        run_tx("enlist", &state.hot, move |conn| {
             Box::pin(async move {
                 let workers: Vec<_> = unknown.iter().map(|beat| &beat.worker).collect();
                 store::worker::greet(conn, &workers).await?;
@@ -94,7 +87,7 @@ async fn renew_all(
     if listed.is_empty() {
         return Ok(orders);
     }
-    for (lease, order, expired) in store::attempt::orders(&state.pool, &listed).await? {
+    for (lease, order, expired) in store::attempt::orders(&state.hot, &listed).await? {
         let order = if expired {
             take_up_again(state, lease).await?
         } else {
@@ -107,7 +100,7 @@ async fn renew_all(
 
 async fn take_up_again(state: &AppState, lease: LeaseId) -> Result<Order, ApiError> {
     let metrics = state.metrics.clone();
-    run_tx("revive", &state.pool, move |conn| {
+    run_tx("revive", &state.hot, move |conn| {
         Box::pin(async move {
             Ok(match fence::enter(conn, lease, &metrics).await? {
                 Standing::Active(_) => Order::Continue,

@@ -8,10 +8,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::error::ApiError;
 use crate::metrics::OutcomeLabel;
-use crate::service::settle::Ending;
 use crate::service::{feeder, lifecycle, scheduling, settle};
 use crate::state::AppState;
 use crate::store;
+use crate::store::attempt::{Busy, Ending};
 use crate::tx::run_tx;
 
 /// The shortest time between two looks at the queue: what many finishes ask for in between is done by one.
@@ -78,20 +78,21 @@ pub async fn lose(state: &AppState, lease: LeaseId) -> Result<bool, ApiError> {
     let lease_s = state.config.lease_s;
     run_tx("reap", &state.pool, move |conn| {
         Box::pin(async move {
-            let Some(held) = store::attempt::lock(conn, lease).await? else {
+            let held = store::attempt::lock(conn, &[lease], Busy::Wait)
+                .await?
+                .pop();
+            let Some(held) = held.filter(|held| held.outcome.is_none()) else {
                 return Ok(false);
             };
-            if held.outcome.is_some() {
-                return Ok(false);
-            }
             let error = format!("the worker was not heard of for {lease_s} s");
             let ending = Ending {
+                held: &held,
                 outcome: Outcome::Lost,
                 error: Some(&error),
                 finish: None,
                 accepted: None,
             };
-            settle::settle(conn, &held, ending).await?;
+            settle::settle(conn, &[ending]).await?;
             Ok(true)
         })
     })

@@ -3,16 +3,15 @@
 use std::collections::HashMap;
 
 use cultivar_spec::state::{Next, Tally, next};
-use cultivar_spec::wire::{Event, Finish, JobKind};
+use cultivar_spec::wire::{Event, JobKind};
 use cultivar_spec::{Outcome, TrialState};
 use rand::Rng;
 use sqlx::PgConnection;
 
 use crate::error::ApiError;
 use crate::store;
-use crate::store::attempt::{Held, Past};
+use crate::store::attempt::{Ending, Held, Past};
 use crate::store::queue;
-use crate::store::trial::Accepted;
 
 /// Different trials a worker may fail before it is quarantined.
 const MAX_FAULTED_TRIALS: u64 = 3;
@@ -21,83 +20,75 @@ const MAX_ERROR_CHARS: usize = 4000;
 /// A wait before a retry is drawn out by up to this share, so that retries do not march in step.
 const JITTER: f64 = 0.25;
 
-/// How an attempt ended.
-pub struct Ending<'a> {
-    pub outcome: Outcome,
-    /// Why, as [`tidy`] leaves it.
-    pub error: Option<&'a str>,
-    /// What its holder said, if it said anything.
-    pub finish: Option<&'a Finish>,
-    /// The result of a completed training.
-    pub accepted: Option<&'a Accepted>,
-}
-
-/// Ends an active attempt and moves its trial, or its evaluation, on.
+/// Ends active attempts and moves their trials, or their evaluations, on.
 ///
 /// # Errors
 /// The database is out of reach.
-pub async fn settle(
-    conn: &mut PgConnection,
-    held: &Held,
-    ending: Ending<'_>,
-) -> Result<(), ApiError> {
-    let Ending {
+pub async fn settle(conn: &mut PgConnection, endings: &[Ending<'_>]) -> Result<(), ApiError> {
+    if endings.is_empty() {
+        return Ok(());
+    }
+    let mut states = Vec::with_capacity(endings.len());
+    let mut events = Vec::with_capacity(endings.len());
+    let mut pruned = Vec::new();
+    for Ending {
+        held,
         outcome,
         error,
-        finish,
-        accepted,
-    } = ending;
-    let next = what_follows(held, outcome, &held.past);
-    store::attempt::end(conn, held, outcome, error, finish).await?;
-
-    let (state, delay_s) = match next {
-        Next::Terminal(state) => (state, None),
-        Next::Pause => (TrialState::Paused, None),
-        Next::Requeue { delay_s } => {
-            let delay_s = delay_s * (1.0 + JITTER * rand::rng().random::<f64>());
-            (TrialState::Queued, Some(delay_s))
+        ..
+    } in endings
+    {
+        let state = match what_follows(held, *outcome, &held.past) {
+            Next::Terminal(state) => state,
+            Next::Pause => TrialState::Paused,
+            Next::Requeue { delay_s } => {
+                let delay_s = delay_s * (1.0 + JITTER * rand::rng().random::<f64>());
+                queue::push(conn, held.trial, held.job, held.split, delay_s).await?;
+                TrialState::Queued
+            }
+        };
+        events.push(moved(held, state));
+        if let (JobKind::Evaluate, Some(split)) = (held.job, held.split) {
+            store::evaluation::set_state(conn, held.trial, split, state, *error).await?;
+            states.push(None);
+            continue;
         }
-    };
-    if let Some(delay_s) = delay_s {
-        queue::push(conn, held.trial, held.job, held.split, delay_s).await?;
+        if state == TrialState::Pruned {
+            pruned.push(held.trial);
+        }
+        states.push(Some(state));
     }
-    let event = match (held.job, held.split) {
-        (JobKind::Evaluate, Some(split)) => {
-            store::evaluation::set_state(conn, held.trial, split, state, error).await?;
-            Event::Evaluation {
-                trial: held.trial,
-                dataset: held.dataset.clone(),
-            }
-        }
-        _ => {
-            match accepted {
-                None => store::trial::set_state(conn, held.trial, state, error).await?,
-                Some(result) => {
-                    if !store::trial::accept(conn, held.trial, state, result).await? {
-                        return Err(anyhow::anyhow!(
-                            "trial {} has an active attempt and is not running",
-                            held.trial
-                        )
-                        .into());
-                    }
-                }
-            }
-            if state == TrialState::Pruned {
-                store::trial::keep_metrics(conn, &[held.trial]).await?;
-            }
-            Event::Trial {
-                trial: held.trial,
-                sweep: held.sweep,
-                dataset: held.dataset.clone(),
-                state,
-            }
-        }
-    };
-    store::event::append(conn, &[event]).await?;
-    if outcome == Outcome::WorkerFault {
-        put_aside(conn, held, error).await?;
+    if !store::attempt::settle(conn, endings, &states, &events).await? {
+        return Err(anyhow::anyhow!("a trial has an active attempt and is not running").into());
+    }
+    if !pruned.is_empty() {
+        store::trial::keep_metrics(conn, &pruned).await?;
+    }
+    let mut faults: Vec<_> = endings
+        .iter()
+        .filter(|ending| ending.outcome == Outcome::WorkerFault)
+        .collect();
+    // Claims lock workers in this order too.
+    faults.sort_by_key(|ending| ending.held.worker);
+    for ending in faults {
+        put_aside(conn, ending.held, ending.error).await?;
     }
     Ok(())
+}
+
+fn moved(held: &Held, state: TrialState) -> Event {
+    match held.job {
+        JobKind::Evaluate => Event::Evaluation {
+            trial: held.trial,
+            dataset: held.dataset.clone(),
+        },
+        JobKind::Train => Event::Trial {
+            trial: held.trial,
+            sweep: held.sweep,
+            dataset: held.dataset.clone(),
+            state,
+        },
+    }
 }
 
 /// A worker that failed several different trials gets no more: the trials are not to blame.

@@ -2,18 +2,18 @@
 
 use chrono::{DateTime, Utc};
 use cultivar_spec::manifest::Split;
-use cultivar_spec::wire::{Finish, JobKind, Order};
-use cultivar_spec::{
-    LeaseId, Outcome, Sha256Digest, SweepId, TrialId, TrialSpec, TrialState, WorkerId,
-};
+use cultivar_spec::trial::{ObjectiveMetric, TrainOn};
+use cultivar_spec::wire::{Event, Finish, JobKind, Order};
+use cultivar_spec::{LeaseId, Outcome, Sha256Digest, SweepId, TrialId, TrialState, WorkerId};
 use serde::Deserialize;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use sqlx::{PgConnection, PgExecutor, Row};
+use sqlx::{AssertSqlSafe, PgConnection, PgExecutor, Row};
 use uuid::Uuid;
 
 use super::Result;
 use super::columns::Columns;
+use super::trial::Accepted;
 
 /// An attempt with what its trial says of it. Both rows stay locked until the transaction ends.
 pub struct Held {
@@ -40,9 +40,21 @@ pub struct Held {
     pub past: Vec<Past>,
 }
 
-/// Locks the trial and the attempt behind a lease.
-pub async fn lock(conn: &mut PgConnection, lease: LeaseId) -> Result<Option<Held>> {
-    sqlx::query(
+/// What to do about a trial that somebody else has locked.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Busy {
+    Wait,
+    Skip,
+}
+
+/// Locks the trials and the attempts behind leases. Whoever locks several skips those that are busy, so that it cannot
+/// deadlock.
+pub async fn lock(conn: &mut PgConnection, leases: &[LeaseId], busy: Busy) -> Result<Vec<Held>> {
+    let skip = match busy {
+        Busy::Wait => "",
+        Busy::Skip => "SKIP LOCKED",
+    };
+    sqlx::query(AssertSqlSafe(format!(
         "-- attempt::lock
          SELECT a.lease_id, a.trial_id, t.sweep_id, t.dataset, a.job, a.split, a.epoch, a.outcome, a.finish,
                 a.resumed_from_step, a.checkpoint_step, t.last_epoch, t.state, t.cancel_requested, t.prune_requested,
@@ -53,10 +65,10 @@ pub async fn lock(conn: &mut PgConnection, lease: LeaseId) -> Result<Option<Held
                  WHERE p.trial_id = a.trial_id AND p.job = a.job AND p.split IS NOT DISTINCT FROM a.split
                    AND p.epoch < a.epoch AND p.outcome IS NOT NULL) AS past
          FROM attempt a JOIN trial t ON t.id = a.trial_id
-         WHERE a.lease_id = $1
-         FOR UPDATE OF t, a",
-    )
-    .bind(lease.0)
+         WHERE a.lease_id = ANY($1)
+         FOR UPDATE OF t, a {skip}",
+    )))
+    .bind(leases.iter().map(|lease| lease.0).collect::<Vec<_>>())
     .try_map(|row: PgRow| {
         let sweep: Option<Uuid> = row.try_get("sweep_id")?;
         Ok(Held {
@@ -80,15 +92,18 @@ pub async fn lock(conn: &mut PgConnection, lease: LeaseId) -> Result<Option<Held
             past: row.json("past")?,
         })
     })
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await
 }
 
-/// What a finish is judged by, read without locks: none of it ever changes.
+/// What a finish is judged by. None of it ever changes.
+#[derive(Clone, Copy)]
 pub struct Job {
     pub job: JobKind,
     pub split: Option<Split>,
-    pub spec: TrialSpec,
+    pub is_external: bool,
+    pub train_on: TrainOn,
+    pub objective: ObjectiveMetric,
     /// None of an external trial.
     pub version: Option<Sha256Digest>,
 }
@@ -96,15 +111,19 @@ pub struct Job {
 pub async fn job(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Job>> {
     sqlx::query(
         "-- attempt::job
-         SELECT a.job, a.split, t.spec, t.dataset_version
+         SELECT a.job, a.split, t.dataset_version, t.spec #>> '{data,train_on}' AS train_on,
+                t.spec #>> '{objective,metric}' AS objective, t.spec #>> '{task,kind}' = 'external' AS is_external
          FROM attempt a JOIN trial t ON t.id = a.trial_id WHERE a.lease_id = $1",
     )
     .bind(lease.0)
     .try_map(|row: PgRow| {
+        let is_external: Option<bool> = row.try_get("is_external")?;
         Ok(Job {
             job: row.word("job")?,
             split: row.maybe_word("split")?,
-            spec: row.json("spec")?,
+            is_external: is_external.unwrap_or(false),
+            train_on: row.word("train_on")?,
+            objective: row.word("objective")?,
             version: row.maybe_digest("dataset_version")?,
         })
     })
@@ -120,31 +139,75 @@ pub struct Past {
     pub checkpoint_step: Option<u64>,
 }
 
-/// Ends an attempt, once, and forgets its latest word.
+/// How an attempt ended, and what becomes of its trial.
+pub struct Ending<'a> {
+    pub held: &'a Held,
+    pub outcome: Outcome,
+    /// Why, short and without NUL.
+    pub error: Option<&'a str>,
+    /// What its holder said, if it said anything.
+    pub finish: Option<&'a Finish>,
+    /// The result of a completed training.
+    pub accepted: Option<&'a Accepted>,
+}
+
+/// Ends attempts, each once, forgets their latest words, moves trials to `states` (none: it stays) with their accepted
+/// results, and tells of it, in one statement. True unless a result is of a trial that was not running, or has one (I2).
 ///
-/// `num_nulls` says `IS NULL` in words that the planner does not match to the index on active attempts: by its statistics
-/// that is nearly empty, but while somebody holds a snapshot open it is full of what is dead.
-pub async fn end(
+/// `num_nulls` says `IS NULL`, and `state || ''` says `state`, in words that match no index: the one on active attempts and the
+/// one on unsettled trials had every row in them once, and are full of what is dead, as long as anybody holds a snapshot open.
+pub async fn settle(
     conn: &mut PgConnection,
-    held: &Held,
-    outcome: Outcome,
-    error: Option<&str>,
-    finish: Option<&Finish>,
-) -> Result<()> {
-    sqlx::query(
-        "-- attempt::end
-         WITH word AS (DELETE FROM trial_progress WHERE trial_id = $5 AND lease_id = $1)
-         UPDATE attempt SET outcome = $2, ended_at = now(), error = $3, finish = $4
-         WHERE lease_id = $1 AND num_nulls(outcome) = 1",
+    endings: &[Ending<'_>],
+    states: &[Option<TrialState>],
+    events: &[Event],
+) -> Result<bool> {
+    let results = || endings.iter().map(|ending| ending.accepted);
+    let bytes = |digest: Option<Sha256Digest>| digest.map(|digest| digest.0.to_vec());
+    let n_refused: i64 = sqlx::query_scalar(
+        "-- attempt::settle
+         WITH ended AS (
+             SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[])
+                 AS ended (lease_id, trial_id, outcome, error, finish)
+         ), moved AS (
+             SELECT * FROM UNNEST($2::uuid[], $4::text[], $6::text[], $7::bool[], $8::jsonb[], $9::float8[], $10::bytea[], $11::bytea[], $12::jsonb[])
+                 AS moved (trial_id, error, state, is_settled, metrics, objective, model, predictions, cost) WHERE state IS NOT NULL
+         ), word AS (
+             DELETE FROM trial_progress p USING ended WHERE p.trial_id = ended.trial_id AND p.lease_id = ended.lease_id
+         ), attempts AS (
+             UPDATE attempt a SET outcome = ended.outcome, ended_at = now(), error = ended.error, finish = ended.finish
+             FROM ended WHERE a.lease_id = ended.lease_id AND num_nulls(a.outcome) = 1
+         ), trials AS (
+             UPDATE trial t SET
+                 state = moved.state, error = moved.error, finished_at = CASE WHEN moved.is_settled THEN now() END,
+                 metrics = coalesce(moved.metrics, t.metrics), cost = coalesce(moved.cost, t.cost),
+                 objective = CASE WHEN moved.metrics IS NULL THEN t.objective ELSE moved.objective END,
+                 model_sha256 = CASE WHEN moved.metrics IS NULL THEN t.model_sha256 ELSE moved.model END,
+                 predictions_sha256 = CASE WHEN moved.metrics IS NULL THEN t.predictions_sha256 ELSE moved.predictions END
+             FROM moved
+             WHERE t.id = moved.trial_id AND (moved.metrics IS NULL OR t.state || '' = 'running' AND t.model_sha256 IS NULL)
+             RETURNING t.id
+         ), told AS (
+             INSERT INTO event (body) SELECT body FROM UNNEST($13::jsonb[]) WITH ORDINALITY AS e (body, n) ORDER BY n
+         )
+         SELECT (SELECT count(*) FROM moved) - (SELECT count(*) FROM trials)",
     )
-    .bind(held.lease.0)
-    .bind(outcome.name())
-    .bind(error)
-    .bind(finish.map(Json))
-    .bind(held.trial.0)
-    .execute(conn)
+    .bind(endings.iter().map(|ending| ending.held.lease.0).collect::<Vec<_>>())
+    .bind(endings.iter().map(|ending| ending.held.trial.0).collect::<Vec<_>>())
+    .bind(endings.iter().map(|ending| ending.outcome.name()).collect::<Vec<_>>())
+    .bind(endings.iter().map(|ending| ending.error).collect::<Vec<_>>())
+    .bind(endings.iter().map(|ending| ending.finish.map(Json)).collect::<Vec<_>>())
+    .bind(states.iter().map(|state| state.map(TrialState::name)).collect::<Vec<_>>())
+    .bind(states.iter().map(|state| state.is_some_and(TrialState::is_terminal)).collect::<Vec<_>>())
+    .bind(results().map(|result| result.map(|it| Json(&it.metrics))).collect::<Vec<_>>())
+    .bind(results().map(|result| result.and_then(|it| it.objective)).collect::<Vec<_>>())
+    .bind(results().map(|result| bytes(result.and_then(|it| it.model))).collect::<Vec<_>>())
+    .bind(results().map(|result| bytes(result.and_then(|it| it.predictions))).collect::<Vec<_>>())
+    .bind(results().map(|result| result.map(|it| &it.cost)).collect::<Vec<_>>())
+    .bind(super::event::bodies(events))
+    .fetch_one(conn)
     .await?;
-    Ok(())
+    Ok(n_refused == 0)
 }
 
 /// Takes back that an attempt was lost: its holder is here.

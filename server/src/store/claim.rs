@@ -2,7 +2,7 @@
 
 use cultivar_spec::manifest::Split;
 use cultivar_spec::queueing::{Needs, Offer};
-use cultivar_spec::wire::{CheckpointRef, JobKind};
+use cultivar_spec::wire::{CheckpointRef, Event, JobKind, WorkerIdentity};
 use cultivar_spec::{BootId, LeaseId, Sha256Digest, SweepId, TrialId, TrialSpec, WorkerId};
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
@@ -35,6 +35,10 @@ pub struct Claimed {
 /// A job in the queue.
 pub struct Waiting {
     pub seq: i64,
+    pub trial: TrialId,
+    pub sweep: Option<SweepId>,
+    pub dataset: String,
+    pub job: JobKind,
     pub needs: Needs,
     /// The dataset it reads; none of an external trial.
     pub version: Option<Sha256Digest>,
@@ -46,6 +50,8 @@ pub struct Grant {
     pub worker: WorkerId,
     pub boot: BootId,
     pub request: Uuid,
+    /// Number of the job among those that the claim gets.
+    pub place: u32,
 }
 
 /// The first `max` jobs in line, but for those in `taken`: jobs for workers that fit one of the offers or, where a sweep
@@ -62,7 +68,7 @@ pub async fn pick(
 ) -> Result<Vec<Waiting>> {
     sqlx::query(
         "-- claim::pick
-         SELECT q.seq, q.needs, t.dataset_version
+         SELECT q.seq, q.job, q.needs, t.id, t.sweep_id, t.dataset, t.dataset_version
          FROM trial_queue q JOIN trial t ON t.id = q.trial_id
          WHERE q.external = ($4::uuid IS NOT NULL) AND ($4::uuid IS NULL OR t.sweep_id = $4)
            AND q.available_at <= now() AND q.seq <> ALL($3) AND (q.job <> 'train' OR t.state = 'queued')
@@ -83,8 +89,13 @@ pub async fn pick(
     .bind(asked.map(|sweep| sweep.0))
     .try_map(|row: PgRow| {
         let needs: Option<Needs> = row.maybe_json("needs")?;
+        let sweep: Option<Uuid> = row.try_get("sweep_id")?;
         Ok(Waiting {
             seq: row.try_get("seq")?,
+            trial: TrialId(row.try_get("id")?),
+            sweep: sweep.map(SweepId),
+            dataset: row.try_get("dataset")?,
+            job: row.word("job")?,
             needs: needs.unwrap_or_default(),
             version: row.maybe_digest("dataset_version")?,
         })
@@ -93,34 +104,38 @@ pub async fn pick(
     .await
 }
 
-/// Takes picked jobs off the queue and opens an attempt for each, in one statement. Each comes with the claim that got it.
+/// Takes picked jobs off the queue, opens an attempt for each and tells of it, in one statement. Each comes with the claim
+/// that got it. A copy of a claim that was answered meanwhile makes it fail, since two leases would have one place.
 pub async fn begin(
     conn: &mut PgConnection,
     grants: &[Grant],
+    events: &[Event],
 ) -> Result<Vec<(WorkerId, Uuid, Claimed)>> {
     sqlx::query(
         "-- claim::begin
          WITH taken AS (
              DELETE FROM trial_queue q
-             USING UNNEST($1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[]) AS g (seq, worker_id, boot_id, request)
+             USING UNNEST($1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::integer[]) AS g (seq, worker_id, boot_id, request, place)
              WHERE q.seq = g.seq
-             RETURNING q.trial_id, q.job, q.split, g.worker_id, g.boot_id, g.request
+             RETURNING q.trial_id, q.job, q.split, g.worker_id, g.boot_id, g.request, g.place
          ), begun AS (
              UPDATE trial t SET
                  last_epoch = t.last_epoch + 1,
                  state = CASE k.job WHEN 'train' THEN 'running' ELSE t.state END,
                  started_at = coalesce(t.started_at, now())
              FROM taken k WHERE t.id = k.trial_id
-             RETURNING t.*, k.job, k.split, k.worker_id, k.boot_id, k.request
+             RETURNING t.*, k.job, k.split, k.worker_id, k.boot_id, k.request, k.place
          ), evaluating AS (
              UPDATE evaluation e SET state = 'running'
              FROM taken k WHERE k.job = 'evaluate' AND e.trial_id = k.trial_id AND e.split = k.split
          ), opened AS (
-             INSERT INTO attempt (lease_id, trial_id, job, split, epoch, worker_id, boot_id, claim_request, resumed_from_step)
-             SELECT gen_random_uuid(), id, job, split, last_epoch, worker_id, boot_id, request,
+             INSERT INTO attempt (lease_id, trial_id, job, split, epoch, worker_id, boot_id, claim_request, claim_place, resumed_from_step)
+             SELECT gen_random_uuid(), id, job, split, last_epoch, worker_id, boot_id, request, place,
                     CASE job WHEN 'train' THEN coalesce(checkpoint_step, 0) ELSE 0 END
-             FROM begun
+             FROM begun ORDER BY worker_id, request, place
              RETURNING lease_id, trial_id, epoch, job, split, worker_id, claim_request
+         ), told AS (
+             INSERT INTO event (body) SELECT body FROM UNNEST($6::jsonb[]) WITH ORDINALITY AS e (body, n) ORDER BY n
          )
          SELECT o.*, b.sweep_id, b.spec, b.dataset_version, b.model_sha256, b.checkpoint_sha256, b.checkpoint_epoch,
                 b.checkpoint_step, b.checkpoint_spec, 0::float8 AS age_s
@@ -131,6 +146,8 @@ pub async fn begin(
     .bind(grants.iter().map(|grant| grant.worker.0).collect::<Vec<_>>())
     .bind(grants.iter().map(|grant| grant.boot.0).collect::<Vec<_>>())
     .bind(grants.iter().map(|grant| grant.request).collect::<Vec<_>>())
+    .bind(grants.iter().map(|grant| grant.place as i32).collect::<Vec<_>>())
+    .bind(super::event::bodies(events))
     .try_map(|row: PgRow| {
         let worker = WorkerId(row.try_get("worker_id")?);
         Ok((worker, row.try_get("claim_request")?, claimed(&row)?))
@@ -139,24 +156,57 @@ pub async fn begin(
     .await
 }
 
-/// The attempts that claims were answered with before, each with the place of its claim in `requests`.
-pub async fn of_requests(
+/// What is known of a claim that is not simply new.
+pub struct Known {
+    /// Of the claim among those asked about.
+    pub place: usize,
+    /// Whether its worker is known as it is now.
+    pub is_worker_known: bool,
+    /// An attempt that it was answered with before.
+    pub claimed: Option<Claimed>,
+    /// Why its worker gets nothing.
+    pub quarantine: Option<String>,
+}
+
+/// What there is to know of claims before they get anything. Of a new claim of a known worker in good standing, nothing.
+pub async fn recall(
     conn: &mut PgConnection,
-    requests: &[(WorkerId, Uuid)],
-) -> Result<Vec<(usize, Claimed)>> {
+    claims: &[(&WorkerIdentity, Uuid)],
+) -> Result<Vec<Known>> {
+    let workers = || claims.iter().map(|(worker, _)| worker);
     sqlx::query(
-        "-- claim::of_requests
-         SELECT asked.place, a.lease_id, a.trial_id, a.epoch, a.job, a.split, t.sweep_id, t.spec, t.dataset_version,
-                t.model_sha256, t.checkpoint_sha256, t.checkpoint_epoch, t.checkpoint_step, t.checkpoint_spec,
-                extract(epoch FROM now() - a.claimed_at)::float8 AS age_s
-         FROM UNNEST($1::uuid[], $2::uuid[]) WITH ORDINALITY AS asked (worker_id, request, place)
-         JOIN attempt a ON a.worker_id = asked.worker_id AND a.claim_request = asked.request
-         JOIN trial t ON t.id = a.trial_id
+        "-- claim::recall
+         SELECT asked.place, w.known AS is_worker_known, w.quarantine, a.lease_id, a.trial_id, a.epoch, a.job, a.split, t.sweep_id,
+                t.spec, t.dataset_version, t.model_sha256, t.checkpoint_sha256, t.checkpoint_epoch, t.checkpoint_step,
+                t.checkpoint_spec, extract(epoch FROM now() - a.claimed_at)::float8 AS age_s
+         FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::jsonb[], $6::text[]) WITH ORDINALITY
+             AS asked (worker_id, boot_id, request, name, device, version, place)
+         LEFT JOIN LATERAL (
+             SELECT (w.name, w.device, w.version, h.boot_id) = (asked.name, asked.device, asked.version, asked.boot_id) AS known,
+                    CASE WHEN w.quarantined_at IS NOT NULL THEN w.quarantine_reason END AS quarantine
+             FROM worker w JOIN worker_heartbeat h ON h.worker_id = w.id WHERE w.id = asked.worker_id
+         ) w ON true
+         LEFT JOIN attempt a ON a.worker_id = asked.worker_id AND a.claim_request = asked.request
+         LEFT JOIN trial t ON t.id = a.trial_id
+         WHERE a.lease_id IS NOT NULL OR w.quarantine IS NOT NULL OR w.known IS NOT TRUE
          ORDER BY a.trial_id",
     )
-    .bind(requests.iter().map(|(worker, _)| worker.0).collect::<Vec<_>>())
-    .bind(requests.iter().map(|(_, request)| *request).collect::<Vec<_>>())
-    .try_map(|row: PgRow| Ok((row.count("place")? as usize - 1, claimed(&row)?)))
+    .bind(workers().map(|worker| worker.id.0).collect::<Vec<_>>())
+    .bind(workers().map(|worker| worker.boot.0).collect::<Vec<_>>())
+    .bind(claims.iter().map(|(_, request)| *request).collect::<Vec<_>>())
+    .bind(workers().map(|worker| worker.name.clone()).collect::<Vec<_>>())
+    .bind(workers().map(|worker| Json(&worker.device)).collect::<Vec<_>>())
+    .bind(workers().map(|worker| worker.version.clone()).collect::<Vec<_>>())
+    .try_map(|row: PgRow| {
+        let lease: Option<Uuid> = row.try_get("lease_id")?;
+        let known: Option<bool> = row.try_get("is_worker_known")?;
+        Ok(Known {
+            place: row.count("place")? as usize - 1,
+            is_worker_known: known.unwrap_or(false),
+            claimed: lease.map(|_| claimed(&row)).transpose()?,
+            quarantine: row.try_get("quarantine")?,
+        })
+    })
     .fetch_all(conn)
     .await
 }

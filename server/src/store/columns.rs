@@ -52,14 +52,13 @@ where
     }
 
     fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
-        let Json(value) = self.try_get::<Json<Value>, _>(name)?;
-        T::deserialize(value).map_err(|e| decode_error(name, e))
+        let Json(value) = self.try_get(name)?;
+        Ok(value)
     }
 
     fn maybe_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        let value: Option<Json<Value>> = self.try_get(name)?;
-        let read = |Json(value)| T::deserialize(value).map_err(|e| decode_error(name, e));
-        value.map(read).transpose()
+        let value: Option<Json<T>> = self.try_get(name)?;
+        Ok(value.map(|Json(value)| value))
     }
 
     fn count(&self, name: &str) -> Result<u64> {

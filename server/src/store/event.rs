@@ -17,18 +17,20 @@ pub async fn append(conn: &mut PgConnection, events: &[Event]) -> Result<()> {
     if events.is_empty() {
         return Ok(());
     }
-    let bodies: Vec<Value> = events
-        .iter()
-        .map(|event| serde_json::to_value(event).expect("events serialize"))
-        .collect();
     sqlx::query(
         "-- event::append
          INSERT INTO event (body) SELECT body FROM UNNEST($1::jsonb[]) WITH ORDINALITY AS e (body, n) ORDER BY n",
     )
-    .bind(bodies)
+    .bind(bodies(events))
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Events as they are stored.
+pub(super) fn bodies(events: &[Event]) -> Vec<Value> {
+    let body = |event| serde_json::to_value(event).expect("events serialize");
+    events.iter().map(body).collect()
 }
 
 /// Events after a position, oldest first. Stops short of the oldest transaction still running: an event

@@ -425,32 +425,6 @@ pub struct Accepted {
     pub cost: serde_json::Value,
 }
 
-/// Moves a trial to its settled state with its accepted result. True unless it was not running, or has a result, and then
-/// nothing was stored (I2).
-pub async fn accept(
-    conn: &mut PgConnection,
-    id: TrialId,
-    state: TrialState,
-    result: &Accepted,
-) -> Result<bool> {
-    let done = sqlx::query(
-        "-- trial::accept
-         UPDATE trial SET state = $2, error = NULL, finished_at = now(), metrics = $3, objective = $4, model_sha256 = $5,
-                          predictions_sha256 = $6, cost = $7
-         WHERE id = $1 AND state = 'running' AND model_sha256 IS NULL",
-    )
-    .bind(id.0)
-    .bind(state.name())
-    .bind(Json(&result.metrics))
-    .bind(result.objective)
-    .bind(result.model.as_ref().map(|digest| &digest.0[..]))
-    .bind(result.predictions.as_ref().map(|digest| &digest.0[..]))
-    .bind(&result.cost)
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
 /// Moves a trial on after an attempt. `error` is why the attempt failed, if it did.
 pub async fn set_state(
     conn: &mut PgConnection,

@@ -1,6 +1,6 @@
 //! Workers and their heartbeats.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use cultivar_spec::wire::{Heartbeat, WorkerIdentity, WorkerView};
 use cultivar_spec::{TrialId, WorkerId};
@@ -59,14 +59,13 @@ pub async fn beat<'b>(
     }
     let rows = sqlx::query(
         "-- worker::beat
-         WITH new AS (
-             SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $4::integer[], $5::integer[]) AS new (id, boot_id, begins, ends)
-         ), locked AS MATERIALIZED (
-             SELECT worker_id FROM worker_heartbeat WHERE worker_id = ANY($1) ORDER BY worker_id FOR UPDATE
+         WITH locked AS MATERIALIZED (
+             SELECT new.* FROM UNNEST($1::uuid[], $2::uuid[], $4::integer[], $5::integer[]) AS new (id, boot_id, begins, ends)
+             JOIN worker_heartbeat h ON h.worker_id = new.id
+             ORDER BY new.id FOR UPDATE OF h
          )
          UPDATE worker_heartbeat h SET boot_id = new.boot_id, seen_at = now(), held = ($3::uuid[])[new.begins:new.ends]
-         FROM new JOIN locked ON locked.worker_id = new.id
-         WHERE h.worker_id = new.id
+         FROM locked new WHERE h.worker_id = new.id
          RETURNING h.worker_id",
     )
     .bind(workers)
@@ -76,22 +75,6 @@ pub async fn beat<'b>(
     .bind(ends)
     .try_map(|row: PgRow| Ok(WorkerId(row.try_get("worker_id")?)))
     .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().collect())
-}
-
-/// Which of the workers get no leases, and why. Their rows were locked by [`greet`].
-pub async fn quarantined(
-    conn: &mut PgConnection,
-    workers: &[&WorkerIdentity],
-) -> Result<HashMap<WorkerId, String>> {
-    let rows = sqlx::query(
-        "-- worker::quarantined
-         SELECT id, quarantine_reason FROM worker WHERE id = ANY($1) AND quarantined_at IS NOT NULL",
-    )
-    .bind(workers.iter().map(|worker| worker.id.0).collect::<Vec<_>>())
-    .try_map(|row: PgRow| Ok((WorkerId(row.try_get("id")?), row.try_get("quarantine_reason")?)))
-    .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().collect())
 }

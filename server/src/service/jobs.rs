@@ -1,0 +1,59 @@
+//! What leases are about, remembered from when this replica handed them out until they end.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use cultivar_spec::LeaseId;
+
+use crate::error::ApiError;
+use crate::state::AppState;
+use crate::store;
+use crate::store::attempt::Job;
+use crate::store::claim::Claimed;
+
+/// Jobs kept; beyond, all are forgotten, and looked up where they are asked for.
+const MAX_KEPT: usize = 65_536;
+
+/// A memory that may be lost: another replica, or this one after a restart, asks the database.
+#[derive(Default)]
+pub struct Jobs(Mutex<HashMap<LeaseId, Job>>);
+
+impl Jobs {
+    pub fn remember(&self, claimed: &Claimed) {
+        let spec = &claimed.spec;
+        let job = Job {
+            job: claimed.job,
+            split: claimed.split,
+            is_external: spec.is_external(),
+            train_on: spec.data.train_on,
+            objective: spec.objective.metric,
+            version: claimed.version,
+        };
+        let mut kept = self.kept();
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(claimed.lease, job);
+    }
+
+    pub fn forget(&self, lease: LeaseId) {
+        self.kept().remove(&lease);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<LeaseId, Job>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The job behind a lease.
+///
+/// # Errors
+/// There is no such lease.
+pub async fn of_lease(state: &AppState, lease: LeaseId) -> Result<Job, ApiError> {
+    let kept = state.jobs.kept().get(&lease).copied();
+    if let Some(job) = kept {
+        return Ok(job);
+    }
+    let job = store::attempt::job(&state.hot, lease).await?;
+    job.ok_or_else(|| ApiError::no_such("lease", lease))
+}

@@ -1,0 +1,233 @@
+//! Where finishes are entered: those that arrive while a transaction runs are entered together by the next one (group
+//! commit).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use cultivar_spec::manifest::Split;
+use cultivar_spec::wire::Finish;
+use cultivar_spec::{LeaseId, Outcome, Sha256Digest};
+use sqlx::PgConnection;
+use tokio::sync::Semaphore;
+
+use crate::error::ApiError;
+use crate::metrics::{Metrics, OutcomeLabel};
+use crate::service::combine::{Combiner, Turn};
+use crate::service::fence::{self, Standing};
+use crate::service::reports::set_aside;
+use crate::service::scoring::Scored;
+use crate::service::{artifacts, settle};
+use crate::state::AppState;
+use crate::store;
+use crate::store::attempt::{Busy, Ending, Held};
+use crate::store::trial::Accepted;
+use crate::tx::run_tx;
+
+/// Finishes of one transaction.
+const MAX_BATCH: usize = 256;
+
+/// A finish that was checked.
+pub struct Entry {
+    pub lease: LeaseId,
+    pub finish: Finish,
+    pub checked: Checked,
+}
+
+/// What a completed job left behind, checked.
+pub enum Checked {
+    Trained {
+        accepted: Accepted,
+        /// Absent where nothing was held out.
+        val: Option<(Sha256Digest, Scored)>,
+    },
+    Evaluated {
+        split: Split,
+        metrics: BTreeMap<String, f64>,
+        predictions: Sha256Digest,
+        scored: Scored,
+    },
+    /// It did not complete, and left nothing.
+    Nothing,
+}
+
+/// What became of a finish.
+#[derive(Clone, Copy)]
+pub enum Verdict {
+    /// It counts, from now on or since it came before.
+    Accepted,
+    /// Another counts.
+    Differs,
+    /// The trial went on without it; it was kept aside.
+    Superseded,
+}
+
+/// Where finishes wait for their turn. No verdict: this one must be entered by itself.
+pub type Ledger = Combiner<Arc<Entry>, Option<Verdict>>;
+
+pub fn open(turns: Arc<Semaphore>) -> Ledger {
+    Combiner::sharing(turns, MAX_BATCH)
+}
+
+/// Stores a result and moves its trial on.
+///
+/// # Errors
+/// An artifact that it names does not exist, or the database is out of reach.
+pub async fn enter(state: &AppState, entry: Entry) -> Result<Verdict, ApiError> {
+    let entry = Arc::new(entry);
+    let serve = |entries, turn| {
+        let state = state.clone();
+        async move { enter_together(&state, entries, turn).await }
+    };
+    let place = state.ledger.join(entry.clone());
+    if let Some(verdict) = place.answered(serve).await? {
+        return Ok(verdict);
+    }
+    match enter_all(state, vec![entry.clone()], Busy::Wait, None).await {
+        Ok(verdicts) => {
+            let verdict = verdicts.into_iter().next().flatten();
+            verdict.ok_or_else(|| ApiError::no_such("lease", entry.lease))
+        }
+        Err(error) => {
+            // The database refuses what refers to nothing; here is what.
+            artifacts::must_exist(state, &references(&entry.checked)).await?;
+            Err(error)
+        }
+    }
+}
+
+/// Enters what can be entered without waiting for anybody. Where one spoils it for all, each is entered by itself.
+async fn enter_together(
+    state: &AppState,
+    entries: Vec<Arc<Entry>>,
+    turn: Turn,
+) -> Result<Vec<Option<Verdict>>, ApiError> {
+    let n_entries = entries.len();
+    match enter_all(state, entries, Busy::Skip, Some(turn)).await {
+        Err(ApiError::Unavailable(why)) => Err(ApiError::Unavailable(why)),
+        Err(_) => Ok(vec![None; n_entries]),
+        verdicts => verdicts,
+    }
+}
+
+async fn enter_all(
+    state: &AppState,
+    entries: Vec<Arc<Entry>>,
+    busy: Busy,
+    turn: Option<Turn>,
+) -> Result<Vec<Option<Verdict>>, ApiError> {
+    let counters = state.metrics.clone();
+    let (verdicts, ended) = run_tx("finish", &state.hot, move |conn| {
+        Box::pin(async move {
+            let entered = try_enter(conn, &entries, busy, &counters).await;
+            drop(turn);
+            entered
+        })
+    })
+    .await?;
+    for outcome in ended {
+        let label = OutcomeLabel {
+            outcome: outcome.name(),
+        };
+        state.metrics.attempts_ended.get_or_create(&label).inc();
+    }
+    Ok(verdicts)
+}
+
+/// Verdicts in the order of the entries, and the outcomes that count from now on.
+async fn try_enter(
+    conn: &mut PgConnection,
+    entries: &[Arc<Entry>],
+    busy: Busy,
+    counters: &Metrics,
+) -> Result<(Vec<Option<Verdict>>, Vec<Outcome>), ApiError> {
+    let leases: Vec<_> = entries.iter().map(|entry| entry.lease).collect();
+    let locked = store::attempt::lock(conn, &leases, busy).await?;
+    let mut locked: HashMap<_, _> = locked.into_iter().map(|held| (held.lease, held)).collect();
+    let mut verdicts = Vec::with_capacity(entries.len());
+    let mut counting: Vec<(Held, &Entry)> = Vec::new();
+    let mut trials = HashSet::new();
+    for entry in entries {
+        // One finish a trial: what a second one comes to depends on the first.
+        let held = locked.remove(&entry.lease);
+        let Some(held) = held.filter(|held| trials.insert(held.trial)) else {
+            verdicts.push(None);
+            continue;
+        };
+        verdicts.push(Some(match fence::stand(conn, held, counters).await? {
+            Standing::Active(held) => {
+                keep(conn, &held, &entry.checked).await?;
+                counting.push((held, entry));
+                Verdict::Accepted
+            }
+            Standing::Finished(held) => match &held.finish {
+                Some(kept) if same_result(kept, &entry.finish) => Verdict::Accepted,
+                _ => Verdict::Differs,
+            },
+            Standing::Superseded(_) => {
+                set_aside(conn, entry.lease, "finish", &entry.finish).await?;
+                Verdict::Superseded
+            }
+        }));
+    }
+    let endings: Vec<_> = counting
+        .iter()
+        .map(|(held, entry)| ending(held, entry))
+        .collect();
+    settle::settle(conn, &endings).await?;
+    let ended = endings.iter().map(|ending| ending.outcome).collect();
+    Ok((verdicts, ended))
+}
+
+/// Stores what was predicted.
+async fn keep(conn: &mut PgConnection, held: &Held, checked: &Checked) -> Result<(), ApiError> {
+    match checked {
+        Checked::Nothing | Checked::Trained { val: None, .. } => {}
+        Checked::Trained {
+            val: Some((predictions, scored)),
+            ..
+        } => {
+            store::prediction::insert(conn, held.trial, Split::Val, predictions, scored).await?;
+        }
+        Checked::Evaluated {
+            split,
+            metrics,
+            predictions,
+            scored,
+        } => {
+            store::evaluation::accept(conn, held.trial, *split, metrics, predictions).await?;
+            store::prediction::insert(conn, held.trial, *split, predictions, scored).await?;
+        }
+    }
+    Ok(())
+}
+
+fn ending<'e>(held: &'e Held, entry: &'e Entry) -> Ending<'e> {
+    Ending {
+        held,
+        outcome: entry.finish.outcome,
+        error: entry.finish.error.as_deref(),
+        finish: Some(&entry.finish),
+        accepted: match &entry.checked {
+            Checked::Trained { accepted, .. } => Some(accepted),
+            Checked::Evaluated { .. } | Checked::Nothing => None,
+        },
+    }
+}
+
+/// The artifacts that a result names, each with its place in the finish.
+fn references(checked: &Checked) -> Vec<(&'static str, Sha256Digest)> {
+    let (model, predictions) = match checked {
+        Checked::Nothing => (None, None),
+        Checked::Trained { accepted, .. } => (accepted.model, accepted.predictions),
+        Checked::Evaluated { predictions, .. } => (None, Some(*predictions)),
+    };
+    let model = model.map(|digest| ("/model", digest));
+    let predictions = predictions.map(|digest| ("/predictions", digest));
+    model.into_iter().chain(predictions).collect()
+}
+
+/// Metrics are left out: a number may come back from JSON one unit in the last place away.
+fn same_result(kept: &Finish, again: &Finish) -> bool {
+    (kept.outcome, kept.step, kept.model, kept.predictions)
+        == (again.outcome, again.step, again.model, again.predictions)
+}
