@@ -32,5 +32,6 @@ mod search;
 mod startup;
 mod sweeps;
 mod tls;
+mod together;
 mod tokens;
 mod tradeoffs;

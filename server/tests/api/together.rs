@@ -1,0 +1,120 @@
+//! Claims and finishes that share a transaction, and copies of one claim that do not.
+
+use reqwest::StatusCode;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use uuid::Uuid;
+
+use crate::fixtures::{Worker, completed, tell};
+use crate::harness::{App, eventually, with_app};
+
+#[test]
+fn copies_of_a_claim_on_two_replicas_are_one() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        for seed in 0..40 {
+            app.submit(seed).await;
+        }
+        let other = App::start_at(app.database.clone(), 30.0, app.home.path()).await;
+        let worker = Worker::new();
+        worker.claim(&app, 1).await;
+        for _ in 0..15 {
+            let request = Uuid::new_v4();
+            let claim = async |replica: &App| {
+                let leases = worker.claim_as(replica, request, 2, 20.0).await;
+                let mut ids: Vec<_> = leases.iter().map(|lease| lease.id).collect();
+                ids.sort();
+                ids
+            };
+            let (here, there) = tokio::join!(claim(&app), claim(&other));
+            assert_eq!(here.len(), 2);
+            assert_eq!(here, there);
+        }
+        assert_eq!(app.count("SELECT count(*) FROM attempt").await, 31);
+        other.stop().await;
+        app
+    });
+}
+
+#[test]
+fn a_bad_finish_spoils_no_other() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        for seed in 0..8 {
+            app.submit(seed).await;
+        }
+        let leases = Worker::new().claim(&app, 8).await;
+        assert_eq!(leases.len(), 8);
+        let mut finishes = Vec::new();
+        for lease in &leases {
+            finishes.push(completed(&app, lease, 7).await);
+        }
+        let good = finishes[3]["model"].clone();
+        finishes[3]["model"] = json!("ab".repeat(32));
+        let sent = leases
+            .iter()
+            .zip(&finishes)
+            .map(|(lease, finish)| tell(&app, lease, "finish", finish.clone()));
+        let answers = futures::future::join_all(sent).await;
+        for (n, (status, body)) in answers.iter().enumerate() {
+            let expected = match n {
+                3 => StatusCode::UNPROCESSABLE_ENTITY,
+                _ => StatusCode::OK,
+            };
+            assert_eq!(*status, expected, "finish {n}: {body:#}");
+        }
+        assert_eq!(answers[3].1["violations"][0]["pointer"], "/model");
+        // Its attempt stays active, so that it can be put right.
+        finishes[3]["model"] = good;
+        let (status, body) = tell(&app, &leases[3], "finish", finishes[3].clone()).await;
+        assert_eq!(status, StatusCode::OK, "{body:#}");
+        assert_eq!(
+            app.count("SELECT count(*) FROM trial WHERE state = 'completed'")
+                .await,
+            8
+        );
+        app
+    });
+}
+
+#[test]
+fn a_locked_trial_keeps_nobody_else_waiting() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        for seed in 0..3 {
+            app.submit(seed).await;
+        }
+        let worker = Worker::new();
+        let leases = worker.claim(&app, 2).await;
+        let locked = completed(&app, &leases[0], 7).await;
+        let free = completed(&app, &leases[1], 7).await;
+
+        let mut holder = PgConnection::connect(&app.database.url).await.unwrap();
+        let mut tx = holder.begin().await.unwrap();
+        let lock = format!(
+            "SELECT FROM trial WHERE id = '{}' FOR UPDATE",
+            leases[0].trial
+        );
+        sqlx::query(AssertSqlSafe(lock))
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+
+        let waiting = tell(&app, &leases[0], "finish", locked);
+        let meanwhile = async {
+            eventually("the finish waits for the lock", async || {
+                let waiting = "SELECT count(*) FROM pg_stat_activity
+                               WHERE datname = current_database() AND wait_event_type = 'Lock'";
+                app.count(waiting).await == 1
+            })
+            .await;
+            let (status, body) = tell(&app, &leases[1], "finish", free).await;
+            assert_eq!(status, StatusCode::OK, "{body:#}");
+            worker.claim_one(&app).await;
+            tx.commit().await.unwrap();
+        };
+        let ((status, body), ()) = tokio::join!(waiting, meanwhile);
+        assert_eq!(status, StatusCode::OK, "{body:#}");
+        app
+    });
+}
