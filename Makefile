@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help setup demo test check openapi parity chaos bench-queue bench-metrics bench-fleet bench-train bench-search bench-stats fuzz clean
+.PHONY: help setup demo test check openapi parity chaos schemathesis bench-queue bench-metrics bench-fleet bench-train bench-search bench-stats fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | column -t -s "$$(printf '\t')"
@@ -28,6 +28,10 @@ chaos: ## Break a running system by a seeded plan and check that nothing is lost
 	@tools/setup.sh build faketime $(if $(REAL),demo-data)
 	cargo build --release --workspace --bins --example fake_trainer $(addprefix --features cultivar-server/broken-,$(BROKEN))
 	@$${CARGO_TARGET_DIR:-target}/release/cultivar-chaos --seed $(or $(SEED),1) $(if $(REAL),--real $(REAL),--faults $(or $(FAULTS),100))
+
+schemathesis: ## Ask every operation of the API for right and wrong things: no 5xx, and a 2xx from each (SEED=1)
+	@tools/setup.sh build schemathesis
+	@.cultivar/schemathesis/bin/python tests/schemathesis/run.py $${CARGO_TARGET_DIR:-target}/release/cultivar-server --seed $(or $(SEED),1)
 
 fuzz: ## Feed a parser hostile input: TARGET=trial_spec, search_space, metric_batch, archive or token (SECONDS=60)
 	@tools/fuzz.sh "$(TARGET)" $(or $(SECONDS),60)

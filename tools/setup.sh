@@ -6,6 +6,7 @@
 #   tools/setup.sh demo-data          the open-emoji dataset and EfficientNet-Lite0's weights
 #   tools/setup.sh browser            Chromium, for the browser test
 #   tools/setup.sh faketime           libfaketime, for the chaos harness's wrong clocks
+#   tools/setup.sh schemathesis       Python with Schemathesis, for make schemathesis
 #   tools/setup.sh parity             Python with PyTorch and timm, for comparisons
 #   tools/setup.sh queue-peers        Python with Optuna, for bench-queue
 #   tools/setup.sh metrics-peers      Python with MLflow, for bench-metrics
@@ -231,8 +232,9 @@ for goal in "$@"; do
     parity) setup_parity ;;
     queue-peers) setup_peers queue-peers "Optuna" "about 20 s" optuna==5.0.0 "psycopg[binary]==3.2.13" ;;
     metrics-peers) setup_peers metrics-peers "MLflow" "about 1 min" mlflow==3.17.2 "psycopg[binary]==3.2.13" ;;
+    schemathesis) setup_peers schemathesis "Schemathesis" "about 30 s" schemathesis==4.32.5 "psycopg[binary]==3.2.13" ;;
     browser) setup_browser ;;
     faketime) setup_faketime ;;
-    *) fail "unknown goal $goal: build, demo-data, browser, faketime, parity, queue-peers, metrics-peers, torch and weights are known" ;;
+    *) fail "unknown goal $goal: build, demo-data, browser, faketime, parity, queue-peers, metrics-peers, schemathesis, torch and weights are known" ;;
   esac
 done
