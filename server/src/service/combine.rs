@@ -1,5 +1,5 @@
-//! Callers served together: those that arrive while one round runs are served by the next, so a replica has one or two of a
-//! kind of transaction under way, whatever the number of callers.
+//! Callers served together: those that arrive while one round runs are served by the next, so a replica has few transactions
+//! of a kind under way, whatever the number of callers.
 //!
 //! There is no task behind it. Whoever gets a turn serves everybody who waits (flat combining, after Hendler, Incze,
 //! Shavit and Tzafrir 2010); the others find their answers there.
