@@ -143,7 +143,7 @@ async fn recognise(parts: &Parts, state: &AppState) -> Result<Principal, ApiErro
 pub type Door = Combiner<Secret, Option<ValidToken>>;
 
 pub fn door() -> Door {
-    Combiner::new(1, 256)
+    Combiner::new(256)
 }
 
 /// The token with this secret, if it may be used.

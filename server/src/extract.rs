@@ -12,7 +12,8 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
-use cultivar_spec::check;
+use cultivar_spec::check::{self, pointer_to};
+use cultivar_spec::{Violation, Violations};
 use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -33,6 +34,9 @@ pub struct Raw<T>(pub Value, pub PhantomData<T>);
 /// A JSON body that went through its schema.
 pub struct Body<T>(pub T);
 
+/// The same, where texts may hold NUL characters and lose them: a report is not worth refusing for one.
+pub struct Lossy<T>(pub T);
+
 /// Path parameters.
 pub struct At<T>(pub T);
 
@@ -47,13 +51,54 @@ impl<S: Send + Sync, T> FromRequest<S> for Raw<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let bytes = json_bytes(request).await?;
-        Ok(Self(json_value(&bytes)?, PhantomData))
+        Ok(Self(storable(&bytes)?, PhantomData))
     }
 }
 
 fn json_value(bytes: &[u8]) -> Result<Value, ApiError> {
     serde_json::from_slice(bytes)
         .map_err(|e| ApiError::Malformed(format!("the body is not JSON: {e}")))
+}
+
+/// A JSON document without NUL characters, which no text in Postgres can hold.
+fn storable(bytes: &[u8]) -> Result<Value, ApiError> {
+    let mut value = json_value(bytes)?;
+    // In JSON they are written so.
+    if bytes.windows(6).any(|escape| escape == br"\u0000") {
+        let mut found = Vec::new();
+        replace_nuls(&mut value, "", &mut found);
+        if !found.is_empty() {
+            return Err(Violations(found).into());
+        }
+    }
+    Ok(value)
+}
+
+/// Puts U+FFFD in the place of every NUL character, and says where they were.
+fn replace_nuls(value: &mut Value, pointer: &str, found: &mut Vec<Violation>) {
+    match value {
+        Value::String(text) if text.contains('\0') => {
+            *text = text.replace('\0', "\u{fffd}");
+            let expected = "a text without NUL characters";
+            found.push(Violation::new(pointer, text.as_str(), expected));
+        }
+        Value::Array(items) => {
+            for (idx, item) in items.iter_mut().enumerate() {
+                replace_nuls(item, &format!("{pointer}/{idx}"), found);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, value) in fields.iter_mut() {
+                let at = pointer_to(pointer, &name.replace('\0', "\u{fffd}"));
+                if name.contains('\0') {
+                    let expected = "a name without NUL characters";
+                    found.push(Violation::new(&at, Value::Null, expected));
+                }
+                replace_nuls(value, &at, found);
+            }
+        }
+        _ => {}
+    }
 }
 
 async fn json_bytes(request: Request) -> Result<Bytes, ApiError> {
@@ -129,7 +174,7 @@ impl<S: Send + Sync, T: JsonSchema + DeserializeOwned + Checked + 'static> FromR
         let bytes = json_bytes(request).await?;
         match serde_json::from_slice::<T>(&bytes) {
             Ok(value) if value.is_admitted() => Ok(Self(value)),
-            _ => Ok(Self(check::document(&json_value(&bytes)?)?)),
+            _ => Ok(Self(check::document(&storable(&bytes)?)?)),
         }
     }
 }
@@ -140,6 +185,16 @@ impl<S: Send + Sync, T: JsonSchema + DeserializeOwned + 'static> FromRequest<S> 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let Raw::<T>(raw, _) = Raw::from_request(request, state).await?;
         Ok(Self(check::document(&raw)?))
+    }
+}
+
+impl<S: Send + Sync, T: JsonSchema + DeserializeOwned + 'static> FromRequest<S> for Lossy<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let mut value = json_value(&json_bytes(request).await?)?;
+        replace_nuls(&mut value, "", &mut Vec::new());
+        Ok(Self(check::document(&value)?))
     }
 }
 
@@ -178,6 +233,12 @@ impl<T: JsonSchema> OperationInput for Body<T> {
 }
 
 impl<T: JsonSchema> OperationInput for Quick<T> {
+    fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
+        Json::<T>::operation_input(ctx, operation);
+    }
+}
+
+impl<T: JsonSchema> OperationInput for Lossy<T> {
     fn operation_input(ctx: &mut GenContext, operation: &mut Operation) {
         Json::<T>::operation_input(ctx, operation);
     }

@@ -14,6 +14,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+/// Rows, documents and answers are many small allocations on many threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The Cultivar server: REST, live events and the web page over one Postgres database.
 #[derive(Parser)]
 #[command(version)]

@@ -1,11 +1,14 @@
 //! The published description of the API.
 
 use aide::axum::ApiRouter;
-use aide::openapi::{ApiKeyLocation, OpenApi, SecurityScheme};
-use aide::transform::TransformOpenApi;
+use aide::generate::{GenContext, in_context};
+use aide::openapi::{ApiKeyLocation, OpenApi, Operation, SecurityScheme};
+use aide::operation::{ParamLocation, add_parameters, parameters_from_schema};
+use aide::transform::{TransformOpenApi, TransformOperation};
 use axum::{Json, Router};
 use cultivar_spec::canonical_json;
 use cultivar_spec::wire::ErrorBody;
+use schemars::JsonSchema;
 
 use crate::routes;
 use crate::state::AppState;
@@ -43,6 +46,19 @@ fn front_matter(api: TransformOpenApi<'_>) -> TransformOpenApi<'_> {
         .security_requirement("bearer")
         .security_requirement("session")
         .default_response::<Json<ErrorBody>>()
+}
+
+/// Documents the fields of `H` as headers that an operation reads.
+pub fn add_headers<H: JsonSchema>(ctx: &mut GenContext, operation: &mut Operation) {
+    let schema = ctx.schema.subschema_for::<H>();
+    let parameters = parameters_from_schema(ctx, schema, ParamLocation::Header);
+    add_parameters(ctx, operation, parameters);
+}
+
+/// The same, where a route is described.
+pub fn reads<H: JsonSchema>(mut op: TransformOperation<'_>) -> TransformOperation<'_> {
+    in_context(|ctx| add_headers::<H>(ctx, op.inner_mut()));
+    op
 }
 
 /// The checked-in `openapi.json`: sorted, so that it changes only when the API does.

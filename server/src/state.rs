@@ -1,5 +1,6 @@
 //! What handlers and background loops share.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,9 +36,20 @@ const RESTED: Duration = Duration::from_secs(1);
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
-/// Shared by all handlers; cheap to clone.
+/// What is shared by all handlers; cheap to clone.
 #[derive(Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Shared>);
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// The parts of [`AppState`].
+pub struct Shared {
     pub config: Arc<Config>,
     pub pool: PgPool,
     /// Connections for what happens many times a second: tokens, claims, heartbeats, finishes. Pages and long lists do not
@@ -85,7 +97,7 @@ impl AppState {
         MIGRATIONS.run(&pool).await.context(NOT_MIGRATED)?;
         sota::seed(&pool).await?;
         let blobs = Blobs::open(config.blobs_dir()).await?;
-        Ok(Self {
+        let shared = Shared {
             pool,
             hot: pool_of(N_HOT_CONNECTIONS, by_key(options)),
             manifests: Manifests::new(blobs.clone()),
@@ -104,7 +116,8 @@ impl AppState {
             ledger: Arc::new(ledger::open(turns)),
             jobs: Arc::default(),
             shutdown,
-        })
+        };
+        Ok(Self(Arc::new(shared)))
     }
 }
 

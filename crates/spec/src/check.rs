@@ -44,6 +44,11 @@ impl Violation {
     }
 }
 
+/// The JSON pointer to a field of the object at `pointer`.
+pub fn pointer_to(pointer: &str, field: &str) -> String {
+    format!("{pointer}/{}", field.replace('~', "~0").replace('/', "~1"))
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = if self.pointer.is_empty() {
@@ -138,6 +143,16 @@ mod tests {
         let spec = trial(&json!({"data": {"dataset": "d"}})).unwrap();
         assert!(spec.augment.is_some());
         assert_eq!(spec.fit.eval_resolution, Some(224));
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_point() {
+        let spec = trial(&json!({"data": {"dataset": "d"}, "fit": {"epochs": 12.0}})).unwrap();
+        assert_eq!(spec.fit.epochs, 12);
+        check(
+            json!({"fit": {"epochs": 12.5}}),
+            &[("/fit/epochs", "integer")],
+        );
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub enum Scheduler {
         min_epochs: Option<u32>,
         /// One in `eta` goes on, `eta` times as far.
         #[serde(default = "four")]
-        #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 1.0))]
+        #[schemars(range(min = 1.1, max = 100.0))]
         eta: f64,
         /// Trials that are compared with each other; by default all of the sweep.
         #[serde(default)]
@@ -47,7 +47,7 @@ pub enum Scheduler {
         min_epochs: Option<u32>,
         /// One in `eta` goes on, `eta` times as far.
         #[serde(default = "four")]
-        #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 1.0))]
+        #[schemars(range(min = 1.1, max = 100.0))]
         eta: f64,
     },
     /// Cohorts of successive halving that begin with many short trials, fewer longer ones and so on.
@@ -58,7 +58,7 @@ pub enum Scheduler {
         min_epochs: Option<u32>,
         /// One in `eta` goes on, `eta` times as far.
         #[serde(default = "four")]
-        #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 1.0))]
+        #[schemars(range(min = 1.1, max = 100.0))]
         eta: f64,
     },
     /// Population based training: every so often the worst go on from copies of the best, with hyperparameters a

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::check::pointer_to;
 use crate::{Violation, Violations};
 
 /// Of a quantized range, as a share of its larger bound: a number has some 16 digits.
@@ -125,11 +126,8 @@ fn parse(raw: &Value, pointer: &str, found: &mut Vec<Violation>) -> Node {
         }
     }
     let parse_field = |(key, value): (&String, &Value)| {
-        let escaped = key.replace('~', "~0").replace('/', "~1");
-        (
-            key.clone(),
-            parse(value, &format!("{pointer}/{escaped}"), found),
-        )
+        let at = pointer_to(pointer, key);
+        (key.clone(), parse(value, &at, found))
     };
     Node::Object(fields.iter().map(parse_field).collect())
 }

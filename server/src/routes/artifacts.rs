@@ -4,7 +4,7 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::get_with;
 use aide::transform::TransformOperation;
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +18,7 @@ use tokio_util::io::ReaderStream;
 use crate::auth::{BlobWriter, Principal};
 use crate::error::ApiError;
 use crate::extract::At;
+use crate::openapi;
 use crate::service;
 use crate::service::artifacts::Piece;
 use crate::state::AppState;
@@ -28,20 +29,44 @@ struct ByDigest {
     sha256: Sha256Digest,
 }
 
+#[derive(JsonSchema)]
+#[schemars(inline)]
+#[allow(dead_code)]
+struct Wanted {
+    /// `bytes=FIRST-LAST`, `bytes=FIRST-` or `bytes=-LENGTH`; several ranges get the whole.
+    #[serde(rename = "Range")]
+    range: Option<String>,
+    /// The entity tag that the range is of: the digest in quotes.
+    #[serde(rename = "If-Range")]
+    if_range: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(inline)]
+#[allow(dead_code)]
+struct Sent {
+    /// `bytes FIRST-LAST/TOTAL`: which piece of the artifact the body is.
+    #[serde(rename = "Content-Range")]
+    #[schemars(regex(pattern = "^bytes [0-9]+-[0-9]+/[0-9]+$"))]
+    content_range: Option<String>,
+}
+
 pub fn router() -> ApiRouter<AppState> {
     let route = get_with(download, |op| {
-        describe(op, "Download an artifact, or one Range of it")
-            .response::<206, ()>()
+        openapi::reads::<Wanted>(describe(op, "Download an artifact, or one Range of it"))
+            .response::<200, Bytes>()
+            .response::<206, Bytes>()
             .response::<416, Json<ErrorBody>>()
     })
     .head_with(head, |op| {
-        describe(op, "Whether an artifact exists, and its size")
+        describe(op, "Whether an artifact exists, and its size").response::<200, ()>()
     })
     .put_with(upload, |op| {
-        describe(
+        openapi::reads::<Sent>(describe(
             op,
             "Store an artifact, or with Content-Range the next piece of it; the whole must hash to its name",
-        )
+        ))
+        .input::<Bytes>()
         .response::<200, Json<ArtifactView>>()
         .response_with::<202, Json<UploadView>, _>(|response| {
             response.description("The piece is here, and more is to come")

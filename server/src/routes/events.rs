@@ -14,11 +14,13 @@ use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use cultivar_spec::wire::Event;
 use futures::StreamExt;
+use schemars::JsonSchema;
 use uuid::Uuid;
 
 use crate::auth::Reader;
 use crate::error::ApiError;
 use crate::live::{self, Position};
+use crate::openapi;
 use crate::state::AppState;
 use crate::store;
 
@@ -26,11 +28,21 @@ use crate::store;
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
+#[derive(JsonSchema)]
+#[schemars(inline)]
+#[allow(dead_code)]
+struct Resumed {
+    /// The `id` of the last event that was seen.
+    #[serde(rename = "Last-Event-ID")]
+    last_event_id: Option<String>,
+}
+
 pub fn router() -> ApiRouter<AppState> {
     ApiRouter::new().api_route(
         "/api/v1/events",
         get_with(stream, |op| {
-            op.summary("What happens, as it happens; resumes after Last-Event-ID")
+            openapi::reads::<Resumed>(op)
+                .summary("What happens, as it happens; resumes after Last-Event-ID")
                 .tag("events")
         }),
     )

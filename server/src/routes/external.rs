@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::auth::LeaseHolder;
 use crate::error::ApiError;
-use crate::extract::{At, Body};
+use crate::extract::{At, Body, Lossy};
 use crate::service;
 use crate::service::replay::IdempotencyKey;
 use crate::state::AppState;
@@ -97,7 +97,7 @@ async fn complete(
     _: LeaseHolder,
     State(state): State<AppState>,
     At(path): At<OfLease>,
-    Body(complete): Body<Complete>,
+    Lossy(complete): Lossy<Complete>,
 ) -> Result<Json<Verdict>, ApiError> {
     service::external::complete(&state, path.id, complete)
         .await

@@ -2,6 +2,7 @@
 
 use aide::axum::ApiRouter;
 use aide::axum::routing::get_with;
+use aide::openapi::MediaType;
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
@@ -21,6 +22,9 @@ use crate::state::AppState;
 /// Rows shown unless asked otherwise.
 const DEFAULT_LIMIT: usize = 200;
 
+const CSV: &str = "text/csv; charset=utf-8";
+const MARKDOWN: &str = "text/markdown; charset=utf-8";
+
 #[derive(Deserialize, JsonSchema)]
 struct Query {
     /// Name of a registered dataset.
@@ -28,10 +32,13 @@ struct Query {
     /// A version of it; the newest if left out.
     version: Option<Sha256Digest>,
     /// `val_top1` (the default), or `test_top1` where every row shown was evaluated on test.
+    #[schemars(extend("enum" = ["val_top1", "test_top1"]))]
     metric: Option<String>,
     /// `json` (the default), `csv` or `md`.
+    #[schemars(extend("enum" = ["json", "csv", "md"]))]
     format: Option<String>,
     /// Rows shown, 200 unless said otherwise. With `test_top1`, the rows are this many best by validation.
+    #[schemars(range(min = 1))]
     limit: Option<usize>,
 }
 
@@ -41,7 +48,13 @@ pub fn router() -> ApiRouter<AppState> {
         get_with(show, |op| {
             op.summary("Configurations of a dataset, best first, beside published results")
                 .tag("ranking")
-                .response::<200, Json<Leaderboard>>()
+                .response_with::<200, Json<Leaderboard>, _>(|mut response| {
+                    for kind in [CSV, MARKDOWN] {
+                        let content = &mut response.inner().content;
+                        content.insert(kind.to_owned(), MediaType::default());
+                    }
+                    response
+                })
         }),
     )
 }
@@ -69,13 +82,10 @@ async fn show(
         |kind: &'static str, text: String| ([(header::CONTENT_TYPE, kind)], text).into_response();
     Ok(match format {
         "csv" => text(
-            "text/csv; charset=utf-8",
+            CSV,
             ranking_text::csv(&board).map_err(|e| ApiError::Internal(e.into()))?,
         ),
-        "md" => text(
-            "text/markdown; charset=utf-8",
-            ranking_text::markdown(&board),
-        ),
+        "md" => text(MARKDOWN, ranking_text::markdown(&board)),
         _ => Json(board).into_response(),
     })
 }

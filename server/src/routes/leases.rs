@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::auth::LeaseHolder;
 use crate::error::ApiError;
-use crate::extract::{At, Body, Checked, Quick};
+use crate::extract::{At, Body, Checked, Lossy, Quick};
 use crate::service;
 use crate::state::AppState;
 
@@ -97,7 +97,7 @@ async fn logs(
     _: LeaseHolder,
     State(state): State<AppState>,
     At(path): At<ById>,
-    Body(batch): Body<LogBatch>,
+    Lossy(batch): Lossy<LogBatch>,
 ) -> Result<Json<LeaseReply>, ApiError> {
     service::reports::logs(&state, path.id, batch)
         .await
@@ -119,7 +119,7 @@ async fn finish(
     _: LeaseHolder,
     State(state): State<AppState>,
     At(path): At<ById>,
-    Body(finish): Body<Finish>,
+    Lossy(finish): Lossy<Finish>,
 ) -> Result<Json<LeaseReply>, ApiError> {
     service::finish::finish(&state, path.id, finish)
         .await
@@ -132,7 +132,10 @@ impl Checked for MetricBatch {
         let is_count = |n: u64| n <= MAX_COUNT;
         let are_points = self.points.len() <= 10_000
             && self.points.iter().all(|point| {
-                is_count(point.step) && (1..=64).contains(&point.metric.chars().count())
+                let name = &point.metric;
+                is_count(point.step)
+                    && (1..=64).contains(&name.chars().count())
+                    && !name.contains('\0')
             });
         let progress = self.progress.as_ref();
         are_points && progress.is_none_or(|it| is_count(it.step) && is_count(it.n_steps))

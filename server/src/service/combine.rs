@@ -29,9 +29,9 @@ struct Visitor<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Combiner<Q, A> {
-    /// `n_turns` rounds at once, each for at most `max_batch` questions.
-    pub fn new(n_turns: usize, max_batch: usize) -> Self {
-        Self::sharing(Arc::new(Semaphore::new(n_turns)), max_batch)
+    /// One round at a time, for at most `max_batch` questions.
+    pub fn new(max_batch: usize) -> Self {
+        Self::sharing(Arc::new(Semaphore::new(1)), max_batch)
     }
 
     /// The same, taking turns with whoever shares them.
@@ -137,7 +137,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_come_meanwhile_are_served_together() {
-        let combiner = Combiner::<usize, usize>::new(1, 60);
+        let combiner = Combiner::<usize, usize>::new(60);
         let n_rounds = AtomicUsize::new(0);
         let serve = |batch: Vec<usize>, turn| {
             n_rounds.fetch_add(1, Ordering::Relaxed);
@@ -157,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_is_forgotten_hears_so() {
-        let combiner = Combiner::<(), ()>::new(1, 1);
+        let combiner = Combiner::<(), ()>::new(1);
         let answer = combiner
             .join(())
             .answered(|_, _| async { Ok(Vec::new()) })
@@ -167,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn everybody_hears_of_an_error() {
-        let combiner = Combiner::<(), ()>::new(1, 60);
+        let combiner = Combiner::<(), ()>::new(60);
         let serve = |_, _| async { Err(ApiError::Unavailable("away".into())) };
         let asked = (0..10).map(|_| combiner.join(()).answered(serve));
         for answer in futures::future::join_all(asked).await {

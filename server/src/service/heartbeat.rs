@@ -15,13 +15,11 @@ use crate::tx::run_tx;
 /// Where heartbeats wait to be written together: a fleet of ten thousand sends two thousand a second.
 pub type Pulse = Combiner<Heartbeat, HeartbeatReply>;
 
-/// Rounds a replica runs at once.
-const N_TURNS: usize = 1;
 /// Heartbeats of one round.
 const MAX_BATCH: usize = 256;
 
 pub fn pulse() -> Pulse {
-    Combiner::new(N_TURNS, MAX_BATCH)
+    Combiner::new(MAX_BATCH)
 }
 
 /// Renews exactly the leases listed.

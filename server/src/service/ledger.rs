@@ -116,7 +116,12 @@ async fn enter_all(
     turn: Option<Turn>,
 ) -> Result<Vec<Option<Verdict>>, ApiError> {
     let counters = state.metrics.clone();
-    let (verdicts, ended) = run_tx("finish", &state.hot, move |conn| {
+    let pool = match busy {
+        Busy::Skip => &state.hot,
+        // It may wait long for somebody's lock, and the hot connections serve everybody.
+        Busy::Wait => &state.pool,
+    };
+    let (verdicts, ended) = run_tx("finish", pool, move |conn| {
         Box::pin(async move {
             let entered = try_enter(conn, &entries, busy, &counters).await;
             drop(turn);

@@ -15,6 +15,7 @@ use sqlx::PgConnection;
 
 use crate::auth::Principal;
 use crate::error::ApiError;
+use crate::openapi;
 use crate::store::{self, Step};
 
 /// The request's Idempotency-Key, if it has one.
@@ -93,16 +94,12 @@ impl OperationInput for IdempotencyKey {
         #[schemars(inline)]
         #[allow(dead_code)]
         struct Header {
-            /// Makes the request replayable: the same key and body get the same answer once more.
+            /// Makes the request replayable: the same key and body get the same answer once more. 1 to 200 printable
+            /// ASCII characters.
             #[serde(rename = "Idempotency-Key")]
+            #[schemars(length(min = 1, max = 200), regex(pattern = "^[ -~]+$"))]
             idempotency_key: Option<String>,
         }
-        let schema = ctx.schema.subschema_for::<Header>();
-        let parameters = aide::operation::parameters_from_schema(
-            ctx,
-            schema,
-            aide::operation::ParamLocation::Header,
-        );
-        aide::operation::add_parameters(ctx, operation, parameters);
+        openapi::add_headers::<Header>(ctx, operation);
     }
 }

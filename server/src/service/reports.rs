@@ -53,12 +53,8 @@ pub async fn metrics(
 pub async fn logs(
     state: &AppState,
     lease: LeaseId,
-    mut batch: LogBatch,
+    batch: LogBatch,
 ) -> Result<LeaseReply, ApiError> {
-    // Postgres' text cannot hold NUL, and a log line is not worth losing for one.
-    for line in &mut batch.lines {
-        *line = line.replace('\0', "\u{fffd}");
-    }
     let (reply, _) = report(state, lease, "logs", batch, |conn, lease, batch, _| {
         Box::pin(async move {
             store::report::insert_lines(conn, lease, batch.first_line, &batch.lines).await?;

@@ -158,13 +158,9 @@ fn tally(past: &[Past], outcome: Outcome) -> Tally {
     count(&n_by_outcome, outcome, without_progress)
 }
 
-/// An error text that Postgres can store and a page can show.
+/// An error text that a page can show.
 pub fn tidy(error: &str) -> String {
-    error
-        .replace('\0', "\u{fffd}")
-        .chars()
-        .take(MAX_ERROR_CHARS)
-        .collect()
+    error.chars().take(MAX_ERROR_CHARS).collect()
 }
 
 #[cfg(test)]

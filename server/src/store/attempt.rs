@@ -143,7 +143,7 @@ pub struct Past {
 pub struct Ending<'a> {
     pub held: &'a Held,
     pub outcome: Outcome,
-    /// Why, short and without NUL.
+    /// Why, in short.
     pub error: Option<&'a str>,
     /// What its holder said, if it said anything.
     pub finish: Option<&'a Finish>,

@@ -176,22 +176,98 @@ fn what_is_no_json_document_is_refused() {
             (status, body["code"].as_str()),
             (StatusCode::PAYLOAD_TOO_LARGE, Some("too_large"))
         );
-        let nul = json!({"split": "test", "reason": "a\u{0}b"});
-        let unknown = uuid::Uuid::new_v4();
-        let (status, _) = app
-            .post(&format!("/api/v1/trials/{unknown}/evaluate"), &nul)
-            .await;
-        assert_eq!(status, StatusCode::NOT_FOUND);
-        let (status, body) = app
-            .post(
+        app
+    });
+}
+
+#[test]
+fn texts_with_a_nul_are_refused_where_they_are_stored_and_mended_in_reports() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        app.submit(0).await;
+        let worker = Worker::new();
+        let lease = worker.claim_one(&app).await;
+        let identity = |name: &str| {
+            let mut identity = serde_json::to_value(&worker.identity).unwrap();
+            identity["name"] = name.into();
+            identity
+        };
+        let claim = |name: &str, label: &str| {
+            let request = uuid::Uuid::new_v4();
+            json!({"worker": identity(name), "request": request, "max": 1, "labels": ["a", label]})
+        };
+        let sweep = json!({"name": "e", "base": {"task": {"kind": "external"}, "objective": {"metric": "value"}}});
+        let sweep = app.post_ok("/api/v1/sweeps", &sweep).await;
+        let ask = format!("/api/v1/sweeps/{}/ask", sweep["id"].as_str().unwrap());
+        let metrics = format!("/api/v1/leases/{}/metrics", lease.id);
+        let point = json!({"metric": "lo\0ss", "step": 1, "epoch": 1.0, "value": 0.5});
+        for (path, body, pointer) in [
+            ("/api/v1/leases", claim("w", "b\0"), "/labels/1"),
+            ("/api/v1/leases", claim("\0w", "b"), "/worker/name"),
+            (
+                "/api/v1/heartbeats",
+                json!({"worker": identity("\0"), "leases": []}),
+                "/worker/name",
+            ),
+            (&ask, json!({"worker": "a\0"}), "/worker"),
+            (&metrics, json!({"points": [point]}), "/points/0/metric"),
+            (
                 "/api/v1/tokens",
-                &json!({"name": "a\u{0}b", "scope": "viewer"}),
-            )
-            .await;
-        assert_eq!(
-            (status, body["code"].as_str()),
-            (StatusCode::BAD_REQUEST, Some("invalid"))
-        );
+                json!({"name": "a\0b", "scope": "viewer"}),
+                "/name",
+            ),
+            (
+                "/api/v1/sweeps",
+                json!({"name": "s", "space": {"a\0b/c": {"fixed": 1}}}),
+                "/space/a\u{fffd}b~1c",
+            ),
+        ] {
+            let (status, answer) = app.post(path, &body).await;
+            assert_eq!(
+                status,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "{path}: {answer:#}"
+            );
+            assert_eq!(answer["violations"][0]["pointer"], pointer, "{path}");
+        }
+        // What is six characters in JSON need not be a NUL.
+        let named = json!({"name": r"a\u0000b", "scope": "viewer"});
+        app.post_ok("/api/v1/tokens", &named).await;
+        for (what, body) in [
+            ("logs", json!({"first_line": 0, "lines": ["a\0b"]})),
+            (
+                "finish",
+                json!({"outcome": "crashed", "step": 0, "error": "c\0d"}),
+            ),
+        ] {
+            let (status, answer) = tell(&app, &lease, what, body).await;
+            assert_eq!(status, StatusCode::OK, "{what}: {answer:#}");
+        }
+        let mended = "SELECT (SELECT count(*) FROM attempt WHERE error = 'c\u{fffd}d')";
+        assert_eq!(app.count(mended).await, 1);
+        app
+    });
+}
+
+#[test]
+fn a_scheduler_whose_rungs_hardly_grow_is_refused() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        for kind in ["successive_halving", "asha", "hyperband"] {
+            let scheduler = json!({"kind": kind, "eta": 1.0 + f64::EPSILON});
+            let sweep =
+                json!({"name": "s", "base": {"data": {"dataset": "mini"}}, "scheduler": scheduler});
+            for path in ["/api/v1/sweeps/estimate", "/api/v1/sweeps"] {
+                let (status, answer) = app.post(path, &sweep).await;
+                assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer:#}");
+                assert_eq!(answer["violations"][0]["pointer"], "/scheduler/eta");
+            }
+            let mut least = sweep.clone();
+            least["scheduler"]["eta"] = 1.1.into();
+            least["base"]["fit"] = json!({"epochs": 10_000});
+            let (status, answer) = app.post("/api/v1/sweeps/estimate", &least).await;
+            assert_eq!(status, StatusCode::OK, "{answer:#}");
+        }
         app
     });
 }

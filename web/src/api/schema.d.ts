@@ -12,7 +12,12 @@ export interface paths {
         get: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description The entity tag that the range is of: the digest in quotes. */
+                    "If-Range"?: string | null;
+                    /** @description `bytes=FIRST-LAST`, `bytes=FIRST-` or `bytes=-LENGTH`; several ranges get the whole. */
+                    Range?: string | null;
+                };
                 path: {
                     sha256: string;
                 };
@@ -20,12 +25,23 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description no content */
+                /** @description byte stream */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/octet-stream": unknown;
+                    };
+                };
+                /** @description byte stream */
                 206: {
                     headers: {
                         [name: string]: unknown;
                     };
-                    content?: never;
+                    content: {
+                        "application/octet-stream": unknown;
+                    };
                 };
                 /** @description The body of every answer that is not a 2xx. */
                 416: {
@@ -51,13 +67,20 @@ export interface paths {
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description `bytes FIRST-LAST/TOTAL`: which piece of the artifact the body is. */
+                    "Content-Range"?: string | null;
+                };
                 path: {
                     sha256: string;
                 };
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody: {
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
             responses: {
                 /** @description `PUT /api/v1/artifacts/{sha256}` */
                 200: {
@@ -103,6 +126,13 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description no content */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
                 /** @description The body of every answer that is not a 2xx. */
                 default: {
                     headers: {
@@ -405,7 +435,10 @@ export interface paths {
         get: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description The `id` of the last event that was seen. */
+                    "Last-Event-ID"?: string | null;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -502,11 +535,11 @@ export interface paths {
                     /** @description Name of a registered dataset. */
                     dataset: string;
                     /** @description `json` (the default), `csv` or `md`. */
-                    format?: string | null;
+                    format?: "json" | "csv" | "md" | null;
                     /** @description Rows shown, 200 unless said otherwise. With `test_top1`, the rows are this many best by validation. */
                     limit?: number | null;
                     /** @description `val_top1` (the default), or `test_top1` where every row shown was evaluated on test. */
-                    metric?: string | null;
+                    metric?: "val_top1" | "test_top1" | null;
                     /** @description A version of it; the newest if left out. */
                     version?: string | null;
                 };
@@ -523,6 +556,8 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["Leaderboard"];
+                        "text/csv; charset=utf-8": unknown;
+                        "text/markdown; charset=utf-8": unknown;
                     };
                 };
                 /** @description The body of every answer that is not a 2xx. */
@@ -1233,7 +1268,10 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    /** @description Makes the request replayable: the same key and body get the same answer once more. */
+                    /**
+                     * @description Makes the request replayable: the same key and body get the same answer once more. 1 to 200 printable
+                     *      ASCII characters.
+                     */
                     "Idempotency-Key"?: string | null;
                 };
                 path?: never;
@@ -1333,7 +1371,10 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    /** @description Makes the request replayable: the same key and body get the same answer once more. */
+                    /**
+                     * @description Makes the request replayable: the same key and body get the same answer once more. 1 to 200 printable
+                     *      ASCII characters.
+                     */
                     "Idempotency-Key"?: string | null;
                 };
                 path: {
@@ -1861,7 +1902,10 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    /** @description Makes the request replayable: the same key and body get the same answer once more. */
+                    /**
+                     * @description Makes the request replayable: the same key and body get the same answer once more. 1 to 200 printable
+                     *      ASCII characters.
+                     */
                     "Idempotency-Key"?: string | null;
                 };
                 path?: never;
@@ -1959,7 +2003,10 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    /** @description Makes the request replayable: the same key and body get the same answer once more. */
+                    /**
+                     * @description Makes the request replayable: the same key and body get the same answer once more. 1 to 200 printable
+                     *      ASCII characters.
+                     */
                     "Idempotency-Key"?: string | null;
                 };
                 path: {
@@ -2102,7 +2149,10 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    /** @description Makes the request replayable: the same key and body get the same answer once more. */
+                    /**
+                     * @description Makes the request replayable: the same key and body get the same answer once more. 1 to 200 printable
+                     *      ASCII characters.
+                     */
                     "Idempotency-Key"?: string | null;
                 };
                 path?: never;
@@ -2249,7 +2299,10 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    /** @description Makes the request replayable: the same key and body get the same answer once more. */
+                    /**
+                     * @description Makes the request replayable: the same key and body get the same answer once more. 1 to 200 printable
+                     *      ASCII characters.
+                     */
                     "Idempotency-Key"?: string | null;
                 };
                 path: {
@@ -2815,7 +2868,10 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    /** @description Makes the request replayable: the same key and body get the same answer once more. */
+                    /**
+                     * @description Makes the request replayable: the same key and body get the same answer once more. 1 to 200 printable
+                     *      ASCII characters.
+                     */
                     "Idempotency-Key"?: string | null;
                 };
                 path?: never;
@@ -3259,8 +3315,11 @@ export interface components {
         Compare: {
             arms: components["schemas"]["CompareArm"][];
             dataset: string;
-            /** @description `val_top1`, or `test_top1` where every trial was evaluated on test. */
-            metric: string;
+            /**
+             * @description `val_top1`, or `test_top1` where every trial was evaluated on test.
+             * @enum {string}
+             */
+            metric: "val_top1" | "test_top1";
         };
         /** @description Trials that differ in nothing but their seeds. */
         CompareArm: {
@@ -4340,8 +4399,8 @@ export interface components {
              *     }
              */
             needs: components["schemas"]["Needs"];
-            /** @description A trial spec; fields left out take their defaults. */
-            spec: unknown;
+            /** @description Fields left out take their defaults. */
+            spec: components["schemas"]["TrialSpec"];
         };
         /** @description The number a sweep optimises, always measured on validation. */
         Objective: {
@@ -4730,15 +4789,21 @@ export interface components {
         Query: {
             /** @description Name of a registered dataset. */
             dataset: string;
-            /** @description `json` (the default), `csv` or `md`. */
-            format?: string | null;
+            /**
+             * @description `json` (the default), `csv` or `md`.
+             * @enum {string|null}
+             */
+            format?: "json" | "csv" | "md" | null;
             /**
              * Format: uint
              * @description Rows shown, 200 unless said otherwise. With `test_top1`, the rows are this many best by validation.
              */
             limit?: number | null;
-            /** @description `val_top1` (the default), or `test_top1` where every row shown was evaluated on test. */
-            metric?: string | null;
+            /**
+             * @description `val_top1` (the default), or `test_top1` where every row shown was evaluated on test.
+             * @enum {string|null}
+             */
+            metric?: "val_top1" | "test_top1" | null;
             /** @description A version of it; the newest if left out. */
             version?: string | null;
         };

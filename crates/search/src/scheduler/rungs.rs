@@ -24,11 +24,13 @@ pub(super) fn below(n: u32, eta: f64, shortest: f64, n_epochs: u32) -> Vec<u32> 
 /// Rounded to whole epochs, without repeats. The slack forgives the rounding of 27 / 3³.
 fn geometric(at: impl Fn(i32) -> f64, shortest: f64, n_epochs: u32) -> Vec<u32> {
     let rounded = (0..).map(|n| (at(n) + 1e-9).round().max(shortest.round()));
-    let mut rungs: Vec<u32> = rounded
-        .take_while(|rung| *rung < f64::from(n_epochs))
-        .map(|rung| rung as u32)
-        .collect();
-    rungs.dedup();
+    let mut rungs: Vec<u32> = Vec::new();
+    for rung in rounded.take_while(|rung| *rung < f64::from(n_epochs)) {
+        let rung = rung as u32;
+        if rungs.last() != Some(&rung) {
+            rungs.push(rung);
+        }
+    }
     rungs
 }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Violation, Violations, one_of};
+use super::{Violation, Violations, one_of, pointer_to};
 
 /// A type's JSON schema, compiled.
 pub(super) struct Schema {
@@ -30,8 +30,9 @@ impl Schema {
             }
             return Err(Violations(found));
         }
-        // What the schema lets through and serde does not, 10.0 for an integer, say.
+        // To the schema 10.0 is an integer, as in JSON; to serde it is none.
         T::deserialize(raw)
+            .or_else(|_| T::deserialize(&with_integers(raw)))
             .map_err(|e| Violations(vec![Violation::new("", Value::Null, e.to_string())]))
     }
 
@@ -111,8 +112,7 @@ impl Schema {
                     .map(|fields| one_of(fields.keys().map(String::as_str)))
                     .unwrap_or_default();
                 for field in unexpected {
-                    let field_pointer =
-                        format!("{pointer}/{}", field.replace('~', "~0").replace('/', "~1"));
+                    let field_pointer = pointer_to(&pointer, field);
                     let value = at(&field_pointer);
                     out.push(Violation::new(
                         field_pointer,
@@ -137,6 +137,23 @@ impl Schema {
                 out.push(Violation::new(&pointer, at(&pointer), expected));
             }
         }
+    }
+}
+
+/// The same document, its whole numbers written as such where they are exact.
+fn with_integers(raw: &Value) -> Value {
+    const MAX_EXACT: f64 = (1_u64 << 53) as f64;
+    match raw {
+        Value::Number(number) if number.is_f64() => match number.as_f64() {
+            Some(x) if x.fract() == 0.0 && x.abs() <= MAX_EXACT => Value::from(x as i64),
+            _ => raw.clone(),
+        },
+        Value::Array(items) => items.iter().map(with_integers).collect(),
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| (name.clone(), with_integers(value));
+            fields.iter().map(field).collect()
+        }
+        _ => raw.clone(),
     }
 }
 

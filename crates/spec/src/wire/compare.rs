@@ -10,6 +10,7 @@ use crate::wire::{Comparison, Estimate};
 pub struct Compare {
     pub dataset: String,
     /// `val_top1`, or `test_top1` where every trial was evaluated on test.
+    #[schemars(extend("enum" = ["val_top1", "test_top1"]))]
     pub metric: String,
     #[schemars(length(min = 2, max = 200))]
     pub arms: Vec<CompareArm>,

@@ -15,7 +15,8 @@ use crate::{LeaseId, Outcome, Sha256Digest, SweepId, TrialId, TrialSpec, TrialSt
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewTrial {
-    /// A trial spec; fields left out take their defaults.
+    /// Fields left out take their defaults.
+    #[schemars(with = "TrialSpec")]
     pub spec: Value,
     /// What a machine must have to be handed it.
     #[serde(default)]
