@@ -127,12 +127,15 @@ def schedulers(path: Path) -> list[dict]:
         return []
     rows = []
     print("\nepochs until a finished trial is as good as random search's best, over the epochs of random search:")
-    print("median, 95% range over resampled configurations, and how often within a quarter; - where never")
+    print("median (its 95% interval), 95% range over shuffled configurations, and how often within a quarter; - where never")
     shown = lambda ratio: "-" if ratio is None else f"{ratio:.3f}"
     for line in read([path]):
         what = f"{line['curves']}, {line['scheduler']}, random {line['n_random']} of {line['n_curves']}"
-        between = ", ".join(shown(line[end]) for end in ("low", "high"))
-        print(f"{what:<60}{shown(line['median']):>7}  [{between}]  {100 * line['within_a_quarter']:5.1f}%")
+        of_median, of_repeats = (
+            ", ".join(shown(line[prefix + end]) for end in ("low", "high")) for prefix in ("median_", "")
+        )
+        within = f"{100 * line['within_a_quarter']:5.1f}%"
+        print(f"{what:<78}{shown(line['median']):>7}  ({of_median})  [{of_repeats}]  {within}")
         if line["median"] is not None:
             what = f"{what}: epochs over random's, upper end {shown(line['high'])}"
             rows.append(row(what, "ratio", line["median"], 1.0, "random search"))

@@ -1,31 +1,36 @@
 //! Schedulers replayed on recorded learning curves: how many epochs they train before a finished trial is as good
 //! as the best that random search finds.
 //!
-//! A repeat draws as many configurations as there are curves, with replacement, so that the interval covers both
-//! which were recorded and the order they come in. Random search trains the first of them to their ends; a
-//! scheduler is given all, in that order, and eight workers.
+//! A repeat shuffles the recorded configurations: none comes twice, since a scheduler that learns from configurations
+//! would know the twin's end. Random search trains the first half of them to their ends; a scheduler is given all, in
+//! that order, and eight workers.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use cultivar_search::scheduler::{Action, Decision, End, Event, History, Scheduler, build, step};
+use cultivar_search::scheduler::{
+    Action, Decision, End, Event, History, Scheduler, build, point_of, step,
+};
 use cultivar_spec::SweepSpec;
 use cultivar_spec::trial::Direction;
 use flate2::read::GzDecoder;
+use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::table::packed;
 
-const SCHEDULERS: [&str; 2] = ["asha", "hyperband"];
+/// How often the ratios are drawn again for the interval of their median.
+const N_RESAMPLES: usize = 2_000;
 /// Trials at the same time.
 const N_WORKERS: usize = 8;
-/// Shares of the drawn configurations that random search trains: of one half a scheduler may try twice as many,
-/// of all it has to find the very best.
+/// Shares of the configurations that random search trains: of one half a scheduler may try twice as many, of all it
+/// has to find the very best.
 const RANDOM_SHARES: [f64; 2] = [0.5, 1.0];
 
 #[derive(Deserialize)]
@@ -33,11 +38,15 @@ struct Recorded {
     name: String,
     /// Of a trial that runs to its end.
     epochs: u32,
+    /// As a sweep states it.
+    space: Value,
     curves: Vec<Curve>,
 }
 
 #[derive(Deserialize)]
 struct Curve {
+    /// The configuration: a point of the space, or a spec that holds one.
+    overlay: Value,
     /// The objective by epoch, larger is better, null where it was not finite; shorter for a trial that failed.
     val_top1: Vec<Option<f64>>,
 }
@@ -49,14 +58,28 @@ impl Curve {
     }
 }
 
-/// Writes one line a recording, scheduler and share of random search.
+/// What a sweep runs with.
+struct Arm {
+    name: &'static str,
+    scheduler: Value,
+}
+
+fn arms() -> Vec<Arm> {
+    let arm = |name, scheduler| Arm { name, scheduler };
+    vec![
+        arm("asha", json!({"kind": "asha"})),
+        arm("asha, eta 3", json!({"kind": "asha", "eta": 3.0})),
+        arm("hyperband", json!({"kind": "hyperband"})),
+    ]
+}
+
+/// Writes one line a recording, arm and share of random search.
 pub fn measure(folder: &Path, n_repeats: u64, out: &Path) -> Result<()> {
     let mut file = File::create(out)?;
     for path in packed(folder)? {
         let recorded = read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        for kind in SCHEDULERS {
-            for share in RANDOM_SHARES {
-                let line = compare(&recorded, kind, share, n_repeats)?;
+        for arm in arms() {
+            for line in compare(&recorded, &arm, n_repeats)? {
                 writeln!(file, "{line}")?;
             }
         }
@@ -65,54 +88,104 @@ pub fn measure(folder: &Path, n_repeats: u64, out: &Path) -> Result<()> {
 }
 
 fn read(path: &PathBuf) -> Result<Recorded> {
-    let recorded: Recorded = serde_json::from_reader(GzDecoder::new(File::open(path)?))?;
+    let mut recorded: Recorded = serde_json::from_reader(GzDecoder::new(File::open(path)?))?;
     if recorded.curves.is_empty() {
         bail!("no curve in it");
+    }
+    for curve in &mut recorded.curves {
+        let point = point_of(&recorded.space, &curve.overlay)?;
+        curve.overlay = point.context("a configuration lies outside the space")?;
     }
     Ok(recorded)
 }
 
-/// Epochs over those of random search at which the scheduler has finished a trial as good as its best: median and
-/// the 95% range over the repeats, infinite where it never has.
-fn compare(recorded: &Recorded, kind: &str, share: f64, n_repeats: u64) -> Result<Value> {
-    let sweep: SweepSpec =
-        serde_json::from_value(json!({"name": recorded.name, "scheduler": {"kind": kind}}))?;
-    let scheduler = build(&sweep, recorded.epochs)?;
-    let n_random = (share * recorded.curves.len() as f64).round().max(1.0) as usize;
-    let mut ratios = Vec::new();
-    let (mut n_epochs, mut shortfall) = (0.0, 0.0);
-    for repeat in 0..n_repeats {
-        let mut rng = ChaCha8Rng::seed_from_u64(repeat);
-        let n_curves = recorded.curves.len();
-        let drawn: Vec<&Curve> = (0..n_curves)
-            .map(|_| &recorded.curves[rng.random_range(0..n_curves)])
-            .collect();
-        let finals = drawn[..n_random]
-            .iter()
-            .map(|curve| curve.at(recorded.epochs));
-        let target = finals.fold(f64::NEG_INFINITY, f64::max);
-        let full = (n_random as u32 * recorded.epochs) as f64;
-        let replay = Replay::new(&*scheduler, &drawn, recorded.epochs).run(target);
-        ratios.push(
-            replay
-                .reached
-                .map_or(f64::INFINITY, |spent| spent as f64 / full),
-        );
-        n_epochs += replay.spent as f64 / full / n_repeats as f64;
-        shortfall += (target - replay.best).max(0.0) / n_repeats as f64;
+/// Epochs over those of random search at which the arm has finished a trial as good as its best, by share of random
+/// search: median with its interval, and the 95% range over the repeats, infinite where it never has.
+fn compare(recorded: &Recorded, arm: &Arm, n_repeats: u64) -> Result<Vec<Value>> {
+    let sweep: SweepSpec = serde_json::from_value(json!({
+        "name": recorded.name, "scheduler": arm.scheduler, "space": recorded.space,
+    }))?;
+    let repeat = |repeat: u64| -> Result<Vec<Outcome>> {
+        let mut drawn: Vec<&Curve> = recorded.curves.iter().collect();
+        drawn.shuffle(&mut ChaCha8Rng::seed_from_u64(repeat));
+        let scheduler = build(&sweep, recorded.epochs)?;
+        let replay = Replay::new(&*scheduler, &drawn, recorded.epochs).run();
+        let outcome = |share| outcome(&replay, n_random(recorded, share));
+        Ok(RANDOM_SHARES.into_iter().map(outcome).collect())
+    };
+    let repeats: Vec<Vec<Outcome>> = (0..n_repeats)
+        .into_par_iter()
+        .map(repeat)
+        .collect::<Result<_>>()?;
+    let line = |(idx, share)| {
+        let outcomes: Vec<&Outcome> = repeats.iter().map(|outcomes| &outcomes[idx]).collect();
+        let mean = |of: fn(&Outcome) -> f64| {
+            outcomes.iter().map(|outcome| of(outcome)).sum::<f64>() / n_repeats as f64
+        };
+        let mut ratios: Vec<f64> = outcomes.iter().map(|outcome| outcome.ratio).collect();
+        let (median_low, median_high) = interval_of_median(&ratios);
+        ratios.sort_by(f64::total_cmp);
+        // JSON knows no infinity: null.
+        json!({
+            "curves": recorded.name, "n_curves": recorded.curves.len(), "epochs": recorded.epochs,
+            "scheduler": arm.name, "n_random": n_random(recorded, share),
+            "median": at(&ratios, 0.5), "median_low": median_low, "median_high": median_high,
+            "low": at(&ratios, 0.025), "high": at(&ratios, 0.975),
+            "reached": mean(|outcome| f64::from(outcome.ratio.is_finite())),
+            "within_a_quarter": mean(|outcome| f64::from(outcome.ratio <= 0.25)),
+            "spent": mean(|outcome| outcome.spent), "shortfall": mean(|outcome| outcome.shortfall),
+        })
+    };
+    Ok(RANDOM_SHARES.into_iter().enumerate().map(line).collect())
+}
+
+fn n_random(recorded: &Recorded, share: f64) -> usize {
+    (share * recorded.curves.len() as f64).round().max(1.0) as usize
+}
+
+/// How a repeat compares with random search on the first `n_random` of its configurations.
+struct Outcome {
+    /// Epochs until a finished trial was as good as random search's best, over those of random search.
+    ratio: f64,
+    /// Epochs trained in all, over those of random search.
+    spent: f64,
+    /// How far the best finished trial stays below random search's best.
+    shortfall: f64,
+}
+
+fn outcome(replay: &Replay, n_random: usize) -> Outcome {
+    let finals = replay.curves[..n_random]
+        .iter()
+        .map(|curve| curve.at(replay.n_epochs));
+    let target = finals.fold(f64::NEG_INFINITY, f64::max);
+    let full = n_random as f64 * f64::from(replay.n_epochs);
+    let mut finished = replay.finished.iter();
+    let reached = finished.find(|(_, value)| *value >= target);
+    let best = replay.finished.iter().map(|(_, value)| *value);
+    Outcome {
+        ratio: reached.map_or(f64::INFINITY, |(spent, _)| *spent as f64 / full),
+        spent: replay.spent as f64 / full,
+        shortfall: (target - best.fold(f64::NEG_INFINITY, f64::max)).max(0.0),
     }
-    ratios.sort_by(f64::total_cmp);
-    let at = |share: f64| ratios[((ratios.len() - 1) as f64 * share).round() as usize];
-    let reached = ratios.iter().filter(|ratio| ratio.is_finite()).count() as f64;
-    let within = ratios.iter().filter(|ratio| **ratio <= 0.25).count() as f64;
-    // JSON knows no infinity: null.
-    Ok(json!({
-        "curves": recorded.name, "n_curves": recorded.curves.len(), "epochs": recorded.epochs,
-        "scheduler": kind, "n_random": n_random,
-        "median": at(0.5), "low": at(0.025), "high": at(0.975),
-        "reached": reached / n_repeats as f64, "within_a_quarter": within / n_repeats as f64,
-        "spent": n_epochs, "shortfall": shortfall,
-    }))
+}
+
+/// The quantile `share` of sorted numbers.
+fn at(sorted: &[f64], share: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * share).round() as usize]
+}
+
+/// The 95% bootstrap interval of the median.
+fn interval_of_median(ratios: &[f64]) -> (f64, f64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let n = ratios.len();
+    let mut median = || {
+        let mut again: Vec<f64> = (0..n).map(|_| ratios[rng.random_range(0..n)]).collect();
+        again.sort_by(f64::total_cmp);
+        at(&again, 0.5)
+    };
+    let mut medians: Vec<f64> = (0..N_RESAMPLES).map(|_| median()).collect();
+    medians.sort_by(f64::total_cmp);
+    (at(&medians, 0.025), at(&medians, 0.975))
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -133,10 +206,8 @@ struct Replay<'a> {
     epochs: Vec<u32>,
     /// Epochs trained by all.
     spent: u64,
-    /// Epochs after which a trial had finished that was good enough.
-    reached: Option<u64>,
-    /// The best of those that finished.
-    best: f64,
+    /// Epochs trained by all when a trial finished, and its value, in that order.
+    finished: Vec<(u64, f64)>,
 }
 
 impl<'a> Replay<'a> {
@@ -149,12 +220,11 @@ impl<'a> Replay<'a> {
             stages: vec![Stage::Waiting; curves.len()],
             epochs: vec![0; curves.len()],
             spent: 0,
-            reached: None,
-            best: f64::NEG_INFINITY,
+            finished: Vec::new(),
         };
-        let joined = (0..curves.len() as u32).map(|trial| Event::Joined {
+        let joined = (0..).zip(curves).map(|(trial, curve)| Event::Joined {
             trial,
-            point: Value::Null,
+            point: curve.overlay.clone(),
         });
         for event in joined.chain([Event::Closed {}]) {
             this.history.apply(&event);
@@ -162,7 +232,7 @@ impl<'a> Replay<'a> {
         this
     }
 
-    fn run(mut self, target: f64) -> Self {
+    fn run(mut self) -> Self {
         loop {
             let is_running = |trial: &usize| self.stages[*trial] == Stage::Running;
             let mut running: Vec<usize> = (0..self.stages.len()).filter(is_running).collect();
@@ -178,7 +248,7 @@ impl<'a> Replay<'a> {
             for trial in running {
                 // Another's report may have stopped it.
                 if self.stages[trial] == Stage::Running {
-                    self.train_one_epoch(trial, target);
+                    self.train_one_epoch(trial);
                 }
             }
         }
@@ -190,7 +260,7 @@ impl<'a> Replay<'a> {
         waiting.min_by_key(|trial| (self.epochs[*trial] == 0, *trial))
     }
 
-    fn train_one_epoch(&mut self, number: usize, target: f64) {
+    fn train_one_epoch(&mut self, number: usize) {
         self.epochs[number] += 1;
         self.spent += 1;
         let (trial, epoch) = (number as u32, self.epochs[number]);
@@ -202,10 +272,7 @@ impl<'a> Replay<'a> {
             value,
         }];
         let end = if epoch == self.n_epochs {
-            self.best = self.best.max(value);
-            if value >= target {
-                self.reached.get_or_insert(self.spent);
-            }
+            self.finished.push((self.spent, value));
             Some(End::Completed)
         } else if epoch as usize >= curve.val_top1.len() {
             Some(End::Failed)
