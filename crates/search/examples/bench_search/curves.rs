@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use cultivar_search::scheduler::{
-    Action, Decision, End, Event, History, Scheduler, build, point_of, step,
+    Action, Decision, End, Event, Forecaster, History, Scheduler, build, point_of, step,
 };
 use cultivar_spec::SweepSpec;
 use cultivar_spec::trial::Direction;
@@ -25,6 +25,9 @@ use serde_json::{Value, json};
 
 use crate::table::packed;
 
+/// Of those that a sampler proposes, the first so many are drawn, and later ones at this rate.
+const N_DRAWN: usize = 8;
+const DRAWN_RATE: f64 = 0.1;
 /// How often the ratios are drawn again for the interval of their median.
 const N_RESAMPLES: usize = 2_000;
 /// Trials at the same time.
@@ -62,14 +65,24 @@ impl Curve {
 struct Arm {
     name: &'static str,
     scheduler: Value,
+    /// Whether those to begin are proposed by a sampler that learns from the scheduler's forecasts, and not taken in
+    /// order.
+    has_sampler: bool,
 }
 
 fn arms() -> Vec<Arm> {
-    let arm = |name, scheduler| Arm { name, scheduler };
+    let arm = |name, scheduler, has_sampler| Arm {
+        name,
+        scheduler,
+        has_sampler,
+    };
+    let (asha, eta_3) = (json!({"kind": "asha"}), json!({"kind": "asha", "eta": 3.0}));
     vec![
-        arm("asha", json!({"kind": "asha"})),
-        arm("asha, eta 3", json!({"kind": "asha", "eta": 3.0})),
-        arm("hyperband", json!({"kind": "hyperband"})),
+        arm("asha", asha.clone(), false),
+        arm("asha, eta 3", eta_3.clone(), false),
+        arm("asha with a model-based sampler", asha, true),
+        arm("asha, eta 3, with a model-based sampler", eta_3, true),
+        arm("hyperband", json!({"kind": "hyperband"}), false),
     ]
 }
 
@@ -109,8 +122,14 @@ fn compare(recorded: &Recorded, arm: &Arm, n_repeats: u64) -> Result<Vec<Value>>
         let mut drawn: Vec<&Curve> = recorded.curves.iter().collect();
         drawn.shuffle(&mut ChaCha8Rng::seed_from_u64(repeat));
         let scheduler = build(&sweep, recorded.epochs)?;
-        let replay = Replay::new(&*scheduler, &drawn, recorded.epochs).run();
-        let outcome = |share| outcome(&replay, n_random(recorded, share));
+        let mut replay = Replay::new(&*scheduler, recorded.epochs);
+        if arm.has_sampler {
+            replay.sampler = Some(Sampler::new(&sweep, recorded.epochs, &drawn, repeat)?);
+        } else {
+            replay.begin(&drawn, true);
+        }
+        let replay = replay.run();
+        let outcome = |share| outcome(&replay, &drawn[..n_random(recorded, share)]);
         Ok(RANDOM_SHARES.into_iter().map(outcome).collect())
     };
     let repeats: Vec<Vec<Outcome>> = (0..n_repeats)
@@ -153,12 +172,10 @@ struct Outcome {
     shortfall: f64,
 }
 
-fn outcome(replay: &Replay, n_random: usize) -> Outcome {
-    let finals = replay.curves[..n_random]
-        .iter()
-        .map(|curve| curve.at(replay.n_epochs));
+fn outcome(replay: &Replay, of_random: &[&Curve]) -> Outcome {
+    let finals = of_random.iter().map(|curve| curve.at(replay.n_epochs));
     let target = finals.fold(f64::NEG_INFINITY, f64::max);
-    let full = n_random as f64 * f64::from(replay.n_epochs);
+    let full = of_random.len() as f64 * f64::from(replay.n_epochs);
     let mut finished = replay.finished.iter();
     let reached = finished.find(|(_, value)| *value >= target);
     let best = replay.finished.iter().map(|(_, value)| *value);
@@ -196,11 +213,53 @@ enum Stage {
     Done,
 }
 
+/// Proposes recorded configurations: a few at random, then mostly the one whose forecast is best.
+struct Sampler<'a> {
+    forecaster: Forecaster,
+    /// Those not proposed yet, in the order of random search, and their points.
+    left: Vec<&'a Curve>,
+    points: Vec<Value>,
+    n_proposed: usize,
+    rng: ChaCha8Rng,
+}
+
+impl<'a> Sampler<'a> {
+    fn new(sweep: &SweepSpec, n_epochs: u32, drawn: &[&'a Curve], seed: u64) -> Result<Self> {
+        Ok(Self {
+            forecaster: Forecaster::new(sweep, n_epochs)?,
+            left: drawn.to_vec(),
+            points: drawn.iter().map(|curve| curve.overlay.clone()).collect(),
+            n_proposed: 0,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+        })
+    }
+
+    fn propose(&mut self, history: &History) -> Option<&'a Curve> {
+        let is_drawn = self.n_proposed < N_DRAWN || self.rng.random_bool(DRAWN_RATE);
+        self.n_proposed += 1;
+        let prospects = match is_drawn {
+            true => None,
+            false => self.forecaster.prospects(history, &self.points),
+        };
+        let best = (0..).zip(prospects.into_iter().flatten());
+        let best = best.reduce(|a, b| if b.1 > a.1 { b } else { a });
+        let at = best.map_or(0, |(at, _)| at);
+        if self.left.is_empty() {
+            return None;
+        }
+        self.points.remove(at);
+        Some(self.left.remove(at))
+    }
+}
+
 /// A sweep on workers that train an epoch each in turn, and whose reports arrive at once.
 struct Replay<'a> {
     scheduler: &'a dyn Scheduler,
     history: History,
-    curves: &'a [&'a Curve],
+    /// Of the trials that have joined.
+    curves: Vec<&'a Curve>,
+    /// Who says what is begun next, unless all joined at once.
+    sampler: Option<Sampler<'a>>,
     n_epochs: u32,
     stages: Vec<Stage>,
     epochs: Vec<u32>,
@@ -211,25 +270,33 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn new(scheduler: &'a dyn Scheduler, curves: &'a [&'a Curve], n_epochs: u32) -> Self {
-        let mut this = Self {
+    fn new(scheduler: &'a dyn Scheduler, n_epochs: u32) -> Self {
+        Self {
             scheduler,
             history: History::new(Direction::Maximize),
-            curves,
+            curves: Vec::new(),
+            sampler: None,
             n_epochs,
-            stages: vec![Stage::Waiting; curves.len()],
-            epochs: vec![0; curves.len()],
+            stages: Vec::new(),
+            epochs: Vec::new(),
             spent: 0,
             finished: Vec::new(),
-        };
-        let joined = (0..).zip(curves).map(|(trial, curve)| Event::Joined {
+        }
+    }
+
+    /// Trials join; more will, or not.
+    fn begin(&mut self, curves: &[&'a Curve], are_all: bool) {
+        let joined = (self.curves.len() as u32..).zip(curves);
+        let joined = joined.map(|(trial, curve)| Event::Joined {
             trial,
             point: curve.overlay.clone(),
         });
-        for event in joined.chain([Event::Closed {}]) {
-            this.history.apply(&event);
-        }
-        this
+        let closed = are_all.then_some(Event::Closed {});
+        let news = joined.chain(closed).collect();
+        self.curves.extend(curves);
+        self.stages.resize(self.curves.len(), Stage::Waiting);
+        self.epochs.resize(self.curves.len(), 0);
+        self.deliver(news);
     }
 
     fn run(mut self) -> Self {
@@ -255,9 +322,17 @@ impl<'a> Replay<'a> {
     }
 
     /// What has begun goes first, as in the queue.
-    fn next_to_start(&self) -> Option<usize> {
+    fn next_to_start(&mut self) -> Option<usize> {
         let waiting = (0..self.stages.len()).filter(|trial| self.stages[*trial] == Stage::Waiting);
-        waiting.min_by_key(|trial| (self.epochs[*trial] == 0, *trial))
+        let next = waiting.min_by_key(|trial| (self.epochs[*trial] == 0, *trial));
+        if next.is_some() {
+            return next;
+        }
+        let sampler = self.sampler.as_mut()?;
+        let proposed = sampler.propose(&self.history)?;
+        let is_last = sampler.left.is_empty();
+        self.begin(&[proposed], is_last);
+        Some(self.stages.len() - 1)
     }
 
     fn train_one_epoch(&mut self, number: usize) {

@@ -49,18 +49,18 @@ fn schedulers() -> Vec<(Value, u32, bool)> {
     ]
 }
 
-fn sweep(scheduler: &Value) -> SweepSpec {
+pub(super) fn sweep(scheduler: &Value) -> SweepSpec {
     let space = json!({"optimizer": {"lr": {"log_uniform": [0.001, 1.0]}}});
     let raw = json!({"name": "t", "space": space, "scheduler": scheduler});
     serde_json::from_value(raw).unwrap()
 }
 
-fn built(scheduler: &Value) -> Box<dyn Scheduler> {
+pub(super) fn built(scheduler: &Value) -> Box<dyn Scheduler> {
     build(&sweep(scheduler), N_EPOCHS).unwrap()
 }
 
 /// Curves that saturate at a height of their own and cross now and then; the first is the best throughout.
-fn value(quality: usize, epoch: u32) -> f64 {
+pub(super) fn value(quality: usize, epoch: u32) -> f64 {
     let x = f64::from(epoch);
     let mixed = (quality * 7919 % 101) as f64 / 101.0;
     let wobble = ((quality * 31 + epoch as usize * 17) % 23) as f64 / 2_000.0;

@@ -236,6 +236,11 @@ impl History {
         &self.curves
     }
 
+    /// A value as the objective gives it.
+    pub fn in_own_sign(&self, value: f64) -> f64 {
+        self.sign * value
+    }
+
     /// Numbers and trials.
     pub fn numbered(&self) -> impl Iterator<Item = (u32, &Curve)> {
         (0..).zip(&self.curves)

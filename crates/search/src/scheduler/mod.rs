@@ -11,6 +11,9 @@ mod cohort;
 mod curve_fit;
 mod curve_stop;
 mod explore;
+mod extra_trees;
+mod features;
+mod forecast;
 mod history;
 mod hyperband;
 mod median_stop;
@@ -31,6 +34,7 @@ use cultivar_spec::{SweepSpec, Violation, Violations};
 use serde_json::{Value, json};
 
 pub use explore::point_of;
+pub use forecast::{Forecaster, forecast};
 pub use history::{Action, Curve, Decision, End, Event, History, Status};
 pub use share::share;
 
@@ -41,12 +45,14 @@ pub trait Scheduler: Send + Sync {
     fn decide(&self, history: &History) -> Vec<Decision>;
 }
 
-/// The scheduler of a sweep whose trials are `n_epochs` long. `space` matters to population based training only.
+/// The scheduler of a sweep whose trials are `n_epochs` long. `space` matters to ASHA, which
+/// forecasts from configurations, and to population based training.
 ///
 /// # Errors
 /// As for [`check`].
 pub fn build(sweep: &SweepSpec, n_epochs: u32) -> Result<Box<dyn Scheduler>, Violations> {
     check(sweep, n_epochs)?;
+    let rungs = rungs::of(&sweep.scheduler, n_epochs);
     Ok(match sweep.scheduler {
         Spec::None {} => Box::new(none::None),
         Spec::MedianStop {
@@ -56,18 +62,13 @@ pub fn build(sweep: &SweepSpec, n_epochs: u32) -> Result<Box<dyn Scheduler>, Vio
             min_epochs,
             min_trials,
         }),
-        Spec::SuccessiveHalving {
-            min_epochs,
+        Spec::SuccessiveHalving { eta, cohort, .. } => {
+            Box::new(successive_halving::SuccessiveHalving { rungs, eta, cohort })
+        }
+        Spec::Asha { eta, .. } => Box::new(asha::Asha {
+            rungs,
             eta,
-            cohort,
-        } => Box::new(successive_halving::SuccessiveHalving {
-            rungs: rungs::from_shortest(rungs::shortest(min_epochs, n_epochs), eta, n_epochs),
-            eta,
-            cohort,
-        }),
-        Spec::Asha { min_epochs, eta } => Box::new(asha::Asha {
-            rungs: rungs::from_shortest(rungs::shortest(min_epochs, n_epochs), eta, n_epochs),
-            eta,
+            forecaster: Forecaster::new(sweep, n_epochs)?,
         }),
         Spec::Hyperband { min_epochs, eta } => {
             Box::new(hyperband::Hyperband::new(min_epochs, eta, n_epochs))

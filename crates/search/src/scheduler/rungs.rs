@@ -1,5 +1,9 @@
 //! Rungs: the epochs at which trials are compared.
 
+use cultivar_spec::scheduler::Scheduler as Spec;
+
+use super::hyperband::Hyperband;
+
 /// Where a trial is compared first unless a sweep says: two rungs before the end at the default `eta` of 4.
 const FIRST: f64 = 1.0 / 16.0;
 
@@ -8,6 +12,25 @@ pub(super) fn shortest(min_epochs: Option<u32>, n_epochs: u32) -> f64 {
     min_epochs
         .map_or(FIRST * f64::from(n_epochs), f64::from)
         .max(1.0)
+}
+
+/// The rungs of a sweep's scheduler, of all its cohorts together; those of ASHA's default where it has none.
+pub(super) fn of(scheduler: &Spec, n_epochs: u32) -> Vec<u32> {
+    let (min_epochs, eta) = match *scheduler {
+        Spec::SuccessiveHalving {
+            min_epochs, eta, ..
+        }
+        | Spec::Asha { min_epochs, eta } => (min_epochs, eta),
+        Spec::Hyperband { min_epochs, eta } => {
+            let built = Hyperband::new(min_epochs, eta, n_epochs);
+            let first = built.cohorts().next();
+            return first.map_or_else(Vec::new, |(_, rungs)| rungs.to_vec());
+        }
+        Spec::None {} | Spec::MedianStop { .. } | Spec::Pbt { .. } | Spec::CurveStop { .. } => {
+            (None, 4.0)
+        }
+    };
+    from_shortest(shortest(min_epochs, n_epochs), eta, n_epochs)
 }
 
 /// `shortest`, then `eta` times as far each, below `n_epochs`: at the end there is nothing to decide.
