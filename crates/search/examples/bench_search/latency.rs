@@ -1,4 +1,4 @@
-//! How long one question takes with a long past, in a mixed space of ten parameters.
+//! How long one question takes with a long past, in a mixed space of ten parameters: to a sampler, or to a scheduler.
 
 use std::fs::File;
 use std::io::Write;
@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use cultivar_search::sampler::{Origin, Past, PastState, Study};
+use cultivar_search::scheduler::{Action, Event, History, build, step};
 use cultivar_spec::SweepSpec;
+use cultivar_spec::trial::Direction;
 use serde_json::{Value, json};
 
 /// Five continuous numbers (two logarithmic), two whole, one quantized and two choices: what
@@ -50,15 +52,70 @@ pub fn measure(out: &Path, questions: u32) -> Result<()> {
                 answer.context("the budget is not used up")?,
             ));
         }
-        times_ms.sort_by(f64::total_cmp);
-        let line = json!({"sampler": kind, "past": n_past, "ms": times_ms});
-        writeln!(file, "{line}")?;
-        eprintln!(
-            "{kind} after {n_past}: median {:.2} ms",
-            times_ms[times_ms.len() / 2]
-        );
+        write(&mut file, kind, n_past, times_ms)?;
     }
+    let (kept, fresh) = decisions(1_000, questions)?;
+    write(&mut file, "asha", 1_000, kept)?;
+    write(&mut file, "asha, its first question", 1_000, fresh)
+}
+
+fn write(file: &mut File, what: &str, n_past: u32, mut times_ms: Vec<f64>) -> Result<()> {
+    times_ms.sort_by(f64::total_cmp);
+    let line = json!({"sampler": what, "past": n_past, "ms": times_ms});
+    writeln!(file, "{line}")?;
+    let at = |share: f64| times_ms[((times_ms.len() - 1) as f64 * share).round() as usize];
+    let (median, p99) = (at(0.5), at(0.99));
+    eprintln!("{what} after {n_past}: median {median:.2} ms, p99 {p99:.2} ms");
     Ok(())
+}
+
+/// Milliseconds of each of ASHA's last decisions in a sweep of `n_trials`, 27 epochs long at most; and of the same by a
+/// scheduler that has answered nothing before.
+fn decisions(n_trials: u32, questions: u32) -> Result<(Vec<f64>, Vec<f64>)> {
+    let (mut sweep, past) = long_past(n_trials)?;
+    sweep.scheduler = serde_json::from_value(json!({"kind": "asha"}))?;
+    let scheduler = build(&sweep, 27)?;
+    let mut history = History::new(Direction::Maximize);
+    let (mut kept, mut fresh) = (Vec::new(), Vec::new());
+    for new in &past {
+        let (trial, point) = (new.number, new.overlay.clone());
+        history.apply(&Event::Joined { trial, point });
+        let mut running = vec![(trial, 0)];
+        while let Some((trial, done)) = running.pop() {
+            let PastState::Scored { values, .. } = &past[trial as usize].state else {
+                continue;
+            };
+            let epoch = done + 1;
+            let value = values[0] * (1.0 + 3.0 / f64::from(epoch));
+            history.apply(&Event::Report {
+                trial,
+                epoch,
+                value,
+            });
+            if trial + questions >= n_trials {
+                let started = Instant::now();
+                scheduler.decide(&history);
+                kept.push(1e3 * started.elapsed().as_secs_f64());
+                let other = build(&sweep, 27)?;
+                let started = Instant::now();
+                other.decide(&history);
+                fresh.push(1e3 * started.elapsed().as_secs_f64());
+            }
+            let is_paused = |action: &Action| *action == Action::Pause {};
+            let decided = step(&*scheduler, &mut history);
+            let stays = !decided
+                .iter()
+                .any(|decision| decision.trial == trial && is_paused(&decision.action));
+            if stays && epoch < 27 {
+                running.push((trial, epoch));
+            }
+            let promoted = decided
+                .iter()
+                .filter(|decision| decision.trial != trial && !is_paused(&decision.action));
+            running.extend(promoted.map(|decision| (decision.trial, decision.epoch)));
+        }
+    }
+    Ok((kept, fresh))
 }
 
 /// A study with `n_past` random results.

@@ -69,7 +69,7 @@ pub(super) struct Forecasts {
 
 /// What a forecast knows of a trial.
 struct Trial {
-    point: Value,
+    point: Arc<Value>,
     /// The configuration, `[n_columns]` in [0, 1]; empty where the trial has not reached the first level.
     features: Vec<f64>,
     /// At each level it has reached.
@@ -136,7 +136,9 @@ impl Forecaster {
     }
 
     fn is_same(&self, trial: &Trial, curve: &Curve) -> bool {
-        self.values(curve).eq(trial.values.iter().copied()) && trial.point == curve.point
+        // Of one point there is no need to look into it.
+        let is_there = Arc::ptr_eq(&trial.point, &curve.point) || trial.point == curve.point;
+        is_there && self.values(curve).eq(trial.values.iter().copied())
     }
 
     fn renew(&self, last: &Forecasts, curves: &[Curve]) -> Forecasts {
@@ -175,7 +177,7 @@ impl Forecaster {
                 true => Vec::new(),
                 false => self.encoder.features(&curve.point),
             },
-            point: curve.point.clone(),
+            point: Arc::clone(&curve.point),
             values,
         }
     }

@@ -1,6 +1,7 @@
 //! What a scheduler knows: everything that happened in a sweep, in the order in which it was seen.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cultivar_spec::trial::Direction;
 use serde::{Deserialize, Serialize};
@@ -78,8 +79,8 @@ pub struct Curve {
     pub is_held: bool,
     /// The epoch at which it was stopped.
     pub stopped: Option<u32>,
-    /// Its place in the space.
-    pub point: Value,
+    /// Its place in the space; shared with who keeps what follows from it.
+    pub point: Arc<Value>,
 }
 
 impl Curve {
@@ -90,7 +91,7 @@ impl Curve {
             cleared: 0,
             is_held: false,
             stopped: None,
-            point,
+            point: Arc::new(point),
         }
     }
 
@@ -209,7 +210,7 @@ impl History {
             Action::Promote {} => curve.go_on(decision.epoch),
             Action::Clone { point, .. } => {
                 curve.go_on(decision.epoch);
-                curve.point = point.clone();
+                curve.point = Arc::new(point.clone());
                 // What it had reported beyond is of a run that was given up.
                 curve.values.retain(|epoch, _| *epoch <= decision.epoch);
             }
