@@ -56,7 +56,7 @@ enum Command {
         curves: PathBuf,
         #[arg(long)]
         out: PathBuf,
-        #[arg(long, default_value_t = 1_000)]
+        #[arg(long, default_value_t = 200)]
         repeats: u64,
     },
     /// Time of one question.

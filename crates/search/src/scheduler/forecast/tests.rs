@@ -119,7 +119,7 @@ fn what_is_not_a_number_teaches_nothing() {
     for (epoch, broken) in [(2, f64::NAN), (6, f64::INFINITY), (2, f64::NEG_INFINITY)] {
         let mut diverged = trial(0.7, N_EPOCHS);
         for (at, value) in &mut diverged.1 {
-            *value = if *at >= epoch { broken } else { *value };
+            *value = if *at == epoch { broken } else { *value };
         }
         trials.insert(3, diverged);
     }
