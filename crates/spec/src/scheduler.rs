@@ -50,9 +50,10 @@ pub enum Scheduler {
         #[schemars(range(min = 1.1, max = 100.0))]
         eta: f64,
     },
-    /// Cohorts of successive halving that begin with many short trials, fewer longer ones and so on.
+    /// ASHA with brackets: many trials are first compared early, fewer later, and some of those that wait are trained to
+    /// their ends.
     Hyperband {
-        /// The shortest first rung, in epochs; by default a sixteenth of `fit.epochs`, at least one.
+        /// The first rung of all, in epochs, at least; by default a sixteenth of `fit.epochs`, at least one.
         #[serde(default)]
         #[schemars(range(min = 1, max = 100_000))]
         min_epochs: Option<u32>,

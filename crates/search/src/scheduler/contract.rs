@@ -34,7 +34,7 @@ fn schedulers() -> Vec<(Value, u32, bool)> {
             2,
             false,
         ),
-        (json!({"kind": "hyperband", "eta": 3.0}), 1, true),
+        (json!({"kind": "hyperband", "eta": 3.0}), 3, false),
         (
             json!({"kind": "pbt", "interval": 6, "quantile": 0.25, "seed": 5}),
             6,

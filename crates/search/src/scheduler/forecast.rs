@@ -43,7 +43,7 @@ pub fn forecast(
 ) -> Result<Vec<Option<f64>>, Violations> {
     let forecasts = Forecaster::new(sweep, n_epochs)?.of(history);
     let end = |trial| forecasts.end(trial).map(|end| history.in_own_sign(end));
-    Ok((0..history.curves().len()).map(end).collect())
+    Ok((0..history.curves().len() as u32).map(end).collect())
 }
 
 /// Makes forecasts for the trials of a sweep, and keeps what the next ones share with them.
@@ -99,7 +99,7 @@ impl Forecaster {
     /// `None` as long as there are too few.
     pub fn prospects(&self, history: &History, points: &[Value]) -> Option<Vec<f64>> {
         let forecasts = self.of(history);
-        let trials = forecasts.trials.iter().enumerate();
+        let trials = (0..).zip(&forecasts.trials);
         let (features, mut targets): (Vec<_>, Vec<_>) = trials
             .filter_map(|(trial, known)| Some((known.features.clone(), forecasts.end(trial)?)))
             .unzip();
@@ -195,11 +195,15 @@ impl Forecasts {
     }
 
     /// Where a trial will end, or where it stands if it has gone further than the forests tell.
-    fn end(&self, trial: usize) -> Option<f64> {
-        let values = &self.trials[trial].values;
+    pub fn end(&self, trial: u32) -> Option<f64> {
+        let values = &self.trials[trial as usize].values;
         let latest = values.last()?;
         let is_ahead = values.len() > self.steps.len();
-        Some(if is_ahead { *latest } else { self.ahead[trial] })
+        Some(if is_ahead {
+            *latest
+        } else {
+            self.ahead[trial as usize]
+        })
     }
 }
 

@@ -1,71 +1,91 @@
-//! Hyperband (Li et al. 2018): successive halving over brackets that trade the number of trials against the length of
-//! the first rung, so that no guess is needed how early a comparison tells the truth. Paper: "Hyperband: A Novel
-//! Bandit-Based Approach to Hyperparameter Optimization", JMLR 18, algorithm 1. With R epochs and
-//! `s_max = floor(log_eta(R / min_epochs))`, bracket s = s_max ... 0 holds
-//! `ceil((s_max + 1) / (s + 1) * eta^s)` trials whose first rung is `R * eta^-s`.
+//! Hyperband (Li et al. 2018): brackets that trade the number of trials against the length of the first rung, so that no
+//! guess is needed how early a comparison tells the truth. Paper: "Hyperband: A Novel Bandit-Based Approach to
+//! Hyperparameter Optimization", JMLR 18, algorithm 1. With R epochs and `s_max = floor(log_eta(R / min_epochs))`, bracket
+//! s = s_max ... 0 begins `ceil((s_max + 1) / (s + 1) * eta^s)` trials, which are first compared after `R * eta^-s` epochs.
+//! Trials join the brackets in turn, s_max first, and after the last it begins again: one cycle.
 //!
-//! Trials join the brackets in turn, s_max first, and after bracket 0 it begins again. Where we differ: the last
-//! bracket may stay short, when a sweep's budget ends.
+//! Where we differ: nobody waits for a bracket to fill. Trials are promoted as [`super::asha`] promotes them, and since
+//! the brackets share their rungs, among all that have reached one (asynchronous Hyperband, section 3.3 of "A System for
+//! Massively Parallel Hyperparameter Tuning", MLSys 2020). And bracket 0, which compares nobody before the end, begins no
+//! trials: it takes as many of those that wait, the best forecast first, and trains them to their ends. A third of
+//! the budget would be random search otherwise.
 
-use super::cohort::Cohort;
-use super::{Decision, History, Scheduler, rungs};
+use super::rungs;
 
-pub(super) struct Hyperband {
-    brackets: Vec<Bracket>,
-    eta: f64,
+/// Who is first compared where.
+pub(super) struct Brackets {
+    /// Epochs, ascending; those of all brackets.
+    pub rungs: Vec<u32>,
+    /// Trials of a cycle that are first compared at each rung.
+    n_entering: Vec<u32>,
+    /// Waiting trials that a cycle trains to their ends.
+    n_final: u32,
 }
 
-struct Bracket {
-    n_trials: u32,
-    rungs: Vec<u32>,
-}
+impl Brackets {
+    /// All are first compared at the first rung.
+    pub fn single(rungs: Vec<u32>) -> Self {
+        Self {
+            rungs,
+            n_entering: vec![1],
+            n_final: 0,
+        }
+    }
 
-impl Hyperband {
-    pub fn new(min_epochs: Option<u32>, eta: f64, n_epochs: u32) -> Self {
+    /// None where trials are too short to be compared on their way.
+    pub fn of_hyperband(min_epochs: Option<u32>, eta: f64, n_epochs: u32) -> Self {
         let shortest = rungs::shortest(min_epochs, n_epochs);
         let ratio = f64::from(n_epochs) / shortest;
         let s_max = (ratio.ln() / eta.ln() + 1e-9).floor() as u32;
-        let bracket = |s: u32| {
-            let n_trials = f64::from(s_max + 1) / f64::from(s + 1) * eta.powi(s as i32);
-            Bracket {
-                n_trials: (n_trials - 1e-9).ceil() as u32,
-                rungs: rungs::below(s, eta, shortest, n_epochs),
-            }
+        let rungs = rungs::below(s_max, eta, shortest, n_epochs);
+        let mut n_entering = vec![0; rungs.len()];
+        let n_trials = |s: u32| {
+            let exact = f64::from(s_max + 1) / f64::from(s + 1) * eta.powi(s as i32);
+            (exact - 1e-9).ceil() as u32
         };
-        Self {
-            brackets: (0..=s_max).rev().map(bracket).collect(),
-            eta,
-        }
-    }
-}
-
-impl Hyperband {
-    /// Size and rungs of each cohort in turn, without end.
-    pub fn cohorts(&self) -> impl Iterator<Item = (u32, &[u32])> {
-        let brackets = self.brackets.iter().cycle();
-        brackets.map(|bracket| (bracket.n_trials, &*bracket.rungs))
-    }
-}
-
-impl Scheduler for Hyperband {
-    fn decide(&self, history: &History) -> Vec<Decision> {
-        let n_joined = history.curves().len() as u32;
-        let mut decisions = Vec::new();
-        let mut start = 0;
-        for bracket in self.brackets.iter().cycle() {
-            if start >= n_joined {
-                break;
+        for s in 1..=s_max {
+            let first = rungs::below(s, eta, shortest, n_epochs).first().copied();
+            let at = rungs.iter().position(|rung| Some(*rung) == first);
+            if let Some(at) = at {
+                n_entering[at] += n_trials(s);
             }
-            let end = start.saturating_add(bracket.n_trials);
-            let cohort = Cohort {
-                members: start..end,
-                rungs: &bracket.rungs,
-                eta: self.eta,
-            };
-            cohort.decide(history, &mut decisions);
-            start = end;
         }
-        decisions
+        Self {
+            n_final: n_trials(0),
+            rungs,
+            n_entering,
+        }
+    }
+
+    fn n_cycle(&self) -> u32 {
+        self.n_entering.iter().sum::<u32>().max(1)
+    }
+
+    /// The number of the rung at which a trial is first compared.
+    pub fn first_rung(&self, trial: u32) -> usize {
+        let place = trial % self.n_cycle();
+        let mut end = 0;
+        let is_before_end = |n_entering: &u32| {
+            end += n_entering;
+            place < end
+        };
+        self.n_entering.iter().position(is_before_end).unwrap_or(0)
+    }
+
+    /// How many of so many trials are first compared at each rung.
+    pub fn n_entering(&self, n_trials: u64) -> impl Iterator<Item = u64> {
+        let n_cycle = u64::from(self.n_cycle());
+        let (n_cycles, mut left) = (n_trials / n_cycle, n_trials % n_cycle);
+        self.n_entering.iter().map(move |n_entering| {
+            let n_last = left.min(u64::from(*n_entering));
+            left -= n_last;
+            n_cycles * u64::from(*n_entering) + n_last
+        })
+    }
+
+    /// How many waiting trials are trained to their ends by the time that so many have begun.
+    pub fn n_final(&self, n_begun: u64) -> u64 {
+        n_begun * u64::from(self.n_final) / u64::from(self.n_cycle())
     }
 }
 
@@ -76,16 +96,42 @@ mod tests {
     /// Table 1 of the paper: R = 81, eta = 3.
     #[test]
     fn brackets_are_those_of_the_paper() {
-        let built = Hyperband::new(Some(1), 3.0, 81);
-        let shapes: Vec<(u32, u32)> = built
-            .brackets
-            .iter()
-            .map(|bracket| {
-                let first = bracket.rungs.first().copied().unwrap_or(81);
-                (bracket.n_trials, first)
-            })
-            .collect();
-        assert_eq!(shapes, [(81, 1), (34, 3), (15, 9), (8, 27), (5, 81)]);
-        assert_eq!(built.brackets[0].rungs, [1, 3, 9, 27]);
+        let built = Brackets::of_hyperband(Some(1), 3.0, 81);
+        assert_eq!(built.rungs, [1, 3, 9, 27]);
+        assert_eq!((built.n_entering, built.n_final), (vec![81, 34, 15, 8], 5));
+    }
+
+    #[test]
+    fn trials_join_the_brackets_in_turn() {
+        let built = Brackets::of_hyperband(Some(1), 3.0, 27);
+        assert_eq!(
+            (&built.n_entering[..], built.n_final),
+            (&[27, 12, 6][..], 4)
+        );
+        let first: Vec<usize> = [0, 26, 27, 38, 39, 44, 45]
+            .map(|n| built.first_rung(n))
+            .into();
+        assert_eq!(first, [0, 0, 1, 1, 2, 2, 0]);
+        assert_eq!(
+            [0, 11, 12, 45, 90].map(|n| built.n_final(n)),
+            [0, 0, 1, 4, 8]
+        );
+        let entering = |n| built.n_entering(n).collect::<Vec<u64>>();
+        assert_eq!(entering(30), [27, 3, 0]);
+        assert_eq!(entering(45 * 3 + 44), [108, 48, 23]);
+    }
+
+    #[test]
+    fn short_trials_are_compared_nowhere() {
+        let built = Brackets::of_hyperband(None, 4.0, 3);
+        assert!(built.rungs.is_empty());
+    }
+
+    #[test]
+    fn rungs_that_fall_together_share_their_trials() {
+        let built = Brackets::of_hyperband(Some(1), 1.3, 4);
+        assert_eq!(built.rungs, [1, 2, 3]);
+        assert_eq!(built.n_entering.len(), 3);
+        assert!(built.n_entering.iter().all(|n| *n > 0));
     }
 }

@@ -7,7 +7,6 @@
 //! better where they enter the history, and what is not a number is the worst there is.
 
 mod asha;
-mod cohort;
 mod curve_fit;
 mod curve_stop;
 mod explore;
@@ -33,6 +32,8 @@ use cultivar_spec::space::Node;
 use cultivar_spec::{SweepSpec, Violation, Violations};
 use serde_json::{Value, json};
 
+use hyperband::Brackets;
+
 pub use explore::point_of;
 pub use forecast::{Forecaster, forecast};
 pub use history::{Action, Curve, Decision, End, Event, History, Status};
@@ -45,8 +46,8 @@ pub trait Scheduler: Send + Sync {
     fn decide(&self, history: &History) -> Vec<Decision>;
 }
 
-/// The scheduler of a sweep whose trials are `n_epochs` long. `space` matters to ASHA, which
-/// forecasts from configurations, and to population based training.
+/// The scheduler of a sweep whose trials are `n_epochs` long. `space` matters to ASHA and Hyperband,
+/// which forecast from configurations, and to population based training.
 ///
 /// # Errors
 /// As for [`check`].
@@ -66,13 +67,17 @@ pub fn build(sweep: &SweepSpec, n_epochs: u32) -> Result<Box<dyn Scheduler>, Vio
             Box::new(successive_halving::SuccessiveHalving { rungs, eta, cohort })
         }
         Spec::Asha { eta, .. } => Box::new(asha::Asha {
-            rungs,
+            brackets: Brackets::single(rungs),
             eta,
+            n_epochs,
             forecaster: Forecaster::new(sweep, n_epochs)?,
         }),
-        Spec::Hyperband { min_epochs, eta } => {
-            Box::new(hyperband::Hyperband::new(min_epochs, eta, n_epochs))
-        }
+        Spec::Hyperband { min_epochs, eta } => Box::new(asha::Asha {
+            brackets: Brackets::of_hyperband(min_epochs, eta, n_epochs),
+            eta,
+            n_epochs,
+            forecaster: Forecaster::new(sweep, n_epochs)?,
+        }),
         Spec::Pbt {
             interval,
             quantile,

@@ -2,7 +2,7 @@
 
 use cultivar_spec::scheduler::Scheduler as Spec;
 
-use super::hyperband::Hyperband;
+use super::hyperband::Brackets;
 
 /// Where a trial is compared first unless a sweep says: two rungs before the end at the default `eta` of 4.
 const FIRST: f64 = 1.0 / 16.0;
@@ -14,7 +14,7 @@ pub(super) fn shortest(min_epochs: Option<u32>, n_epochs: u32) -> f64 {
         .max(1.0)
 }
 
-/// The rungs of a sweep's scheduler, of all its cohorts together; those of ASHA's default where it has none.
+/// The rungs of a sweep's scheduler, of all its brackets together; those of ASHA's default where it has none.
 pub(super) fn of(scheduler: &Spec, n_epochs: u32) -> Vec<u32> {
     let (min_epochs, eta) = match *scheduler {
         Spec::SuccessiveHalving {
@@ -22,9 +22,7 @@ pub(super) fn of(scheduler: &Spec, n_epochs: u32) -> Vec<u32> {
         }
         | Spec::Asha { min_epochs, eta } => (min_epochs, eta),
         Spec::Hyperband { min_epochs, eta } => {
-            let built = Hyperband::new(min_epochs, eta, n_epochs);
-            let first = built.cohorts().next();
-            return first.map_or_else(Vec::new, |(_, rungs)| rungs.to_vec());
+            return Brackets::of_hyperband(min_epochs, eta, n_epochs).rungs;
         }
         Spec::None {} | Spec::MedianStop { .. } | Spec::Pbt { .. } | Spec::CurveStop { .. } => {
             (None, 4.0)

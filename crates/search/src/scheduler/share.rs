@@ -3,7 +3,7 @@
 use cultivar_spec::SweepSpec;
 use cultivar_spec::scheduler::Scheduler as Spec;
 
-use super::hyperband::Hyperband;
+use super::hyperband::Brackets;
 use super::rungs;
 
 /// The least and the most that may be trained of all epochs of `n_trials` trials, as shares. Synchronous halving knows
@@ -32,18 +32,14 @@ pub fn share(sweep: &SweepSpec, n_epochs: u32, n_trials: u64) -> (f64, f64) {
             (of_halving(n_trials, &rungs, eta) / full(n_trials), 1.0)
         }
         Spec::Hyperband { min_epochs, eta } => {
-            let mut left = n_trials;
-            let mut epochs = 0.0;
-            for (n, rungs) in Hyperband::new(min_epochs, eta, n_epochs).cohorts() {
-                let n = left.min(n.into());
-                epochs += of_halving(n, rungs, eta);
-                left -= n;
-                if left == 0 {
-                    break;
-                }
-            }
-            let known = epochs / full(n_trials);
-            (known, known)
+            let brackets = Brackets::of_hyperband(min_epochs, eta, n_epochs);
+            let Some(last) = brackets.rungs.last() else {
+                return (1.0, 1.0);
+            };
+            let entering = brackets.n_entering(n_trials).enumerate();
+            let halved = entering.map(|(idx, n)| of_halving(n, &brackets.rungs[idx..], eta));
+            let finals = brackets.n_final(n_trials) as f64 * f64::from(n_epochs - last);
+            ((halved.sum::<f64>() + finals) / full(n_trials), 1.0)
         }
     }
 }
@@ -89,8 +85,18 @@ mod tests {
             of(json!({"kind": "median_stop", "min_epochs": 9}), 5),
             (1.0 / 3.0, 1.0)
         );
-        let (least, most) = of(json!({"kind": "hyperband"}), 49);
-        assert!(least == most && (0.1..0.5).contains(&least), "{least}");
-        assert_eq!(of(json!({"kind": "hyperband"}), 1).0, 1.0 / 27.0 * 27.0);
+        // A cycle is 9 that are first compared at 3, 5 at 9, and 3 of those that wait.
+        let (least, most) = of(
+            json!({"kind": "hyperband", "eta": 3.0, "min_epochs": 3}),
+            14,
+        );
+        assert_eq!(
+            (least, most),
+            (
+                (9.0 * 3.0 + 3.0 * 6.0 + 18.0 + 5.0 * 9.0 + 18.0 + 3.0 * 18.0) / (14.0 * 27.0),
+                1.0
+            )
+        );
+        assert_eq!(of(json!({"kind": "hyperband"}), 1).0, 1.0);
     }
 }
