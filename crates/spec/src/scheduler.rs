@@ -53,7 +53,7 @@ pub enum Scheduler {
     /// ASHA with brackets: many trials are first compared early, fewer later, and some of those that wait are trained to
     /// their ends.
     Hyperband {
-        /// The first rung of all, in epochs, at least; by default a sixteenth of `fit.epochs`, at least one.
+        /// No trial is compared before so many epochs; by default a sixteenth of `fit.epochs`, at least one.
         #[serde(default)]
         #[schemars(range(min = 1, max = 100_000))]
         min_epochs: Option<u32>,

@@ -9,7 +9,7 @@ use cultivar_spec::SweepId;
 use sqlx::PgConnection;
 
 use crate::error::ApiError;
-use crate::service::search;
+use crate::service::{scheduling, search};
 use crate::state::AppState;
 use crate::store;
 use crate::tx::run_tx;
@@ -53,9 +53,10 @@ pub async fn feed_all(state: &AppState) -> Result<(), ApiError> {
     let mut n_fed = 0;
     for sweep in store::sweep::hungry(&state.pool).await? {
         let shared = state.clone();
+        let forecasts = scheduling::forecasts(state, sweep).await;
         n_fed += run_tx("feed", &state.pool, move |conn| {
             Box::pin(async move {
-                search::refill(&shared, conn, sweep).await?;
+                search::refill(&shared, conn, sweep, &forecasts).await?;
                 feed(conn, sweep).await
             })
         })

@@ -11,7 +11,6 @@ use cultivar_search::scheduler::{
     self, Action, Decision, End, Event, History, Scheduler, Status, point_of,
 };
 use cultivar_search::space::lay_over;
-use cultivar_spec::scheduler::Scheduler as Kind;
 use cultivar_spec::wire::Event as Told;
 use cultivar_spec::{
     Sha256Digest, SweepId, SweepSpec, TrialId, TrialSpec, TrialState, Violations, canonical_json,
@@ -45,6 +44,11 @@ impl Schedules {
             kept.clear();
         }
         kept.entry(sweep).or_default().clone()
+    }
+
+    fn known(&self, sweep: SweepId) -> Option<Turn> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(&sweep).cloned()
     }
 }
 
@@ -89,6 +93,21 @@ impl Log {
             event,
         }
     }
+}
+
+/// What a sweep's scheduler expects its trials to come to, as of when this replica last looked; nothing of those that have
+/// come to it, and where it does not forecast.
+pub async fn forecasts(state: &AppState, sweep: SweepId) -> Vec<(TrialId, f64)> {
+    let Some(turn) = state.schedules.known(sweep) else {
+        return Vec::new();
+    };
+    let turn = turn.lock().await;
+    let forecasts = turn.iter().flat_map(|log| {
+        let forecasts = log.scheduler.forecasts(&log.history);
+        log.trials.iter().copied().zip(forecasts)
+    });
+    let told = forecasts.filter_map(|(trial, forecast)| Some((trial, forecast?)));
+    told.collect()
 }
 
 /// Lets the schedulers of all sweeps that have trials left look at what is new.
@@ -176,18 +195,13 @@ async fn news(
     let mut reports = store::schedule::take_reports(conn, sweep).await?;
 
     let mut news = Vec::new();
-    for standing in &standings {
-        if log.numbers.contains_key(&standing.id) {
-            continue;
-        }
+    let joining = standings.iter().map(|standing| standing.id);
+    let joining: Vec<TrialId> = joining.filter(|id| !log.numbers.contains_key(id)).collect();
+    for (id, point) in points(conn, &scheduled.spec, &joining).await? {
         let trial = log.trials.len() as u32;
-        let point = match scheduled.spec.scheduler {
-            Kind::Pbt { .. } => point(conn, &scheduled.spec, standing.id).await?,
-            _ => Value::Null,
-        };
-        log.trials.push(standing.id);
-        log.numbers.insert(standing.id, trial);
-        news.push(log.line(Some(standing.id), Event::Joined { trial, point }));
+        log.trials.push(id);
+        log.numbers.insert(id, trial);
+        news.push(log.line(Some(id), Event::Joined { trial, point }));
     }
     reports.sort_by_key(|report| (log.numbers.get(&report.trial).copied(), report.epoch));
     for report in reports {
@@ -234,16 +248,19 @@ fn status(state: TrialState) -> Status {
     }
 }
 
-/// Where a trial lies in its sweep's space.
-async fn point(
+/// Trials with where they lie in their sweep's space, in the order given.
+async fn points(
     conn: &mut PgConnection,
     sweep: &SweepSpec,
-    trial: TrialId,
-) -> Result<Value, ApiError> {
-    let spec = spec_of(conn, trial).await?;
-    let spec = serde_json::to_value(spec).map_err(anyhow::Error::from)?;
-    let point = point_of(&sweep.space, &spec).map_err(anyhow::Error::from)?;
-    Ok(point.unwrap_or_default())
+    trials: &[TrialId],
+) -> Result<Vec<(TrialId, Value)>, ApiError> {
+    let mut specs = store::trial::specs(conn, trials).await?;
+    let point = |id: &TrialId| {
+        let spec = specs.remove(id).unwrap_or_default();
+        let point = point_of(&sweep.space, &spec).map_err(anyhow::Error::from)?;
+        Ok((*id, point.unwrap_or_default()))
+    };
+    trials.iter().map(point).collect()
 }
 
 async fn spec_of(conn: &mut PgConnection, trial: TrialId) -> Result<TrialSpec, ApiError> {

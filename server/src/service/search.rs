@@ -8,7 +8,7 @@ use cultivar_search::space::lay_over;
 use cultivar_spec::sweep::CostMetric;
 use cultivar_spec::trial::{Direction, Objective};
 use cultivar_spec::wire::Event;
-use cultivar_spec::{SweepId, SweepSpec, TrialSpec, Violations, check};
+use cultivar_spec::{SweepId, SweepSpec, TrialId, TrialSpec, Violations, check};
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -19,7 +19,7 @@ use crate::service::sweeps::Draw;
 use crate::state::AppState;
 use crate::store;
 use crate::store::cost::Costs;
-use crate::store::proposal::{Outcome, Searching};
+use crate::store::proposal::{Outcome, Searching, Seen};
 
 /// Proposals in a row that cannot be trained before the search gives up.
 const MAX_REFUSED: usize = 100;
@@ -28,9 +28,11 @@ const MAX_REFUSED: usize = 100;
 const PENDING: u8 = 0;
 const SCORED: u8 = 1;
 const FAILED: u8 = 2;
+const FORECAST: u8 = 3;
 
 /// Proposes as many configurations as workers could begin now, and queues their trials outside the queue, for the
 /// feeder. One proposer at a time: the sweep's row is locked, and a replica that finds it locked leaves it alone.
+/// `forecasts` of trials that have not come to their ends are the sweep's scheduler's.
 ///
 /// # Errors
 /// The database is out of reach.
@@ -38,6 +40,7 @@ pub async fn refill(
     state: &AppState,
     conn: &mut PgConnection,
     sweep: SweepId,
+    forecasts: &[(TrialId, f64)],
 ) -> Result<(), ApiError> {
     let lease_s = state.config.lease_s;
     let Some(searching) = store::proposal::lock_searching(conn, sweep, lease_s).await? else {
@@ -48,10 +51,16 @@ pub async fn refill(
         return Ok(());
     }
     let spec = &searching.spec;
-    let outcomes = store::proposal::results(&mut *conn, sweep).await?;
+    // What a trial costs is known at its end.
+    let forecasts = if spec.against.is_empty() {
+        forecasts
+    } else {
+        &[]
+    };
+    let outcomes = store::proposal::results(&mut *conn, sweep, forecasts).await?;
     let past = past(spec, &outcomes);
     let others = learnt::past(&mut *conn, sweep, spec).await?;
-    let mut seen: Vec<u8> = past.iter().map(|past| code(&past.state)).collect();
+    let mut seen = seen(&past, &outcomes);
     let mut study = Study::new(spec).map_err(anyhow::Error::from)?;
     for past in others.iter().chain(&past) {
         study.tell(past);
@@ -81,7 +90,7 @@ pub async fn refill(
                 PastState::Failed {}
             }
         };
-        seen.push(code(&state));
+        seen.states.push(code(&state));
         study.tell(&Past {
             number,
             overlay,
@@ -136,6 +145,7 @@ pub fn past(spec: &SweepSpec, outcomes: &[Outcome]) -> Vec<Past> {
     let state = |outcome: &Outcome| match outcome.mean {
         _ if outcome.refused => PastState::Failed {},
         _ if outcome.n_open > 0 => PastState::Pending {},
+        Some(mean) if outcome.n_forecast > 0 => forecast(in_its_direction(direction, mean)),
         Some(mean) => PastState::Scored {
             values: values(direction, mean, &spec.against, &outcome.costs),
             n_seeds: outcome.n_scored,
@@ -162,12 +172,26 @@ pub fn values(
     against: &[CostMetric],
     costs: &Costs,
 ) -> Vec<f64> {
-    let first = match direction {
-        Direction::Maximize => objective,
-        Direction::Minimize => -objective,
-    };
+    let first = in_its_direction(direction, objective);
     let cost = |metric: &CostMetric| -costs.of(*metric).map_or(f64::NAN, f64::ln);
     iter::once(first).chain(against.iter().map(cost)).collect()
+}
+
+/// Larger is better.
+fn in_its_direction(direction: Direction, objective: f64) -> f64 {
+    match direction {
+        Direction::Maximize => objective,
+        Direction::Minimize => -objective,
+    }
+}
+
+/// A forecast counts as one seed's result.
+fn forecast(value: f64) -> PastState {
+    PastState::Scored {
+        values: vec![value],
+        n_seeds: 1,
+        cost_s: 0.0,
+    }
 }
 
 /// The objective its base names; the space cannot change it.
@@ -179,18 +203,35 @@ pub fn objective(spec: &SweepSpec) -> Objective {
 }
 
 /// The past as an earlier proposal had seen it.
-pub fn as_seen(past: &[Past], seen: &[u8]) -> Vec<Past> {
+pub fn as_seen(past: &[Past], seen: &Seen) -> Vec<Past> {
+    let mut forecasts = seen.forecasts.iter();
     past.iter()
-        .zip(seen)
+        .zip(&seen.states)
         .map(|(past, seen)| Past {
             state: match *seen {
                 PENDING => PastState::Pending {},
                 FAILED => PastState::Failed {},
+                FORECAST => forecast(*forecasts.next().unwrap_or(&f64::NAN)),
                 _ => past.state.clone(),
             },
             ..past.clone()
         })
         .collect()
+}
+
+/// What there is to see of the past.
+fn seen(past: &[Past], outcomes: &[Outcome]) -> Seen {
+    let mut seen = Seen::default();
+    for (past, outcome) in past.iter().zip(outcomes) {
+        match &past.state {
+            PastState::Scored { values, .. } if outcome.n_forecast > 0 => {
+                seen.states.push(FORECAST);
+                seen.forecasts.extend(values);
+            }
+            state => seen.states.push(code(state)),
+        }
+    }
+    seen
 }
 
 fn code(state: &PastState) -> u8 {

@@ -1,6 +1,6 @@
 //! What samplers proposed, and what came of it.
 
-use cultivar_spec::{SweepId, SweepSpec};
+use cultivar_spec::{SweepId, SweepSpec, TrialId};
 use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
@@ -64,30 +64,43 @@ pub struct Outcome {
     pub overlay: Value,
     /// It could not be trained at all.
     pub refused: bool,
-    /// Trials that are not settled.
+    /// Trials that are not settled, and of which nothing is forecast.
     pub n_open: u64,
-    /// Completed and pruned trials with a finite objective; what a pruned one had come to by then is better than
+    /// Trials of which something is forecast.
+    pub n_forecast: u32,
+    /// Those, and completed and pruned trials with a finite objective; what a pruned one had come to by then is better than
     /// nothing.
     pub n_scored: u32,
-    /// Mean of the objective over those.
+    /// Mean of forecasts and objectives over those.
     pub mean: Option<f64>,
     pub costs: Costs,
 }
 
-/// Every proposal of a sweep, in order.
-pub async fn results(db: impl PgExecutor<'_>, id: SweepId) -> Result<Vec<Outcome>> {
+/// Every proposal of a sweep, in order; what is forecast of a trial stands for what it has come to.
+pub async fn results(
+    db: impl PgExecutor<'_>,
+    id: SweepId,
+    forecasts: &[(TrialId, f64)],
+) -> Result<Vec<Outcome>> {
     sqlx::query(concat!(
         "-- proposal::results
          SELECT p.number, p.overlay, p.error IS NOT NULL AS refused,
-                count(t.id) FILTER (WHERE t.state IN ('queued', 'running', 'paused')) AS n_open,
-                count(t.objective) FILTER (WHERE t.state IN ('completed', 'pruned')) AS n_scored,
-                avg(t.objective) FILTER (WHERE t.state IN ('completed', 'pruned')) AS mean, ",
+                count(t.id) FILTER (WHERE t.state IN ('queued', 'running', 'paused') AND f.value IS NULL) AS n_open,
+                count(f.value) AS n_forecast,
+                count(coalesce(f.value, t.objective))
+                    FILTER (WHERE t.state IN ('completed', 'pruned') OR f.value IS NOT NULL) AS n_scored,
+                avg(coalesce(f.value, t.objective))
+                    FILTER (WHERE t.state IN ('completed', 'pruned') OR f.value IS NOT NULL) AS mean, ",
         mean_costs!(),
         " FROM proposal p LEFT JOIN trial t ON t.sweep_id = p.sweep_id AND t.proposal = p.number
+              LEFT JOIN UNNEST($2::uuid[], $3::float8[]) AS f (trial_id, value)
+                   ON f.trial_id = t.id AND t.state NOT IN ('failed', 'cancelled')
          WHERE p.sweep_id = $1
          GROUP BY p.sweep_id, p.number ORDER BY p.number",
     ))
     .bind(id.0)
+    .bind(forecasts.iter().map(|(trial, _)| trial.0).collect::<Vec<_>>())
+    .bind(forecasts.iter().map(|(_, value)| *value).collect::<Vec<_>>())
     .try_map(|row: PgRow| {
         let number: i32 = row.try_get("number")?;
         Ok(Outcome {
@@ -95,6 +108,7 @@ pub async fn results(db: impl PgExecutor<'_>, id: SweepId) -> Result<Vec<Outcome
             overlay: row.json("overlay")?,
             refused: row.try_get("refused")?,
             n_open: row.count("n_open")?,
+            n_forecast: row.count("n_forecast")? as u32,
             n_scored: row.count("n_scored")? as u32,
             mean: row.try_get("mean")?,
             costs: Costs::read(&row)?,
@@ -104,23 +118,33 @@ pub async fn results(db: impl PgExecutor<'_>, id: SweepId) -> Result<Vec<Outcome
     .await
 }
 
+/// What a proposal had seen of the earlier ones.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// How each stood.
+    pub states: Vec<u8>,
+    /// What was expected of those that stood as forecast, in order, larger is better.
+    pub forecasts: Vec<f64>,
+}
+
 /// Stores a proposal with what it had seen.
 pub async fn insert(
     conn: &mut PgConnection,
     id: SweepId,
     number: u32,
     overlay: &Value,
-    seen: &[u8],
+    seen: &Seen,
     error: Option<&str>,
 ) -> Result<()> {
     sqlx::query(
         "-- proposal::insert
-         INSERT INTO proposal (sweep_id, number, overlay, seen, error) VALUES ($1, $2, $3, $4, $5)",
+         INSERT INTO proposal (sweep_id, number, overlay, seen, forecasts, error) VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(id.0)
     .bind(number as i32)
     .bind(Json(overlay))
-    .bind(seen)
+    .bind(&seen.states)
+    .bind(&seen.forecasts)
     .bind(error)
     .execute(conn)
     .await?;

@@ -1,10 +1,11 @@
 //! Trials: the cold table of everything ever submitted.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cultivar_spec::queueing::Needs;
 use cultivar_spec::wire::{AttemptView, JobKind, TrialDetail, TrialView};
 use cultivar_spec::{LeaseId, Sha256Digest, SweepId, TrialId, TrialSpec, TrialState, WorkerId};
+use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor, Postgres, QueryBuilder, Row};
@@ -214,6 +215,19 @@ pub async fn spec_and_model(
     .try_map(|row: PgRow| Ok((row.json("spec")?, row.maybe_digest("model_sha256")?)))
     .fetch_optional(db)
     .await
+}
+
+/// Specs of trials, as stored.
+pub async fn specs(db: impl PgExecutor<'_>, ids: &[TrialId]) -> Result<HashMap<TrialId, Value>> {
+    sqlx::query(
+        "-- trial::specs
+         SELECT id, spec FROM trial WHERE id = ANY($1)",
+    )
+    .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+    .try_map(|row: PgRow| Ok((TrialId(row.try_get("id")?), row.json("spec")?)))
+    .fetch_all(db)
+    .await
+    .map(|specs| specs.into_iter().collect())
 }
 
 /// Locks completed trials of sweeps that are not among the best `keep_best` of theirs and still have a model

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::fixtures::{Worker, complete, tell, trial_spec};
 use crate::harness::{App, Database, eventually, run_async, with_app};
+use crate::search::check_replays;
 
 const N_EPOCHS: u32 = 9;
 
@@ -285,6 +286,38 @@ fn a_running_trial_hears_that_it_is_pruned_from_any_answer() {
             json!({"completed": 3, "pruned": 1})
         );
         check_replay(&app, &id).await;
+        app
+    });
+}
+
+#[test]
+fn a_sampler_learns_from_what_its_scheduler_forecasts() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let mut spec = sweep(json!({"kind": "asha", "eta": 3.0}), 2);
+        spec["space"] = json!({"optimizer": {"kind": "sgd", "lr": {"log_uniform": [0.001, 1.0]}}});
+        spec["sampler"] = json!({"kind": "tpe", "n_startup": 4});
+        spec["budget"] = json!({"configs": 16});
+        let id = submit(&app, &spec).await;
+        work(&app, &id).await;
+        let overlays = check_replays(&app, &id).await;
+        assert!(check_replay(&app, &id).await > 16);
+        // The scheduler knows where in the space each trial lies.
+        let sweep: SweepId = serde_json::from_value(json!(id)).unwrap();
+        let log = store::schedule::log(&app.state.pool, sweep, 0).await;
+        let joined = log
+            .unwrap()
+            .into_iter()
+            .filter_map(|line| match line.event {
+                Event::Joined { point, .. } => Some(point),
+                _ => None,
+            });
+        assert_eq!(joined.collect::<Vec<_>>(), overlays);
+        // While most wait, the sampler hears of more than the few that have ended.
+        let n_told = app
+            .count("SELECT coalesce(max(cardinality(forecasts)), 0)::bigint FROM proposal")
+            .await;
+        assert!(n_told > 8, "{n_told}");
         app
     });
 }

@@ -4,6 +4,7 @@
 use cultivar_search::sampler;
 use cultivar_server::service::search::{as_seen, past};
 use cultivar_server::store;
+use cultivar_server::store::proposal::Seen;
 use cultivar_spec::wire::{Job, Lease};
 use cultivar_spec::{SweepId, SweepSpec};
 use reqwest::{Method, StatusCode};
@@ -67,14 +68,15 @@ async fn is_finished(app: &App, id: &str) -> bool {
 }
 
 /// Asks every proposal again with what it had seen.
-async fn check_replays(app: &App, id: &str) -> Vec<Value> {
+pub async fn check_replays(app: &App, id: &str) -> Vec<Value> {
     let id: SweepId = serde_json::from_value(json!(id)).unwrap();
     let pool = &app.state.pool;
     let detail = store::sweep::detail(pool, id).await.unwrap().unwrap();
     let spec: SweepSpec = detail.spec;
-    let past = past(&spec, &store::proposal::results(pool, id).await.unwrap());
+    let outcomes = store::proposal::results(pool, id, &[]).await.unwrap();
+    let past = past(&spec, &outcomes);
     let rows = sqlx::query(
-        "SELECT number, seen, overlay FROM proposal WHERE sweep_id = $1 ORDER BY number",
+        "SELECT number, seen, forecasts, overlay FROM proposal WHERE sweep_id = $1 ORDER BY number",
     )
     .bind(id.0)
     .fetch_all(pool)
@@ -82,7 +84,11 @@ async fn check_replays(app: &App, id: &str) -> Vec<Value> {
     .unwrap();
     let mut overlays = Vec::new();
     for row in rows {
-        let (number, seen): (i32, Vec<u8>) = (row.get("number"), row.get("seen"));
+        let number: i32 = row.get("number");
+        let seen = Seen {
+            states: row.get("seen"),
+            forecasts: row.get("forecasts"),
+        };
         let overlay: Value = row.get("overlay");
         let again = sampler::ask(&spec, &as_seen(&past, &seen), number as u32);
         assert_eq!(again.unwrap().as_ref(), Some(&overlay), "proposal {number}");

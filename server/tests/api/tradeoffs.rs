@@ -145,7 +145,7 @@ fn a_search_weighs_its_objective_against_a_cost() {
         train(&app, &id, by_rate).await;
         let spec: SweepSpec = serde_json::from_value(both).unwrap();
         let id: SweepId = serde_json::from_value(json!(id)).unwrap();
-        let outcomes = store::proposal::results(&app.state.pool, id).await;
+        let outcomes = store::proposal::results(&app.state.pool, id, &[]).await;
         let past = past(&spec, &outcomes.unwrap());
         assert_eq!(past.len(), 12);
         for past in past {

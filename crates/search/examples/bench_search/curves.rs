@@ -10,10 +10,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use cultivar_search::sampler::{Origin, Past, PastState, Study};
 use cultivar_search::scheduler::{
-    Action, Decision, End, Event, Forecaster, History, Scheduler, build, point_of, step,
+    Action, Decision, End, Event, History, Scheduler, Status, build, point_of, step,
 };
 use cultivar_spec::SweepSpec;
+use cultivar_spec::sweep::Sampler as Kind;
 use cultivar_spec::trial::Direction;
 use flate2::read::GzDecoder;
 use rand::seq::SliceRandom;
@@ -25,9 +27,6 @@ use serde_json::{Value, json};
 
 use crate::table::packed;
 
-/// Of those that a sampler proposes, the first so many are drawn, and later ones at this rate.
-const N_DRAWN: usize = 8;
-const DRAWN_RATE: f64 = 0.1;
 /// How often the ratios are drawn again for the interval of their median.
 const N_RESAMPLES: usize = 2_000;
 /// Trials at the same time.
@@ -65,7 +64,7 @@ impl Curve {
 struct Arm {
     name: &'static str,
     scheduler: Value,
-    /// Whether those to begin are proposed by a sampler that learns from the scheduler's forecasts, and not taken in
+    /// Whether the default sampler chooses what is begun, and is told of the scheduler's forecasts; or they are taken in
     /// order.
     has_sampler: bool,
 }
@@ -77,12 +76,14 @@ fn arms() -> Vec<Arm> {
         has_sampler,
     };
     let (asha, eta_3) = (json!({"kind": "asha"}), json!({"kind": "asha", "eta": 3.0}));
+    let hyperband = json!({"kind": "hyperband"});
     vec![
         arm("asha", asha.clone(), false),
         arm("asha, eta 3", eta_3.clone(), false),
-        arm("asha with a model-based sampler", asha, true),
-        arm("asha, eta 3, with a model-based sampler", eta_3, true),
-        arm("hyperband", json!({"kind": "hyperband"}), false),
+        arm("asha, auto", asha, true),
+        arm("asha, eta 3, auto", eta_3, true),
+        arm("hyperband", hyperband.clone(), false),
+        arm("hyperband, auto", hyperband, true),
     ]
 }
 
@@ -117,14 +118,17 @@ fn read(path: &PathBuf) -> Result<Recorded> {
 fn compare(recorded: &Recorded, arm: &Arm, n_repeats: u64) -> Result<Vec<Value>> {
     let sweep: SweepSpec = serde_json::from_value(json!({
         "name": recorded.name, "scheduler": arm.scheduler, "space": recorded.space,
+        "sampler": {"kind": "auto"}, "budget": {"configs": recorded.curves.len()},
     }))?;
     let repeat = |repeat: u64| -> Result<Vec<Outcome>> {
         let mut drawn: Vec<&Curve> = recorded.curves.iter().collect();
         drawn.shuffle(&mut ChaCha8Rng::seed_from_u64(repeat));
+        let mut sweep = sweep.clone();
         let scheduler = build(&sweep, recorded.epochs)?;
         let mut replay = Replay::new(&*scheduler, recorded.epochs);
         if arm.has_sampler {
-            replay.sampler = Some(Sampler::new(&sweep, recorded.epochs, &drawn, repeat)?);
+            sweep.sampler = Kind::Auto { seed: repeat };
+            replay.sampler = Some(Sampler::new(&sweep, &drawn)?);
         } else {
             replay.begin(&drawn, true);
         }
@@ -213,42 +217,65 @@ enum Stage {
     Done,
 }
 
-/// Proposes recorded configurations: a few at random, then mostly the one whose forecast is best.
+/// The default sampler, confined to what is recorded: of the configurations that nobody has begun, the one nearest to
+/// what it proposes is begun.
 struct Sampler<'a> {
-    forecaster: Forecaster,
-    /// Those not proposed yet, in the order of random search, and their points.
+    study: Study,
+    /// Those not begun yet, in the order of random search.
     left: Vec<&'a Curve>,
-    points: Vec<Value>,
-    n_proposed: usize,
-    rng: ChaCha8Rng,
 }
 
 impl<'a> Sampler<'a> {
-    fn new(sweep: &SweepSpec, n_epochs: u32, drawn: &[&'a Curve], seed: u64) -> Result<Self> {
+    fn new(sweep: &SweepSpec, drawn: &[&'a Curve]) -> Result<Self> {
         Ok(Self {
-            forecaster: Forecaster::new(sweep, n_epochs)?,
+            study: Study::new(sweep)?,
             left: drawn.to_vec(),
-            points: drawn.iter().map(|curve| curve.overlay.clone()).collect(),
-            n_proposed: 0,
-            rng: ChaCha8Rng::seed_from_u64(seed),
         })
     }
 
-    fn propose(&mut self, history: &History) -> Option<&'a Curve> {
-        let is_drawn = self.n_proposed < N_DRAWN || self.rng.random_bool(DRAWN_RATE);
-        self.n_proposed += 1;
-        let prospects = match is_drawn {
-            true => None,
-            false => self.forecaster.prospects(history, &self.points),
-        };
-        let best = (0..).zip(prospects.into_iter().flatten());
-        let best = best.reduce(|a, b| if b.1 > a.1 { b } else { a });
-        let at = best.map_or(0, |(at, _)| at);
-        if self.left.is_empty() {
-            return None;
+    /// Tells it how the trials stand, as the server would, and asks for one more.
+    fn propose(&mut self, replay: &Replay<'a>) -> Option<&'a Curve> {
+        let forecasts = replay.scheduler.forecasts(&replay.history);
+        for (number, curve) in replay.history.numbered() {
+            let forecast = forecasts.get(number as usize).copied().flatten();
+            let end = replay.curves[number as usize].at(replay.n_epochs);
+            let scored = |value| PastState::Scored {
+                values: vec![value],
+                n_seeds: 1,
+                cost_s: 0.0,
+            };
+            let state = match (forecast, curve.status) {
+                (_, Status::Ended(End::Failed)) => PastState::Failed {},
+                (Some(forecast), _) => scored(forecast),
+                (None, Status::Ended(End::Completed)) => scored(end),
+                (None, _) => PastState::Pending {},
+            };
+            self.study.tell(&Past {
+                number,
+                overlay: replay.curves[number as usize].overlay.clone(),
+                state,
+                origin: Origin::Own,
+            });
         }
-        self.points.remove(at);
-        Some(self.left.remove(at))
+        let asked = self.study.ask(replay.curves.len() as u32)?;
+        let distances = self.left.iter().map(|curve| self.distance(&asked, curve));
+        let nearest = (0..).zip(distances).min_by(|a, b| a.1.total_cmp(&b.1));
+        nearest.map(|(idx, _)| self.left.remove(idx))
+    }
+
+    /// Over the parameters: what only one of two configurations has is as far as can be.
+    fn distance(&self, asked: &Value, curve: &Curve) -> f64 {
+        let space = self.study.space();
+        let (Ok(a), Ok(b)) = (space.encode(asked), space.encode(&curve.overlay)) else {
+            return f64::INFINITY;
+        };
+        let each = space.params().iter().zip(a.iter().zip(&b));
+        each.map(|(param, places)| match places {
+            (Some(a), Some(b)) => param.domain.distance(*a, *b),
+            (None, None) => 0.0,
+            _ => 1.0,
+        })
+        .sum()
     }
 }
 
@@ -328,10 +355,11 @@ impl<'a> Replay<'a> {
         if next.is_some() {
             return next;
         }
-        let sampler = self.sampler.as_mut()?;
-        let proposed = sampler.propose(&self.history)?;
+        let mut sampler = self.sampler.take()?;
+        let proposed = sampler.propose(self);
         let is_last = sampler.left.is_empty();
-        self.begin(&[proposed], is_last);
+        self.sampler = Some(sampler);
+        self.begin(&[proposed?], is_last);
         Some(self.stages.len() - 1)
     }
 

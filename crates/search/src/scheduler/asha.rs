@@ -95,6 +95,16 @@ impl Scheduler for Asha {
         }
         decisions
     }
+
+    fn forecasts(&self, history: &History) -> Vec<Option<f64>> {
+        let forecasts = self.forecaster.of(history);
+        let told = |trial| {
+            forecasts
+                .unfinished(trial)
+                .map(|end| history.in_own_sign(end))
+        };
+        (0..history.curves().len() as u32).map(told).collect()
+    }
 }
 
 impl Asha {

@@ -31,23 +31,8 @@ mod tests;
 /// Rows that a forest is grown from at least.
 const MIN_ROWS: usize = 6;
 
-/// Where each trial that has reached the first rung will end, by number, in the objective's own sign; infinitely bad
-/// where a value is not finite.
-///
-/// # Errors
-/// The space is malformed.
-pub fn forecast(
-    sweep: &SweepSpec,
-    n_epochs: u32,
-    history: &History,
-) -> Result<Vec<Option<f64>>, Violations> {
-    let forecasts = Forecaster::new(sweep, n_epochs)?.of(history);
-    let end = |trial| forecasts.end(trial).map(|end| history.in_own_sign(end));
-    Ok((0..history.curves().len() as u32).map(end).collect())
-}
-
 /// Makes forecasts for the trials of a sweep, and keeps what the next ones share with them.
-pub struct Forecaster {
+pub(super) struct Forecaster {
     encoder: Encoder,
     /// The rungs and the end, in epochs, ascending.
     levels: Vec<u32>,
@@ -62,6 +47,8 @@ pub(super) struct Forecasts {
     trials: Vec<Arc<Trial>>,
     /// From level to level, the first first, as far as there are enough rows.
     steps: Vec<Arc<Step>>,
+    /// They reach the end.
+    is_whole: bool,
     /// By number: the value at level `steps.len()`, or what it will be; minus infinity where one up to there was not
     /// finite.
     ahead: Vec<f64>,
@@ -94,32 +81,7 @@ impl Forecaster {
         })
     }
 
-    /// What configurations that nobody has begun may come to, in the objective's own sign: one more forest learns the
-    /// forecast ends of the trials from their configurations, that of a trial that diverged being as bad as the worst.
-    /// `None` as long as there are too few.
-    pub fn prospects(&self, history: &History, points: &[Value]) -> Option<Vec<f64>> {
-        let forecasts = self.of(history);
-        let trials = (0..).zip(&forecasts.trials);
-        let (features, mut targets): (Vec<_>, Vec<_>) = trials
-            .filter_map(|(trial, known)| Some((known.features.clone(), forecasts.end(trial)?)))
-            .unzip();
-        let finite = targets.iter().copied().filter(|end| end.is_finite());
-        let worst = finite.reduce(f64::min)?;
-        targets.iter_mut().for_each(|end| *end = end.max(worst));
-        if targets.len() < MIN_ROWS {
-            return None;
-        }
-        let seed = targets.len() as u64;
-        let forest = Forest::grow(&Rows { features, targets }, seed);
-        let prospect = |point: &Value| {
-            let features = self.encoder.features(point);
-            let votes = (0..N_TREES).map(|tree| forest.vote(tree, &features));
-            history.in_own_sign(votes.sum::<f64>() / N_TREES as f64)
-        };
-        Some(points.iter().map(prospect).collect())
-    }
-
-    pub(super) fn of(&self, history: &History) -> Arc<Forecasts> {
+    pub fn of(&self, history: &History) -> Arc<Forecasts> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let curves = history.curves();
         let is_same = |(trial, curve): (&Arc<Trial>, &Curve)| self.is_same(trial, curve);
@@ -165,6 +127,7 @@ impl Forecaster {
         });
         Forecasts {
             ahead: ahead.collect(),
+            is_whole: steps.len() + 1 == self.levels.len(),
             trials,
             steps,
         }
@@ -192,6 +155,14 @@ impl Forecasts {
         }
         let value = self.trials[trial].values.get(rung_idx);
         value.copied().unwrap_or(f64::NEG_INFINITY)
+    }
+
+    /// What a trial will come to where all are compared; `None` before the first level, and of one that has come to its
+    /// end where that is compared.
+    pub fn unfinished(&self, trial: u32) -> Option<f64> {
+        let values = &self.trials[trial as usize].values;
+        let has_ended = values.len() > self.steps.len() && self.is_whole;
+        (!values.is_empty() && !has_ended).then(|| self.ahead[trial as usize])
     }
 
     /// Where a trial will end, or where it stands if it has gone further than the forests tell.

@@ -83,9 +83,9 @@ impl Brackets {
         })
     }
 
-    /// How many waiting trials are trained to their ends by the time that so many have begun.
+    /// How many waiting trials are trained to their ends once so many have begun: those of whole cycles.
     pub fn n_final(&self, n_begun: u64) -> u64 {
-        n_begun * u64::from(self.n_final) / u64::from(self.n_cycle())
+        n_begun / u64::from(self.n_cycle()) * u64::from(self.n_final)
     }
 }
 
@@ -113,8 +113,8 @@ mod tests {
             .into();
         assert_eq!(first, [0, 0, 1, 1, 2, 2, 0]);
         assert_eq!(
-            [0, 11, 12, 45, 90].map(|n| built.n_final(n)),
-            [0, 0, 1, 4, 8]
+            [0, 44, 45, 89, 90].map(|n| built.n_final(n)),
+            [0, 0, 4, 4, 8]
         );
         let entering = |n| built.n_entering(n).collect::<Vec<u64>>();
         assert_eq!(entering(30), [27, 3, 0]);

@@ -32,10 +32,10 @@ use cultivar_spec::space::Node;
 use cultivar_spec::{SweepSpec, Violation, Violations};
 use serde_json::{Value, json};
 
+use forecast::Forecaster;
 use hyperband::Brackets;
 
 pub use explore::point_of;
-pub use forecast::{Forecaster, forecast};
 pub use history::{Action, Curve, Decision, End, Event, History, Status};
 pub use share::share;
 
@@ -44,6 +44,13 @@ pub trait Scheduler: Send + Sync {
     /// What is to be done now. Asked again after its decisions were taken in, it has nothing to add, or more that
     /// follows from them.
     fn decide(&self, history: &History) -> Vec<Decision>;
+
+    /// What trials will come to, by number, in the objective's own sign: `None` for those that have not reached the first
+    /// rung or have come to it. Infinitely bad where a value was not finite. Without trials that went to their ends it is
+    /// what all will have come to by the furthest rung that can be forecast. Empty if this scheduler does not forecast.
+    fn forecasts(&self, _history: &History) -> Vec<Option<f64>> {
+        Vec::new()
+    }
 }
 
 /// The scheduler of a sweep whose trials are `n_epochs` long. `space` matters to ASHA and Hyperband,

@@ -86,29 +86,20 @@ fn the_one_that_ends_best_is_promoted_though_it_begins_worst() {
 fn ends_are_told_in_the_sign_of_the_objective() {
     let mut trials = finished();
     trials.extend([trial(0.3, 2), trial(0.3, 6), (place(0.3), vec![(1, 0.4)])]);
-    let up = forecast(
-        &sweep(&asha()),
-        N_EPOCHS,
-        &told(Direction::Maximize, &trials),
-    );
-    let up = up.unwrap();
+    let of = |direction, trials: &[_]| built(&asha()).forecasts(&told(direction, trials));
+    let up = of(Direction::Maximize, &trials);
     for number in [10, 11] {
         let end = up[number].unwrap();
         let truth = misleading(0.3, N_EPOCHS);
         assert!((end - truth).abs() < 0.05, "{end} for {truth}");
     }
-    assert_eq!(up[9], Some(misleading(0.9, N_EPOCHS)));
-    assert_eq!(up[12], None);
+    assert_eq!(up[9], None, "it has come to its end");
+    assert_eq!(up[12], None, "it has come to no rung yet");
     for (_, values) in &mut trials {
         values.iter_mut().for_each(|(_, value)| *value = -*value);
     }
-    let down = forecast(
-        &sweep(&asha()),
-        N_EPOCHS,
-        &told(Direction::Minimize, &trials),
-    );
     let negated: Vec<_> = up.iter().map(|end| end.map(|end| -end)).collect();
-    assert_eq!(down.unwrap(), negated);
+    assert_eq!(of(Direction::Minimize, &trials), negated);
 }
 
 #[test]
@@ -143,19 +134,20 @@ fn what_is_not_a_number_teaches_nothing() {
 }
 
 #[test]
-fn prospects_follow_the_configuration() {
-    let mut trials: Vec<_> = (0..20).map(|n| trial(f64::from(n) / 20.0, 27)).collect();
-    trials[0].1[3].1 = f64::NAN;
-    let points = [0.2, 0.5, 0.8].map(place);
-    let prospects = |trials: &[_], direction| {
-        let history = told(direction, trials);
-        forecaster().prospects(&history, &points)
-    };
-    let found = prospects(&trials, Direction::Maximize).unwrap();
-    for (prospect, u) in found.iter().zip([0.2, 0.5, 0.8]) {
-        assert!((prospect - misleading(u, 27)).abs() < 0.06, "{found:?}");
+fn before_six_have_come_to_their_ends_all_are_told_of_one_rung() {
+    let mut trials = finished();
+    trials.truncate(5);
+    trials.extend([trial(0.3, 18), trial(0.1, 2)]);
+    let told_of = |trials: &[_]| built(&asha()).forecasts(&told(Direction::Maximize, trials));
+    let found = told_of(&trials);
+    for (number, u) in [(0, 0.0), (4, 0.2), (5, 0.3)] {
+        assert_eq!(found[number], Some(misleading(u, 18)));
     }
-    assert_eq!(prospects(&trials[..5], Direction::Maximize), None);
+    let forecast = found[6].unwrap();
+    assert!((forecast - misleading(0.1, 18)).abs() < 0.02, "{forecast}");
+    assert_ne!(forecast, misleading(0.1, 2));
+    trials.push(trial(0.1, N_EPOCHS));
+    assert_eq!(told_of(&trials)[..5], [None; 5]);
 }
 
 #[test]
