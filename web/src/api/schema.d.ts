@@ -5262,7 +5262,7 @@ export interface components {
             kind: "hyperband";
             /**
              * Format: uint32
-             * @description The shortest first rung, in epochs; by default a sixteenth of `fit.epochs`, at least one.
+             * @description No trial is compared before so many epochs; by default a sixteenth of `fit.epochs`, at least one.
              * @default null
              */
             min_epochs: number | null;

@@ -88,11 +88,12 @@ fn arms() -> Vec<Arm> {
 }
 
 /// Writes one line a recording, arm and share of random search.
-pub fn measure(folder: &Path, n_repeats: u64, out: &Path) -> Result<()> {
+pub fn measure(folder: &Path, n_repeats: u64, only: &[String], out: &Path) -> Result<()> {
     let mut file = File::create(out)?;
     for path in packed(folder)? {
         let recorded = read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        for arm in arms() {
+        let is_wanted = |arm: &Arm| only.is_empty() || only.iter().any(|name| name == arm.name);
+        for arm in arms().into_iter().filter(is_wanted) {
             for line in compare(&recorded, &arm, n_repeats)? {
                 writeln!(file, "{line}")?;
             }

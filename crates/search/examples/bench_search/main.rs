@@ -58,6 +58,9 @@ enum Command {
         out: PathBuf,
         #[arg(long, default_value_t = 200)]
         repeats: u64,
+        /// Schedulers by name, such as `hyperband` or `asha, auto`; all, if left out.
+        #[arg(long, num_args = 1..)]
+        only: Vec<String>,
     },
     /// Time of one question.
     Latency {
@@ -101,7 +104,8 @@ fn main() -> Result<()> {
             curves,
             out,
             repeats,
-        } => curves::measure(&curves, repeats, &out),
+            only,
+        } => curves::measure(&curves, repeats, &only, &out),
         Command::Latency { out, questions } => latency::measure(&out, questions),
     }
 }
