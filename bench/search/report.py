@@ -103,7 +103,8 @@ def compare(runs: Runs) -> list[dict]:
         if sampler + IN_FLIGHT in runs.samplers:
             mean, low, high, n = runs.ratio(sampler + IN_FLIGHT, sampler, "100")
             print(f"{sampler}, 8 in flight over sequential, 100 trials: {mean:.3f} [{low:.3f}, {high:.3f}], {n} seeds")
-            rows.append(row(f"regret at 100, {sampler}, 8 in flight over sequential", "ratio", mean, 1.0, sampler))
+            what = f"regret at 100, {sampler}, 8 in flight over sequential, upper bound {high:.3f}"
+            rows.append(row(what, "ratio", mean, 1.0, sampler))
     return rows
 
 
