@@ -7,8 +7,8 @@
 //! Where we differ: nobody waits for a bracket to fill. Trials are promoted as [`super::asha`] promotes them, and since
 //! the brackets share their rungs, among all that have reached one (asynchronous Hyperband, section 3.3 of "A System for
 //! Massively Parallel Hyperparameter Tuning", MLSys 2020). And bracket 0, which compares nobody before the end, begins no
-//! trials: it takes as many of those that wait, the best forecast first, and trains them to their ends. A third of
-//! the budget would be random search otherwise.
+//! trials: it takes as many of those that wait, the best forecast first, and trains them to their ends. One bracket
+//! in `s_max + 1` would be random search otherwise.
 
 use super::rungs;
 
