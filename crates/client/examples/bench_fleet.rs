@@ -4,7 +4,8 @@
 //! the line before. `measure SECONDS` waits; `await beats SECONDS` and `await polls SECONDS` wait at most that long until
 //! a heartbeat, or a claim, of every worker that was sent after the command is answered. The end of the input ends it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,6 +25,9 @@ use uuid::Uuid;
 const CLAIM_WAIT_S: f64 = 20.0;
 const MAX_WAIT: Duration = Duration::from_secs(5);
 const FIRST_PERIOD: Duration = Duration::from_secs(10);
+/// A real fleet has an address a machine. From a single one, the system looks longer and longer for a port that is not yet
+/// connected to the server.
+const N_ADDRESSES: usize = 8;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -33,15 +37,13 @@ async fn main() {
     };
     let n_workers: usize = n_workers.parse().expect("a number of workers");
     let n_sockets: usize = n_sockets.parse().expect("a number of sockets");
-    let fleet = Arc::new(Fleet::new(n_workers, n_sockets));
-    let connect = || Client::new(url, token.as_str()).expect("a server");
-    let shared = connect().with_patience(Duration::ZERO);
+    let connect = |idx: usize| {
+        let address = Ipv4Addr::new(127, 0, 0, 1 + (idx % N_ADDRESSES) as u8);
+        let client = Client::from_address(url, token.as_str(), address.into());
+        client.expect("a server").with_patience(Duration::ZERO)
+    };
+    let fleet = Arc::new(Fleet::new(n_workers, n_sockets, connect));
     for idx in 0..n_workers {
-        let client = connect().with_patience(Duration::ZERO);
-        let beating = match fleet.has_sockets_for_all {
-            true => client.clone(),
-            false => shared.clone(),
-        };
         let worker = Worker {
             idx,
             identity: WorkerIdentity {
@@ -56,8 +58,7 @@ async fn main() {
                 },
                 version: env!("CARGO_PKG_VERSION").into(),
             },
-            client,
-            beating,
+            client: connect(idx),
             period_ms: AtomicU64::new(FIRST_PERIOD.as_millis() as u64),
             fleet: fleet.clone(),
         };
@@ -92,10 +93,9 @@ enum Call {
 /// What the workers share.
 struct Fleet {
     n_workers: usize,
-    /// Each worker keeps two connections, as a daemon does. Where the system has not that many sockets for a process,
-    /// only the claims have one each, and heartbeats take turns on the rest.
-    has_sockets_for_all: bool,
-    /// Heartbeats under way at once.
+    /// For heartbeats; a client is taken from the front and put back at the end, so that each keeps its connection.
+    beating: Mutex<VecDeque<Client>>,
+    /// Heartbeats that may be under way at once: one a client.
     turns: Semaphore,
     tally: Mutex<Tally>,
 }
@@ -150,22 +150,33 @@ impl Tally {
 }
 
 impl Fleet {
-    fn new(n_workers: usize, n_sockets: usize) -> Self {
+    /// Each worker keeps two connections, as a daemon does. Where the system has not that many sockets for a process,
+    /// only the claims have one each, and heartbeats take turns on the rest.
+    fn new(n_workers: usize, n_sockets: usize, connect: impl Fn(usize) -> Client) -> Self {
         let n_left = n_sockets.checked_sub(n_workers);
         let n_left = n_left.expect("a socket each at least");
-        let has_sockets_for_all = n_left >= n_workers;
         // A connection that was given up lingers beside its successor.
-        let n_turns = if has_sockets_for_all {
-            n_workers
-        } else {
-            n_left / 2
+        let n_beating = match n_left >= n_workers {
+            true => n_workers,
+            false => n_left / 2,
         };
         Self {
             n_workers,
-            has_sockets_for_all,
-            turns: Semaphore::new(n_turns),
+            beating: Mutex::new((0..n_beating).map(connect).collect()),
+            turns: Semaphore::new(n_beating),
             tally: Mutex::new(Tally::new()),
         }
+    }
+
+    /// Sends a heartbeat when it is its turn.
+    async fn heartbeat(&self, beat: &Heartbeat, period: Duration) -> Result<(), Error> {
+        let beating = || self.beating.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.turns.acquire().await;
+        let client = beating().pop_front().expect("a client for each turn");
+        let answer = client.heartbeat(beat, period).await;
+        beating().push_back(client);
+        drop(turn);
+        answer.map(drop)
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {
@@ -247,8 +258,6 @@ struct Worker {
     idx: usize,
     identity: WorkerIdentity,
     client: Client,
-    /// The client for heartbeats.
-    beating: Client,
     period_ms: AtomicU64,
     fleet: Arc<Fleet>,
 }
@@ -299,11 +308,8 @@ impl Worker {
         loop {
             let period = Duration::from_millis(self.period_ms.load(Ordering::Relaxed));
             let sent = Instant::now();
-            let turn = self.fleet.turns.acquire().await;
-            let answer = self.beating.heartbeat(&beat, period).await;
-            drop(turn);
-            match answer {
-                Ok(_) => self.fleet.note_answer(self.idx, Call::Beat, sent),
+            match self.fleet.heartbeat(&beat, period).await {
+                Ok(()) => self.fleet.note_answer(self.idx, Call::Beat, sent),
                 Err(error) => {
                     self.fleet.note_error(Call::Beat, &error);
                     let missed_ms = period.as_secs_f64() * 1e3;

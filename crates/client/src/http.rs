@@ -1,5 +1,6 @@
 //! One HTTP call: how it is addressed, repeated, timed and read.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Once;
 use std::time::{Duration, Instant};
@@ -114,18 +115,42 @@ impl Client {
         token: impl Into<String>,
         ca: Option<&Path>,
     ) -> Result<Self, Error> {
+        Self::build(base_url, token, |builder, base| {
+            let (Some(ca), "https") = (ca, base.scheme()) else {
+                return Ok(builder);
+            };
+            let pem = std::fs::read(ca).map_err(|e| Error::file(ca, e))?;
+            let certs = reqwest::Certificate::from_pem_bundle(&pem).map_err(Error::Setup)?;
+            Ok(builder.tls_certs_only(certs))
+        })
+    }
+
+    /// A client whose calls come from this address of the machine. One address has some ten thousand ports for one server.
+    ///
+    /// # Errors
+    /// The URL is none, or the token cannot be one.
+    pub fn from_address(
+        base_url: &str,
+        token: impl Into<String>,
+        address: IpAddr,
+    ) -> Result<Self, Error> {
+        Self::build(base_url, token, |builder, _| {
+            Ok(builder.local_address(address))
+        })
+    }
+
+    fn build(
+        base_url: &str,
+        token: impl Into<String>,
+        set_up: impl FnOnce(reqwest::ClientBuilder, &Url) -> Result<reqwest::ClientBuilder, Error>,
+    ) -> Result<Self, Error> {
         let base = parse_base(base_url)?;
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.into()))
             .map_err(|_| Error::BadToken)?;
         authorization.set_sensitive(true);
-        let mut builder = builder(&base).redirect(reqwest::redirect::Policy::none());
-        if let (Some(ca), "https") = (ca, base.scheme()) {
-            let pem = std::fs::read(ca).map_err(|e| Error::file(ca, e))?;
-            let certs = reqwest::Certificate::from_pem_bundle(&pem).map_err(Error::Setup)?;
-            builder = builder.tls_certs_only(certs);
-        }
+        let builder = builder(&base).redirect(reqwest::redirect::Policy::none());
         Ok(Self {
-            http: builder.build().map_err(Error::Setup)?,
+            http: set_up(builder, &base)?.build().map_err(Error::Setup)?,
             base,
             authorization,
             patience: PATIENCE,

@@ -43,6 +43,9 @@ pub async fn greet(conn: &mut PgConnection, workers: &[&WorkerIdentity]) -> Resu
 
 /// Renews exactly the leases that each heartbeat lists, by HOT updates in the order of the workers' ids. Answers with the workers
 /// that are known; of the others nothing is stored.
+///
+/// Each row is looked up by itself: as a plain join, Postgres goes through the table in the order of its index, once for each
+/// heartbeat, until it has first analyzed it.
 pub async fn beat<'b>(
     db: impl PgExecutor<'_>,
     beats: impl Iterator<Item = &'b Heartbeat>,
@@ -60,9 +63,10 @@ pub async fn beat<'b>(
     let rows = sqlx::query(
         "-- worker::beat
          WITH locked AS MATERIALIZED (
-             SELECT new.* FROM UNNEST($1::uuid[], $2::uuid[], $4::integer[], $5::integer[]) AS new (id, boot_id, begins, ends)
-             JOIN worker_heartbeat h ON h.worker_id = new.id
-             ORDER BY new.id FOR UPDATE OF h
+             SELECT new.*
+             FROM (SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $4::integer[], $5::integer[]) AS beat (id, boot_id, begins, ends)
+                   ORDER BY id) new
+             CROSS JOIN LATERAL (SELECT FROM worker_heartbeat WHERE worker_id = new.id FOR UPDATE) h
          )
          UPDATE worker_heartbeat h SET boot_id = new.boot_id, seen_at = now(), held = ($3::uuid[])[new.begins:new.ends]
          FROM locked new WHERE h.worker_id = new.id
