@@ -152,9 +152,11 @@ pub fn door() -> Door {
 /// The database is out of reach.
 pub async fn known(state: &AppState, secret: &Secret) -> Result<Option<ValidToken>, ApiError> {
     let serve = |secrets: Vec<Secret>, turn| {
-        let pool = state.hot.clone();
+        let hot = state.hot.clone();
         async move {
-            let found = store::token::find(&pool, &secrets).await?;
+            let mut conn = hot.lend().await?;
+            let found = store::token::find(&mut conn, &secrets).await?;
+            conn.keep();
             drop(turn);
             Ok(found)
         }

@@ -6,6 +6,7 @@ pub mod blobs;
 pub mod config;
 pub mod error;
 mod extract;
+pub mod hot;
 mod http;
 pub mod limits;
 mod listen;

@@ -8,12 +8,13 @@ use anyhow::Context;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Door};
 use crate::blobs::Blobs;
 use crate::config::Config;
+use crate::hot::Hot;
 use crate::limits::Buckets;
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -52,9 +53,8 @@ impl Deref for AppState {
 pub struct Shared {
     pub config: Arc<Config>,
     pub pool: PgPool,
-    /// Connections for what happens many times a second: tokens, claims, heartbeats, finishes. Pages and long lists do not
-    /// keep them waiting, and every statement here finds its rows by key; see [`by_key`].
-    pub hot: PgPool,
+    /// For tokens, claims, heartbeats and finishes. Every statement here finds its rows by key; see [`by_key`].
+    pub hot: Hot,
     pub blobs: Blobs,
     pub manifests: Manifests,
     /// Leaderboards and transfer reports computed before.
@@ -91,15 +91,18 @@ impl AppState {
     /// The database is out of reach or cannot be migrated, or the blob folder cannot be written.
     pub async fn open(config: Config, shutdown: CancellationToken) -> anyhow::Result<Self> {
         let options = connect(&config.database_url).await?;
-        // Claims and finishes are entered one transaction after the other: then each takes in more of them.
-        let turns = Arc::new(Semaphore::new(1));
+        // Workers claim and finish in turns.
+        let crowd = Arc::default();
         let pool = pool_of(N_CONNECTIONS, options.clone());
         MIGRATIONS.run(&pool).await.context(NOT_MIGRATED)?;
         sota::seed(&pool).await?;
         let blobs = Blobs::open(config.blobs_dir()).await?;
         let shared = Shared {
             pool,
-            hot: pool_of(N_HOT_CONNECTIONS, by_key(options)),
+            hot: Hot::new(
+                pool_of(N_HOT_CONNECTIONS, by_key(options)),
+                N_HOT_CONNECTIONS,
+            ),
             manifests: Manifests::new(blobs.clone()),
             rankings: Rankings::default(),
             schedules: Schedules::default(),
@@ -111,9 +114,9 @@ impl AppState {
             queue: Arc::default(),
             feeder: Arc::default(),
             door: Arc::new(auth::door()),
-            desk: Arc::new(desk::open(turns.clone())),
+            desk: Arc::new(desk::open(Arc::clone(&crowd))),
             pulse: Arc::new(heartbeat::pulse()),
-            ledger: Arc::new(ledger::open(turns)),
+            ledger: Arc::new(ledger::open(crowd)),
             jobs: Arc::default(),
             shutdown,
         };

@@ -15,7 +15,7 @@ use crate::state::AppState;
 use crate::store::claim::Claimed;
 
 /// The part of its time that an empty-handed claim waits at least.
-const MIN_PATIENCE: f64 = 0.75;
+const MIN_PATIENCE: f64 = 0.5;
 
 /// What a claim got in the end.
 pub struct Taken {

@@ -3,12 +3,16 @@
 //!
 //! There is no task behind it. Whoever gets a turn serves everybody who waits (flat combining, after Hendler, Incze,
 //! Shavit and Tzafrir 2010); the others find their answers there.
+//!
+//! Lines whose callers come and go between them are one crowd. A round waits until it serves as many as the rounds that are
+//! under way in the crowd, or those have ended: some are served while the others gather. Rounds would else find a few callers
+//! only, and few cost the database nearly as much as many.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::error::ApiError;
 
@@ -16,11 +20,78 @@ use crate::error::ApiError;
 pub struct Combiner<Q, A> {
     line: Mutex<VecDeque<Visitor<Q, A>>>,
     turns: Arc<Semaphore>,
+    crowd: Arc<Crowd>,
     max_batch: usize,
+}
+
+/// The rounds of several lines.
+#[derive(Default)]
+pub struct Crowd {
+    rounds: Mutex<Rounds>,
+    /// Woken when somebody has come, or a round has ended.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Rounds {
+    n_begun: usize,
+    /// How many callers a round serves, by its number.
+    under_way: BTreeMap<usize, usize>,
+}
+
+impl Crowd {
+    fn rounds(&self) -> MutexGuard<'_, Rounds> {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin_round(self: &Arc<Self>, n_served: usize) -> Round {
+        let mut rounds = self.rounds();
+        let number = rounds.n_begun;
+        rounds.n_begun += 1;
+        rounds.under_way.insert(number, n_served);
+        Round {
+            crowd: self.clone(),
+            number,
+        }
+    }
+
+    /// Waits until `n_waiting` come to as many as are being served, at most until what is under way now has ended.
+    async fn gather(&self, n_waiting: impl Fn() -> usize) {
+        let n_begun = self.rounds().n_begun;
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Listen before looking, or whoever comes in between would wake nobody.
+            changed.as_mut().enable();
+            let n_waiting = n_waiting();
+            let is_time = {
+                let rounds = self.rounds();
+                n_waiting >= rounds.under_way.values().sum()
+                    || rounds.under_way.keys().all(|number| *number >= n_begun)
+            };
+            if is_time {
+                return;
+            }
+            changed.await;
+        }
+    }
 }
 
 /// The right to serve a round; whoever waits next gets it when it is dropped.
 pub type Turn = OwnedSemaphorePermit;
+
+/// A round that is under way, until it is dropped.
+struct Round {
+    crowd: Arc<Crowd>,
+    number: usize,
+}
+
+impl Drop for Round {
+    fn drop(&mut self) {
+        self.crowd.rounds().under_way.remove(&self.number);
+        self.crowd.changed.notify_waiters();
+    }
+}
 
 /// A question and who waits for its answer.
 struct Visitor<Q, A> {
@@ -31,32 +102,37 @@ struct Visitor<Q, A> {
 impl<Q: Send + 'static, A: Send + 'static> Combiner<Q, A> {
     /// One round at a time, for at most `max_batch` questions.
     pub fn new(max_batch: usize) -> Self {
-        Self::sharing(Arc::new(Semaphore::new(1)), max_batch)
+        Self::among(Arc::default(), max_batch)
     }
 
-    /// The same, taking turns with whoever shares them.
-    pub fn sharing(turns: Arc<Semaphore>, max_batch: usize) -> Self {
+    /// The same, in one crowd with other lines.
+    pub fn among(crowd: Arc<Crowd>, max_batch: usize) -> Self {
         Self {
             line: Mutex::default(),
-            turns,
+            turns: Arc::new(Semaphore::new(1)),
+            crowd,
             max_batch,
         }
+    }
+
+    fn line(&self) -> MutexGuard<'_, VecDeque<Visitor<Q, A>>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a question in line; [`Place::answered`] waits for what comes of it.
     pub fn join(&self, question: Q) -> Place<'_, Q, A> {
         let (sender, answer) = oneshot::channel();
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        line.push_back(Visitor {
+        self.line().push_back(Visitor {
             question,
             answer: sender,
         });
+        self.crowd.changed.notify_waiters();
         Place { at: self, answer }
     }
 
     /// Those who came first and still wait.
     fn next_batch(&self) -> Vec<Visitor<Q, A>> {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = self.line();
         line.retain(|visitor| !visitor.answer.is_closed());
         let n = line.len().min(self.max_batch);
         line.drain(..n).collect()
@@ -85,6 +161,7 @@ impl<Q: Send + 'static, A: Send + 'static> Place<'_, Q, A> {
                 answer = &mut self.answer => return answer.map_err(anyhow::Error::from)?,
                 turn = self.at.turns.clone().acquire_owned() => turn.map_err(anyhow::Error::from)?,
             };
+            self.at.crowd.gather(|| self.at.line().len()).await;
             let batch = self.at.next_batch();
             if batch.is_empty() {
                 drop(turn);
@@ -94,9 +171,14 @@ impl<Q: Send + 'static, A: Send + 'static> Place<'_, Q, A> {
                 .into_iter()
                 .map(|visitor| (visitor.question, visitor.answer))
                 .unzip();
+            let round = self.at.crowd.begin_round(senders.len());
             let serving = serve(questions, turn);
             // Others wait for this too: it goes on when the client of this very call hangs up.
-            tokio::spawn(async move { hand_out(senders, serving.await) });
+            tokio::spawn(async move {
+                let answers = serving.await;
+                drop(round);
+                hand_out(senders, answers);
+            });
         }
     }
 }
@@ -153,6 +235,31 @@ mod tests {
             assert_eq!(answer.ok(), Some(2 * n));
         }
         assert_eq!(n_rounds.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_round_waits_for_as_many_as_are_served_or_until_they_are() {
+        let crowd = Arc::new(Crowd::default());
+        let earlier = crowd.begin_round(3);
+        let n_waiting = AtomicUsize::new(2);
+        let gathering = crowd.gather(|| n_waiting.load(Ordering::Relaxed));
+        tokio::pin!(gathering);
+        assert!(futures::poll!(&mut gathering).is_pending());
+
+        // Another that begins later does not keep it.
+        let later = crowd.begin_round(5);
+        assert!(futures::poll!(&mut gathering).is_pending());
+        drop(earlier);
+        assert!(futures::poll!(&mut gathering).is_ready());
+
+        let gathering = crowd.gather(|| n_waiting.load(Ordering::Relaxed));
+        tokio::pin!(gathering);
+        assert!(futures::poll!(&mut gathering).is_pending());
+        n_waiting.store(5, Ordering::Relaxed);
+        crowd.changed.notify_waiters();
+        assert!(futures::poll!(&mut gathering).is_ready());
+        drop(later);
+        crowd.gather(|| 0).await;
     }
 
     #[tokio::test]

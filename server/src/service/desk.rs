@@ -7,10 +7,9 @@ use std::time::Duration;
 use cultivar_spec::wire::{Claim, Event, JobKind, WorkerIdentity};
 use cultivar_spec::{SweepId, TrialState};
 use sqlx::PgConnection;
-use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
-use crate::service::combine::{Combiner, Turn};
+use crate::service::combine::{Combiner, Crowd, Turn};
 use crate::state::AppState;
 use crate::store;
 use crate::store::claim::{Claimed, Grant, Waiting};
@@ -46,8 +45,8 @@ pub struct Answer {
 /// Where claims wait for their turn.
 pub type Desk = Combiner<Question, Answer>;
 
-pub fn open(turns: Arc<Semaphore>) -> Desk {
-    Combiner::sharing(turns, MAX_BATCH)
+pub fn open(crowd: Arc<Crowd>) -> Desk {
+    Combiner::among(crowd, MAX_BATCH)
 }
 
 /// Gets a claim what it can have now. The same `claim.request` gets the same leases (I4).

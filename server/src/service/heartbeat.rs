@@ -59,7 +59,9 @@ async fn renew_all(
     // Of two of one worker the later counts.
     let latest: BTreeMap<WorkerId, &Heartbeat> =
         beats.iter().map(|beat| (beat.worker.id, beat)).collect();
-    let known = store::worker::beat(&state.hot, latest.values().copied()).await?;
+    let mut conn = state.hot.lend().await?;
+    let known = store::worker::beat(&mut *conn, latest.values().copied()).await?;
+    conn.keep();
     let unknown: Vec<Heartbeat> = latest
         .values()
         .filter(|beat| !known.contains(&beat.worker.id))
@@ -85,7 +87,10 @@ async fn renew_all(
     if listed.is_empty() {
         return Ok(orders);
     }
-    for (lease, order, expired) in store::attempt::orders(&state.hot, &listed).await? {
+    let mut conn = state.hot.lend().await?;
+    let listed = store::attempt::orders(&mut *conn, &listed).await?;
+    conn.keep();
+    for (lease, order, expired) in listed {
         let order = if expired {
             take_up_again(state, lease).await?
         } else {

@@ -54,6 +54,8 @@ pub async fn of_lease(state: &AppState, lease: LeaseId) -> Result<Job, ApiError>
     if let Some(job) = kept {
         return Ok(job);
     }
-    let job = store::attempt::job(&state.hot, lease).await?;
+    let mut conn = state.hot.lend().await?;
+    let job = store::attempt::job(&mut *conn, lease).await?;
+    conn.keep();
     job.ok_or_else(|| ApiError::no_such("lease", lease))
 }

@@ -8,11 +8,10 @@ use cultivar_spec::manifest::Split;
 use cultivar_spec::wire::Finish;
 use cultivar_spec::{LeaseId, Outcome, Sha256Digest};
 use sqlx::PgConnection;
-use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
 use crate::metrics::{Metrics, OutcomeLabel};
-use crate::service::combine::{Combiner, Turn};
+use crate::service::combine::{Combiner, Crowd, Turn};
 use crate::service::fence::{self, Standing};
 use crate::service::reports::set_aside;
 use crate::service::scoring::Scored;
@@ -21,7 +20,7 @@ use crate::state::AppState;
 use crate::store;
 use crate::store::attempt::{Busy, Ending, Held};
 use crate::store::trial::Accepted;
-use crate::tx::run_tx;
+use crate::tx::{Source, run_tx};
 
 /// Finishes of one transaction.
 const MAX_BATCH: usize = 256;
@@ -64,8 +63,8 @@ pub enum Verdict {
 /// Where finishes wait for their turn. No verdict: this one must be entered by itself.
 pub type Ledger = Combiner<Arc<Entry>, Option<Verdict>>;
 
-pub fn open(turns: Arc<Semaphore>) -> Ledger {
-    Combiner::sharing(turns, MAX_BATCH)
+pub fn open(crowd: Arc<Crowd>) -> Ledger {
+    Combiner::among(crowd, MAX_BATCH)
 }
 
 /// Stores a result and moves its trial on.
@@ -82,7 +81,9 @@ pub async fn enter(state: &AppState, entry: Entry) -> Result<Verdict, ApiError> 
     if let Some(verdict) = place.answered(serve).await? {
         return Ok(verdict);
     }
-    match enter_all(state, vec![entry.clone()], Busy::Wait, None).await {
+    // It may wait long for somebody's lock, and the hot connections serve everybody.
+    let alone = vec![entry.clone()];
+    match enter_all(state, &state.pool, alone, Busy::Wait, None).await {
         Ok(verdicts) => {
             let verdict = verdicts.into_iter().next().flatten();
             verdict.ok_or_else(|| ApiError::no_such("lease", entry.lease))
@@ -102,7 +103,7 @@ async fn enter_together(
     turn: Turn,
 ) -> Result<Vec<Option<Verdict>>, ApiError> {
     let n_entries = entries.len();
-    match enter_all(state, entries, Busy::Skip, Some(turn)).await {
+    match enter_all(state, &state.hot, entries, Busy::Skip, Some(turn)).await {
         Err(ApiError::Unavailable(why)) => Err(ApiError::Unavailable(why)),
         Err(_) => Ok(vec![None; n_entries]),
         verdicts => verdicts,
@@ -111,17 +112,13 @@ async fn enter_together(
 
 async fn enter_all(
     state: &AppState,
+    source: &impl Source,
     entries: Vec<Arc<Entry>>,
     busy: Busy,
     turn: Option<Turn>,
 ) -> Result<Vec<Option<Verdict>>, ApiError> {
     let counters = state.metrics.clone();
-    let pool = match busy {
-        Busy::Skip => &state.hot,
-        // It may wait long for somebody's lock, and the hot connections serve everybody.
-        Busy::Wait => &state.pool,
-    };
-    let (verdicts, ended) = run_tx("finish", pool, move |conn| {
+    let (verdicts, ended) = run_tx("finish", source, move |conn| {
         Box::pin(async move {
             let entered = try_enter(conn, &entries, busy, &counters).await;
             drop(turn);

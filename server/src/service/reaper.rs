@@ -15,7 +15,7 @@ use crate::store::attempt::{Busy, Ending};
 use crate::tx::run_tx;
 
 /// The shortest time between two looks at the queue: what many finishes ask for in between is done by one.
-const FEED_PAUSE: Duration = Duration::from_millis(20);
+const FEED_PAUSE: Duration = Duration::from_millis(50);
 /// How often the queue is looked at for work that another replica queued, or whose wait is over.
 const QUEUE_POLL: Duration = Duration::from_millis(500);
 /// How often old events are removed.

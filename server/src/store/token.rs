@@ -50,8 +50,8 @@ pub struct Rotated {
 const N_LOOKED_UP: usize = 8;
 
 /// For each of some secrets its token, if it may be used; notes the uses, each at most once a minute.
-pub async fn find(pool: &PgPool, secrets: &[Secret]) -> Result<Vec<Option<ValidToken>>> {
-    let tokens = valid(pool, secrets).await?;
+pub async fn find(conn: &mut PgConnection, secrets: &[Secret]) -> Result<Vec<Option<ValidToken>>> {
+    let tokens = valid(&mut *conn, secrets).await?;
     let unnoted = tokens.iter().flatten().filter(|token| !token.is_use_noted);
     let unnoted: BTreeSet<Uuid> = unnoted.map(|token| token.id).collect();
     if !unnoted.is_empty() {
@@ -61,7 +61,7 @@ pub async fn find(pool: &PgPool, secrets: &[Secret]) -> Result<Vec<Option<ValidT
              WHERE id IN (SELECT id FROM token WHERE id = ANY($1) ORDER BY id FOR UPDATE)",
         )
         .bind(unnoted.into_iter().collect::<Vec<_>>())
-        .execute(pool)
+        .execute(conn)
         .await?;
     }
     Ok(tokens)
