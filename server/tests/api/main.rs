@@ -15,6 +15,7 @@ mod events;
 mod external;
 mod fixtures;
 mod harness;
+mod hot;
 mod invariants;
 mod leases;
 mod lifecycle;
