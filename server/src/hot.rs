@@ -11,9 +11,11 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a caller waits for a connection.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// A connection that was used this short a time ago is taken to be alive.
-const RESTED: Duration = Duration::from_secs(1);
+pub const RESTED: Duration = Duration::from_secs(1);
+/// What a firewall has forgotten gives no answer at all.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
 /// A few connections, opened as they are needed; cheap to clone.
 #[derive(Clone)]
@@ -62,7 +64,12 @@ impl Hot {
             let Some((mut conn, since)) = rested else {
                 break;
             };
-            if since.elapsed() < RESTED || conn.ping().await.is_ok() {
+            let is_alive = since.elapsed() < RESTED
+                || matches!(
+                    tokio::time::timeout(SIGN_OF_LIFE, conn.ping()).await,
+                    Ok(Ok(()))
+                );
+            if is_alive {
                 return Ok(lent(conn));
             }
         }

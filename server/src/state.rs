@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::{self, Door};
 use crate::blobs::Blobs;
 use crate::config::Config;
-use crate::hot::Hot;
+use crate::hot::{Hot, PATIENCE, RESTED};
 use crate::limits::Buckets;
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -32,8 +32,6 @@ const NOT_MIGRATED: &str = "the database schema cannot be brought up to date";
 /// Connections of one replica, at most.
 const N_CONNECTIONS: u32 = 20;
 const N_HOT_CONNECTIONS: u32 = 8;
-/// A connection that was used this short a time ago is taken to be alive.
-const RESTED: Duration = Duration::from_secs(1);
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
@@ -194,7 +192,7 @@ fn by_key(options: PgConnectOptions) -> PgConnectOptions {
 fn pool_of(n_connections: u32, options: PgConnectOptions) -> PgPool {
     PgPoolOptions::new()
         .max_connections(n_connections)
-        .acquire_timeout(Duration::from_secs(10))
+        .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
         .before_acquire(|conn, meta| {
             Box::pin(async move {
