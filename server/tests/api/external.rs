@@ -220,14 +220,7 @@ fn schedulers_and_samplers_serve_it_as_any_other() {
 fn what_is_not_meant_is_refused() {
     with_app(30.0, async |app| {
         app.register().await;
-        let refused = async |spec: Value| {
-            let (status, body) = app.post("/api/v1/sweeps", &spec).await;
-            assert_eq!(status.as_u16(), 422, "{body:#}");
-            body["violations"][0]["pointer"]
-                .as_str()
-                .unwrap()
-                .to_owned()
-        };
+        let refused = async |spec: Value| app.post_refused("/api/v1/sweeps", &spec).await;
         let mut sgd = sweep(1);
         sgd["base"]["optimizer"] = json!({"kind": "sgd", "lr": 0.1});
         assert_eq!(refused(sgd).await, "/base/optimizer");

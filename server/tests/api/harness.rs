@@ -215,6 +215,14 @@ impl App {
         body
     }
 
+    /// A POST whose body is refused; answers with the pointer to what is wrong.
+    pub async fn post_refused(&self, path: &str, body: &impl Serialize) -> String {
+        let (status, body) = self.post(path, body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body:#}");
+        let pointer = body["violations"][0]["pointer"].as_str();
+        pointer.unwrap().to_owned()
+    }
+
     /// A number the database answers with.
     pub async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql)

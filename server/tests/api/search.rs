@@ -262,14 +262,7 @@ fn four_replicas_propose_what_one_does() {
 fn a_search_that_cannot_be_is_refused() {
     with_app(30.0, async |app| {
         app.register().await;
-        let refused = async |spec: Value| {
-            let (status, body) = app.post("/api/v1/sweeps", &spec).await;
-            assert_eq!(status.as_u16(), 422, "{body:#}");
-            body["violations"][0]["pointer"]
-                .as_str()
-                .unwrap()
-                .to_owned()
-        };
+        let refused = async |spec: Value| app.post_refused("/api/v1/sweeps", &spec).await;
         let mut no_budget = sweep(json!({"kind": "tpe"}), 1);
         no_budget["budget"] = json!({});
         assert_eq!(refused(no_budget).await, "/budget/configs");

@@ -170,14 +170,7 @@ fn a_loss_is_halved_by_the_lowest() {
 fn a_scheduler_that_cannot_serve_is_refused() {
     with_app(30.0, async |app| {
         app.register().await;
-        let refused = async |spec: Value| {
-            let (status, body) = app.post("/api/v1/sweeps", &spec).await;
-            assert_eq!(status.as_u16(), 422, "{body:#}");
-            body["violations"][0]["pointer"]
-                .as_str()
-                .unwrap()
-                .to_owned()
-        };
+        let refused = async |spec: Value| app.post_refused("/api/v1/sweeps", &spec).await;
         for (scheduler, pointer) in [
             (json!({"kind": "asha", "eta": 1.0}), "/scheduler/eta"),
             (
