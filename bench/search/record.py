@@ -2,11 +2,12 @@
 
     record.py head  --worker BIN --data DIR --weights efficientnet_lite0.safetensors --out FOLDER   learning curves, heads
     record.py wide  ...                                                                             from a wider space
+    record.py long  ...                                                                             of whole networks
     record.py table --weights efficientnet_lite0.safetensors efficientnet_lite1.safetensors ...     the table of cells
     record.py sweep --id ID --token FILE --out FOLDER                       the curves of a sweep of `full.yaml`, from its server
     record.py pack  --out FOLDER --to bench/search                                                  what was recorded
 
-Each appends one JSON line a trial to FOLDER/{head,wide,table}.jsonl and goes on where it was left; `sweep` writes full.jsonl.
+Each appends one JSON line a trial to FOLDER/{head,wide,long,table}.jsonl and goes on where it was left; `sweep` writes full.jsonl.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from pathlib import Path
 from recorded import (
     CURVE_EPOCHS,
     HEAD_SPACE,
+    LONG_SPACE,
     TABLE_EPOCHS,
     TABLE_NAME,
     TABLE_SEEDS,
@@ -41,14 +43,19 @@ BASE = {
     "loss": {"kind": "cross_entropy"},
     "fit": {"epochs": 1, "batch_size": 64, "resolution": 96},
 }
-SPACES = {"head": HEAD_SPACE, "wide": WIDE_SPACE}
-N_CURVES = {"head": 480, "wide": 240}
+# Small images, and a third of them, since whole networks take long on a CPU.
+WHOLE = BASE | {
+    "data": {"train_fraction": 1 / 3},
+    "adaptation": {"mode": "full"},
+    "fit": BASE["fit"] | {"resolution": 32},
+}
+SPACES = {"head": HEAD_SPACE, "wide": WIDE_SPACE, "long": LONG_SPACE}
+N_CURVES = {"head": 480, "wide": 240, "long": 82}
 
 
 def warm(args, backbone: str, weights: Path) -> dict:
-    """Trains one epoch of a head, which decodes the images and computes the features that all trials share.
-    Returns the resolved spec."""
-    spec = BASE | {"backbone": {"name": backbone}}
+    """Trains one epoch, which decodes the images and computes what all trials share. Returns the resolved spec."""
+    spec = (WHOLE if args.what == "long" else BASE) | {"backbone": {"name": backbone}}
     with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
         out = Path(folder) / "run"
         (Path(folder) / "spec.json").write_text(json.dumps(spec))
@@ -80,7 +87,7 @@ def table_trials() -> list[dict]:
 
 
 def spec_of(trial: dict, bases: dict, epochs: int) -> dict:
-    """The resolved spec of a trial, from the resolved spec of its backbone's head."""
+    """The resolved spec of a trial, from the resolved one of its backbone."""
     backbone = trial["overlay"].get("backbone", {}).get("name", next(iter(bases)))
     fit = {"epochs": epochs, "seed": trial.get("seed", 0)}
     return lay(lay(bases[backbone], trial["overlay"]), {"fit": fit})

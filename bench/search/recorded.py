@@ -47,7 +47,7 @@ SCHEDULES = [
     {"kind": "constant"},
 ]
 CURVE_EPOCHS = 27
-# Learning curves of linear heads: a space as one would write it before seeing a result. `full.yaml` is that of the whole network.
+# Learning curves of linear heads: a space as one would write it before seeing a result.
 HEAD_SPACE = {
     "optimizer": {
         "choice": [
@@ -70,6 +70,21 @@ WIDE_SPACE = HEAD_SPACE | {
             item | {"lr": {"log_uniform": WIDE_RATES[item["kind"]]}} for item in HEAD_SPACE["optimizer"]["choice"]
         ]
     }
+}
+
+# The space of `full.yaml`: the whole network, here trained for three times as many epochs.
+LONG_SPACE = {
+    "optimizer": {
+        "choice": [
+            {"kind": "sgd", "lr": {"log_uniform": [0.001, 0.3]}, "momentum": {"choice": [0.9, 0.97]}},
+            {"kind": "adamw", "lr": {"log_uniform": [3e-5, 0.01]}, "weight_decay": {"log_uniform": [1e-4, 0.3]}},
+            {"kind": "ranger", "lr": {"log_uniform": [0.001, 0.1]}},
+        ]
+    },
+    "schedule": {"choice": SCHEDULES},
+    "adaptation": {"head_lr_mult": {"choice": [1.0, 3.0, 10.0]}},
+    "augment": {"mix": {"choice": [{"kind": "none"}, {"kind": "cutmix", "alpha": 1.0, "prob": 0.5}]}},
+    "loss": {"smoothing": {"choice": [0.0, 0.1]}},
 }
 
 DISTRIBUTIONS = ("choice", "log_uniform")

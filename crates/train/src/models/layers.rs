@@ -46,8 +46,13 @@ impl Conv {
     }
 
     fn convolve(&self, x: &Tensor, padding: [i64; 2]) -> Tensor {
+        let (weight, padding) = without_idle_taps(&self.weight, x, padding);
+        let is_product = weight.size() == [self.groups, 1, 1, 1] && x.size()[2..] == [1, 1];
+        if is_product && self.bias.is_none() {
+            return x * weight.to_kind(x.kind()).view([1, -1, 1, 1]);
+        }
         x.conv2d(
-            &self.weight,
+            &weight,
             self.bias.as_ref(),
             [self.stride, self.stride],
             padding,
@@ -55,6 +60,23 @@ impl Conv {
             self.groups,
         )
     }
+}
+
+/// Filters and their padding without the rows and columns that reach beyond the image from wherever they stand: they only ever
+/// meet zeros. On the CPU a depthwise 5 x 5 over a single pixel costs a hundred times what a product does.
+///
+/// `weight`: `[n_out, n_in / groups, k, k]`; `x`: `[N, n_in, H, W]`; `padding`: rows and columns of zeros on each side.
+fn without_idle_taps(weight: &Tensor, x: &Tensor, padding: [i64; 2]) -> (Tensor, [i64; 2]) {
+    let (mut weight, mut padding) = (weight.shallow_clone(), padding);
+    for (axis, padding) in (2..).zip(&mut padding) {
+        let size = weight.size()[axis as usize];
+        let n_idle = *padding - (x.size()[axis as usize] - 1);
+        if n_idle > 0 {
+            weight = weight.slice(axis, n_idle, size - n_idle, 1);
+            *padding -= n_idle;
+        }
+    }
+    (weight, padding)
 }
 
 /// Zeros before and after `size` pixels.
@@ -170,4 +192,58 @@ pub(super) fn mean_pool(x: &Tensor) -> Tensor {
         _ => Kind::Float,
     };
     x.mean_dim([2, 3].as_slice(), false, kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    #[test]
+    fn taps_that_only_meet_zeros_change_nothing() {
+        let wave = |size: &[i64]| {
+            let n: i64 = size.iter().product();
+            (Tensor::arange(n, (Kind::Float, Device::Cpu)) * 0.7)
+                .sin()
+                .reshape(size)
+        };
+        for (height, width) in [(1, 1), (1, 3), (2, 2), (3, 2), (6, 6)] {
+            for (kernel, stride, groups) in [(3, 1, 4), (5, 1, 4), (5, 2, 4), (7, 2, 1), (1, 2, 4)]
+            {
+                let x = wave(&[2, 4, height, width]).set_requires_grad(true);
+                let weight = wave(&[4, 4 / groups, kernel, kernel]).set_requires_grad(true);
+                let conv = Conv {
+                    weight: weight.shallow_clone(),
+                    bias: None,
+                    stride,
+                    padding: Padding::Half,
+                    groups,
+                };
+                let half = kernel / 2;
+                let all = x.conv2d(
+                    &weight,
+                    None::<&Tensor>,
+                    [stride; 2],
+                    [half; 2],
+                    [1, 1],
+                    groups,
+                );
+                let some = conv.forward(&x);
+                assert_eq!(some.size(), all.size());
+                let gradients = |y: &Tensor| {
+                    let sum = (y * wave(&y.size())).sum(Kind::Float);
+                    Tensor::run_backward(&[sum], &[&x, &weight], false, false)
+                };
+                let pairs = gradients(&all).into_iter().zip(gradients(&some));
+                for (expected, found) in pairs.chain([(all.shallow_clone(), some)]) {
+                    let off = (expected - found).abs().max().double_value(&[]);
+                    assert!(
+                        off < 1e-5,
+                        "{height} x {width}, kernel {kernel}, stride {stride}: {off}"
+                    );
+                }
+            }
+        }
+    }
 }
