@@ -22,12 +22,13 @@ def submit(server, n_trials, seed):
     server.call("POST", "sweeps", sweep)
 
 
-def measure(server, client, n_trials, seed):
-    """Trials per second from the submission of a sweep to the end of its last trial."""
+def measure(server, client, n_trials, seed, manner="in-turn"):
+    """Trials per second from the submission of a sweep to the end of its last trial. `manner`: whether a client waits for the
+    answer to a result, or claims meanwhile as a worker's slot does."""
     began = time.monotonic()
     submit(server, n_trials, seed)
     submitted = time.monotonic() - began
-    command = [client, server.url, server.token, server.model, str(N_CLIENTS)]
+    command = [client, server.url, server.token, server.model, str(N_CLIENTS), manner]
     done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     if done["n_trials"] != n_trials:
         sys.exit(f"{done['n_trials']} of {n_trials} trials were completed")

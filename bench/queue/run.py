@@ -4,8 +4,9 @@
 
 One Postgres with fsync on serves everybody, in databases of their own. Ours: eight clients over HTTP, each claims a
 trial and completes it; the time counts from before the sweep is submitted, since that is when its configurations are
-drawn. Optuna: eight processes, each asks, draws the same three parameters at random and tells. The floor is pgbench
-with eight clients on a bare table. A second server has a million finished trials in its database.
+drawn. They do so in turn, each waiting for every answer, and as the slots of a worker do, which claim while results are on
+their way. Optuna: eight processes, each asks, draws the same three parameters at random and tells. The floor is pgbench
+with eight clients on a bare table, each in turn. A second server has a million finished trials in its database.
 """
 
 import argparse
@@ -131,18 +132,20 @@ def main():
             measure(server, client, 1000, 0)
         fill(old, args.history)
         optuna, floor = Optuna(cluster), Floor(cluster)
-        ours, ours_old, peer, bare = [], [], [], []
+        ours, ours_old, as_workers, peer, bare = [], [], [], [], []
         for idx in range(args.rounds):
             seed = idx + 1
             ours.append(measure(young, client, N_TRIALS, seed))
             bare.append(floor.measure())
+            as_workers.append(measure(young, client, N_TRIALS, seed, "worker"))
             ours_old.append(measure(old, client, N_TRIALS, seed))
             peer.append(optuna.measure(idx))
-            print(f"round {seed}: {ours[-1]:.0f} ours, {ours_old[-1]:.0f} with history, {bare[-1]:.0f} bare, {peer[-1]:.0f} Optuna", file=sys.stderr)
+            print(f"round {seed}: {ours[-1]:.0f} ours, {as_workers[-1]:.0f} as workers, {ours_old[-1]:.0f} with history, {bare[-1]:.0f} bare, {peer[-1]:.0f} Optuna", file=sys.stderr)
         rate = lambda what, ours, peer, name: result.row(what, "trials/s", ours, peer, name, smaller_is_better=False)
         rows = [
             rate("ask + complete, 8 clients over HTTP", ours, peer, "Optuna RDBStorage, 8 processes, same Postgres"),
             rate("ask + complete, 8 clients over HTTP", ours, bare, "pgbench, claim + finish on a bare table, 8 clients"),
+            rate("ask + complete, 8 slots as a worker has them", as_workers, bare, "pgbench, claim + finish on a bare table, 8 clients"),
             rate(f"ask + complete with {args.history:,} finished trials", ours_old, ours, "ours with some thousand"),
         ]
         result.save("queue", rows)

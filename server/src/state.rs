@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::service::desk::{self, Desk};
 use crate::service::heartbeat::{self, Pulse};
 use crate::service::jobs::Jobs;
+use crate::service::known::Workers;
 use crate::service::ledger::{self, Ledger};
 use crate::service::manifests::Manifests;
 use crate::service::ranking::Rankings;
@@ -78,6 +79,8 @@ pub struct Shared {
     pub ledger: Arc<Ledger>,
     /// What leases are about.
     pub jobs: Arc<Jobs>,
+    /// Who has claimed here.
+    pub workers: Arc<Workers>,
     /// Ends long polls, streams and loops.
     pub shutdown: CancellationToken,
 }
@@ -116,6 +119,7 @@ impl AppState {
             pulse: Arc::new(heartbeat::pulse()),
             ledger: Arc::new(ledger::open(crowd)),
             jobs: Arc::default(),
+            workers: Arc::default(),
             shutdown,
         };
         Ok(Self(Arc::new(shared)))

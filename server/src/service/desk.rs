@@ -109,9 +109,13 @@ async fn grant(
         n_tries += 1;
         let asking = questions.clone();
         let turn = turn.take();
+        // What goes without saying is not asked for at first.
+        let is_sure =
+            |question: &Question| n_tries == 1 && state.workers.knows(&question.claim.worker);
+        let is_sure: Vec<_> = questions.iter().map(is_sure).collect();
         let done = run_tx("claim", &state.hot, move |conn| {
             Box::pin(async move {
-                let granted = try_grant(conn, &asking).await;
+                let granted = try_grant(conn, &asking, &is_sure).await;
                 drop(turn);
                 granted
             })
@@ -120,11 +124,16 @@ async fn grant(
         match done {
             Ok((answers, n_granted)) => {
                 state.metrics.claims.inc_by(n_granted);
+                for (question, answer) in questions.iter().zip(&answers) {
+                    let is_welcome = answer.quarantine.is_none();
+                    state.workers.remember(&question.claim.worker, is_welcome);
+                }
                 let claimed = answers.iter().flat_map(|answer| &answer.claimed);
                 claimed.for_each(|claimed| state.jobs.remember(claimed));
                 return Ok(answers);
             }
-            // Two replicas met on one trial, and the index on active attempts let one of them through.
+            // Two replicas met on one trial, and the index on active attempts let one of them through; or something that
+            // was taken to be so is not.
             Err(ApiError::Conflict(_)) if n_tries < MAX_TRIES => {}
             Err(ApiError::Conflict(_)) => return Ok(vec![Answer::default(); questions.len()]),
             Err(error) => return Err(error),
@@ -132,9 +141,11 @@ async fn grant(
     }
 }
 
+/// `is_sure`: whose claims are taken to be new and of known workers in good standing, until it turns out otherwise.
 async fn try_grant(
     conn: &mut PgConnection,
     questions: &[Question],
+    is_sure: &[bool],
 ) -> Result<(Vec<Answer>, u64), ApiError> {
     let mut answers = vec![Answer::default(); questions.len()];
     // While there is nothing to have, those who asked before need not be looked at again.
@@ -142,7 +153,8 @@ async fn try_grant(
     if !anybody_new && !store::queue::has_work(&mut *conn).await? {
         return Ok((answers, 0));
     }
-    know(conn, questions, &mut answers).await?;
+    let unsure = (0..questions.len()).filter(|idx| !is_sure[*idx]).collect();
+    know(conn, questions, unsure, &mut answers).await?;
     let mut groups: BTreeMap<Option<SweepId>, Vec<Free>> = BTreeMap::new();
     for (idx, Question { claim, asked, .. }) in questions.iter().enumerate() {
         if answers[idx].claimed.is_empty() && answers[idx].quarantine.is_none() {
@@ -162,17 +174,24 @@ async fn try_grant(
             events.extend(begun(job));
         }
     }
-    if grants.is_empty() {
-        return Ok((answers, 0));
-    }
     let idx_of: HashMap<_, usize> = grants
         .iter()
         .map(|(idx, grant)| ((grant.worker, grant.request), *idx))
         .collect();
     let grants: Vec<_> = grants.into_iter().map(|(_, grant)| grant).collect();
-    for (worker, request, claimed) in store::claim::begin(conn, &grants, &events).await? {
-        answers[idx_of[&(worker, request)]].claimed.push(claimed);
+    if !grants.is_empty() {
+        let begun = store::claim::begin(conn, &grants, &events).await?;
+        if begun.len() < grants.len() {
+            return Err(ApiError::Conflict("a worker was put aside".into()));
+        }
+        for (worker, request, claimed) in begun {
+            answers[idx_of[&(worker, request)]].claimed.push(claimed);
+        }
     }
+    // Those who got nothing may have had something before.
+    let empty =
+        (0..questions.len()).filter(|idx| is_sure[*idx] && answers[*idx].claimed.is_empty());
+    know(conn, questions, empty.collect(), &mut answers).await?;
     Ok((answers, grants.len() as u64))
 }
 
@@ -180,11 +199,16 @@ async fn try_grant(
 async fn know(
     conn: &mut PgConnection,
     questions: &[Question],
+    about: Vec<usize>,
     answers: &mut [Answer],
 ) -> Result<(), ApiError> {
-    let claims: Vec<_> = questions
+    if about.is_empty() {
+        return Ok(());
+    }
+    let claims: Vec<_> = about
         .iter()
-        .map(|Question { claim, .. }| (&claim.worker, claim.request))
+        .map(|idx| &questions[*idx].claim)
+        .map(|claim| (&claim.worker, claim.request))
         .collect();
     let mut strangers: BTreeMap<_, &WorkerIdentity> = BTreeMap::new();
     for known in store::claim::recall(conn, &claims).await? {
@@ -192,7 +216,7 @@ async fn know(
         if !known.is_worker_known {
             strangers.insert(worker.id, worker);
         }
-        let answer = &mut answers[known.place];
+        let answer = &mut answers[about[known.place]];
         answer.claimed.extend(known.claimed);
         answer.quarantine = known.quarantine;
     }

@@ -39,6 +39,7 @@ pub async fn finish(
         state,
         Entry {
             lease,
+            job,
             finish,
             checked,
         },

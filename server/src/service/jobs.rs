@@ -22,6 +22,9 @@ impl Jobs {
     pub fn remember(&self, claimed: &Claimed) {
         let spec = &claimed.spec;
         let job = Job {
+            trial: claimed.trial,
+            sweep: claimed.sweep,
+            dataset: spec.data.dataset.clone(),
             job: claimed.job,
             split: claimed.split,
             is_external: spec.is_external(),
@@ -50,7 +53,7 @@ impl Jobs {
 /// # Errors
 /// There is no such lease.
 pub async fn of_lease(state: &AppState, lease: LeaseId) -> Result<Job, ApiError> {
-    let kept = state.jobs.kept().get(&lease).copied();
+    let kept = state.jobs.kept().get(&lease).cloned();
     if let Some(job) = kept {
         return Ok(job);
     }

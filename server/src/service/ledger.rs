@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use cultivar_spec::manifest::Split;
-use cultivar_spec::wire::Finish;
-use cultivar_spec::{LeaseId, Outcome, Sha256Digest};
+use cultivar_spec::wire::{Event, Finish};
+use cultivar_spec::{LeaseId, Outcome, Sha256Digest, TrialState};
 use sqlx::PgConnection;
 
 use crate::error::ApiError;
@@ -18,7 +18,8 @@ use crate::service::scoring::Scored;
 use crate::service::{artifacts, settle};
 use crate::state::AppState;
 use crate::store;
-use crate::store::attempt::{Busy, Ending, Held};
+use crate::store::attempt::{Busy, Ending, Held, Job};
+use crate::store::completion::Completion;
 use crate::store::trial::Accepted;
 use crate::tx::{Source, run_tx};
 
@@ -28,6 +29,7 @@ const MAX_BATCH: usize = 256;
 /// A finish that was checked.
 pub struct Entry {
     pub lease: LeaseId,
+    pub job: Job,
     pub finish: Finish,
     pub checked: Checked,
 }
@@ -83,7 +85,7 @@ pub async fn enter(state: &AppState, entry: Entry) -> Result<Verdict, ApiError> 
     }
     // It may wait long for somebody's lock, and the hot connections serve everybody.
     let alone = vec![entry.clone()];
-    match enter_all(state, &state.pool, alone, Busy::Wait, None).await {
+    match enter_all(state, &state.pool, alone, Busy::Wait).await {
         Ok(verdicts) => {
             let verdict = verdicts.into_iter().next().flatten();
             verdict.ok_or_else(|| ApiError::no_such("lease", entry.lease))
@@ -102,11 +104,93 @@ async fn enter_together(
     entries: Vec<Arc<Entry>>,
     turn: Turn,
 ) -> Result<Vec<Option<Verdict>>, ApiError> {
-    let n_entries = entries.len();
-    match enter_all(state, &state.hot, entries, Busy::Skip, Some(turn)).await {
+    // A statement by itself is over with its commit: the next round gathers meanwhile.
+    drop(turn);
+    let completed = unless_spoilt(complete(state, &entries).await)?.unwrap_or_default();
+    let mut verdicts = vec![None; entries.len()];
+    let (mut left, mut places) = (Vec::new(), Vec::new());
+    for (idx, (entry, verdict)) in entries.into_iter().zip(&mut verdicts).enumerate() {
+        if completed.contains(&idx) {
+            *verdict = Some(Verdict::Accepted);
+        } else {
+            left.push(entry);
+            places.push(verdict);
+        }
+    }
+    if left.is_empty() {
+        return Ok(verdicts);
+    }
+    let entered = enter_all(state, &state.hot, left, Busy::Skip).await;
+    for (place, verdict) in places
+        .into_iter()
+        .zip(unless_spoilt(entered)?.unwrap_or_default())
+    {
+        *place = verdict;
+    }
+    Ok(verdicts)
+}
+
+/// None of what the database refused, for whatever reason.
+fn unless_spoilt<T>(done: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
+    match done {
         Err(ApiError::Unavailable(why)) => Err(ApiError::Unavailable(why)),
-        Err(_) => Ok(vec![None; n_entries]),
-        verdicts => verdicts,
+        done => Ok(done.ok()),
+    }
+}
+
+/// Enters the trainings that completed and whose leases hold, as nearly all do, in one statement. Returns their places.
+async fn complete(state: &AppState, entries: &[Arc<Entry>]) -> Result<HashSet<usize>, ApiError> {
+    let mut leases = HashSet::new();
+    let (places, completions): (Vec<_>, Vec<_>) = entries
+        .iter()
+        .enumerate()
+        .filter_map(|(idx, entry)| Some((idx, completion(entry)?)))
+        // What a second finish of a lease comes to depends on the first.
+        .filter(|(_, completion)| leases.insert(completion.lease))
+        .unzip();
+    if completions.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let mut conn = state.hot.lend().await?;
+    let completed = store::completion::complete(&mut *conn, &completions).await?;
+    conn.keep();
+    count_ended(state, completed.iter().map(|_| Outcome::Completed));
+    let is_completed = |completion: &Completion| completed.contains(&completion.lease);
+    let places = places.into_iter().zip(&completions);
+    Ok(places
+        .filter_map(|(idx, completion)| is_completed(completion).then_some(idx))
+        .collect())
+}
+
+fn completion(entry: &Entry) -> Option<Completion<'_>> {
+    let (Checked::Trained { accepted, val }, Outcome::Completed) =
+        (&entry.checked, entry.finish.outcome)
+    else {
+        return None;
+    };
+    if entry.finish.error.is_some() {
+        return None;
+    }
+    Some(Completion {
+        lease: entry.lease,
+        finish: &entry.finish,
+        accepted,
+        val: val.as_ref(),
+        event: Event::Trial {
+            trial: entry.job.trial,
+            sweep: entry.job.sweep,
+            dataset: entry.job.dataset.clone(),
+            state: TrialState::Completed,
+        },
+    })
+}
+
+fn count_ended(state: &AppState, outcomes: impl IntoIterator<Item = Outcome>) {
+    for outcome in outcomes {
+        let label = OutcomeLabel {
+            outcome: outcome.name(),
+        };
+        state.metrics.attempts_ended.get_or_create(&label).inc();
     }
 }
 
@@ -115,23 +199,13 @@ async fn enter_all(
     source: &impl Source,
     entries: Vec<Arc<Entry>>,
     busy: Busy,
-    turn: Option<Turn>,
 ) -> Result<Vec<Option<Verdict>>, ApiError> {
     let counters = state.metrics.clone();
     let (verdicts, ended) = run_tx("finish", source, move |conn| {
-        Box::pin(async move {
-            let entered = try_enter(conn, &entries, busy, &counters).await;
-            drop(turn);
-            entered
-        })
+        Box::pin(async move { try_enter(conn, &entries, busy, &counters).await })
     })
     .await?;
-    for outcome in ended {
-        let label = OutcomeLabel {
-            outcome: outcome.name(),
-        };
-        state.metrics.attempts_ended.get_or_create(&label).inc();
-    }
+    count_ended(state, ended);
     Ok(verdicts)
 }
 

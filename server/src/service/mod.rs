@@ -18,6 +18,7 @@ pub mod health;
 pub mod heartbeat;
 pub mod importance;
 pub mod jobs;
+pub mod known;
 pub mod label;
 pub mod learnt;
 pub mod ledger;

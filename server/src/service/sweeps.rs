@@ -175,16 +175,16 @@ pub async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Plan, ApiError>
     }
     found.into_result()?;
     check_scheduler(sweep, &draws)?;
-    let mut seen = HashSet::new();
+    let (mut configs, mut seen) = (HashSet::new(), HashSet::new());
     for draw in &mut draws {
         let config = config_id(&draw.spec);
+        configs.insert(config);
         draw.seeds.retain(|seed| seen.insert((config, *seed)));
     }
     draws.retain(|draw| !draw.seeds.is_empty());
     let (n_configs, n_trials) = match (is_search, sweep.budget.configs) {
         (true, Some(n)) => (n.into(), u64::from(n) * sweep.seeds.len() as u64),
         _ => {
-            let configs: HashSet<_> = draws.iter().map(|draw| config_id(&draw.spec)).collect();
             let n_trials: usize = draws.iter().map(|draw| draw.seeds.len()).sum();
             (configs.len() as u64, n_trials as u64)
         }

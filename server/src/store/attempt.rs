@@ -96,9 +96,12 @@ pub async fn lock(conn: &mut PgConnection, leases: &[LeaseId], busy: Busy) -> Re
     .await
 }
 
-/// What a finish is judged by. None of it ever changes.
-#[derive(Clone, Copy)]
+/// What a finish is judged by, and told of. None of it ever changes.
+#[derive(Clone)]
 pub struct Job {
+    pub trial: TrialId,
+    pub sweep: Option<SweepId>,
+    pub dataset: String,
     pub job: JobKind,
     pub split: Option<Split>,
     pub is_external: bool,
@@ -111,14 +114,18 @@ pub struct Job {
 pub async fn job(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Job>> {
     sqlx::query(
         "-- attempt::job
-         SELECT a.job, a.split, t.dataset_version, t.spec #>> '{data,train_on}' AS train_on,
+         SELECT a.trial_id, t.sweep_id, t.dataset, a.job, a.split, t.dataset_version, t.spec #>> '{data,train_on}' AS train_on,
                 t.spec #>> '{objective,metric}' AS objective, t.spec #>> '{task,kind}' = 'external' AS is_external
          FROM attempt a JOIN trial t ON t.id = a.trial_id WHERE a.lease_id = $1",
     )
     .bind(lease.0)
     .try_map(|row: PgRow| {
         let is_external: Option<bool> = row.try_get("is_external")?;
+        let sweep: Option<Uuid> = row.try_get("sweep_id")?;
         Ok(Job {
+            trial: TrialId(row.try_get("trial_id")?),
+            sweep: sweep.map(SweepId),
+            dataset: row.try_get("dataset")?,
             job: row.word("job")?,
             split: row.maybe_word("split")?,
             is_external: is_external.unwrap_or(false),

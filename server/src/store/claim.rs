@@ -105,7 +105,8 @@ pub async fn pick(
 }
 
 /// Takes picked jobs off the queue, opens an attempt for each and tells of it, in one statement. Each comes with the claim
-/// that got it. A copy of a claim that was answered meanwhile makes it fail, since two leases would have one place.
+/// that got it. A copy of a claim that was answered meanwhile makes it fail, since two leases would have one place. Without
+/// those of workers that are put aside or that another process plays by now.
 pub async fn begin(
     conn: &mut PgConnection,
     grants: &[Grant],
@@ -116,6 +117,8 @@ pub async fn begin(
          WITH taken AS (
              DELETE FROM trial_queue q
              USING UNNEST($1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::integer[]) AS g (seq, worker_id, boot_id, request, place)
+             JOIN worker w ON w.id = g.worker_id AND w.quarantined_at IS NULL
+             JOIN worker_heartbeat h ON h.worker_id = g.worker_id AND h.boot_id = g.boot_id
              WHERE q.seq = g.seq
              RETURNING q.trial_id, q.job, q.split, g.worker_id, g.boot_id, g.request, g.place
          ), begun AS (

@@ -28,9 +28,9 @@ pub async fn append(conn: &mut PgConnection, events: &[Event]) -> Result<()> {
 }
 
 /// Events as they are stored.
-pub(super) fn bodies(events: &[Event]) -> Vec<Value> {
+pub(super) fn bodies<'e>(events: impl IntoIterator<Item = &'e Event>) -> Vec<Value> {
     let body = |event| serde_json::to_value(event).expect("events serialize");
-    events.iter().map(body).collect()
+    events.into_iter().map(body).collect()
 }
 
 /// Events after a position, oldest first. Stops short of the oldest transaction still running: an event

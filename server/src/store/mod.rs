@@ -7,6 +7,7 @@ pub mod audit;
 pub mod budget;
 pub mod claim;
 pub mod columns;
+pub mod completion;
 pub mod cost;
 pub mod dataset;
 pub mod dump;

@@ -1,4 +1,4 @@
-//! Claims and finishes that share a transaction, and copies of one claim that do not.
+//! Claims and finishes that share a transaction or a statement, and copies of one that do not.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -115,6 +115,75 @@ fn a_locked_trial_keeps_nobody_else_waiting() {
         };
         let ((status, body), ()) = tokio::join!(waiting, meanwhile);
         assert_eq!(status, StatusCode::OK, "{body:#}");
+        app
+    });
+}
+
+#[test]
+fn of_two_finishes_of_one_lease_one_counts() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        for seed in 0..10 {
+            app.submit(seed).await;
+        }
+        for lease in Worker::new().claim(&app, 10).await {
+            let (seven, four) = (
+                completed(&app, &lease, 7).await,
+                completed(&app, &lease, 4).await,
+            );
+            let (one, other) = tokio::join!(
+                tell(&app, &lease, "finish", seven),
+                tell(&app, &lease, "finish", four)
+            );
+            let (counts, is_refused) = match one.0 {
+                StatusCode::OK => (0.7, other.0),
+                refused => (0.4, refused),
+            };
+            assert_eq!(is_refused, StatusCode::CONFLICT, "{one:?} {other:?}");
+            let trial = app.trial(&lease.trial.to_string()).await;
+            assert_eq!(trial["trial"]["metrics"]["val_top1"], counts);
+        }
+        let stored = "SELECT count(*) FROM prediction p JOIN trial t ON t.id = p.trial_id
+                      WHERE p.top1 = (t.metrics->>'val_top1')::float8";
+        assert_eq!(app.count(stored).await, 10);
+        let told = "SELECT count(*) FROM event WHERE body->>'state' = 'completed'";
+        assert_eq!(app.count(told).await, 10);
+        app
+    });
+}
+
+#[test]
+fn a_worker_met_before_that_was_put_aside_gets_nothing() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        for seed in 0..4 {
+            app.submit(seed).await;
+        }
+        let worker = Worker::new();
+        let request = Uuid::new_v4();
+        let first = worker.claim_as(&app, request, 1, 0.0).await;
+        let second = worker.claim(&app, 1).await;
+        assert_eq!((first.len(), second.len()), (1, 1));
+        // A copy is answered as before, whatever else there is to have.
+        let copy = worker.claim_as(&app, request, 1, 0.0).await;
+        assert_eq!(copy[0].id, first[0].id);
+
+        let mut conn = PgConnection::connect(&app.database.url).await.unwrap();
+        let put_aside = format!(
+            "UPDATE worker SET quarantined_at = now(), quarantine_reason = 'smoke' WHERE id = '{}'",
+            worker.identity.id
+        );
+        sqlx::query(AssertSqlSafe(put_aside))
+            .execute(&mut conn)
+            .await
+            .unwrap();
+        for _ in 0..2 {
+            let claim = json!({"worker": worker.identity, "request": Uuid::new_v4(), "max": 1, "wait_s": 0.0});
+            let reply = app.post_ok("/api/v1/leases", &claim).await;
+            assert_eq!(reply["leases"], json!([]));
+            assert_eq!(reply["quarantine"], "smoke");
+        }
+        assert_eq!(Worker::new().claim(&app, 4).await.len(), 2);
         app
     });
 }
