@@ -58,6 +58,8 @@ pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<SweepView>> {
     .await
 }
 
+/// Its trials are counted by the number given and not by the row's: of a value that it does not know Postgres thinks that every
+/// sweep is as large as the largest, and reads the whole table.
 pub async fn detail(db: impl PgExecutor<'_>, id: SweepId) -> Result<Option<SweepDetail>> {
     sqlx::query(
         "-- sweep::detail
@@ -65,7 +67,7 @@ pub async fn detail(db: impl PgExecutor<'_>, id: SweepId) -> Result<Option<Sweep
          FROM sweep s
          CROSS JOIN LATERAL (
              SELECT coalesce(jsonb_object_agg(state, n), '{}') AS counts
-             FROM (SELECT state, count(*) AS n FROM trial WHERE sweep_id = s.id GROUP BY state) AS by_state
+             FROM (SELECT state, count(*) AS n FROM trial WHERE sweep_id = $1 GROUP BY state) AS by_state
          ) c
          WHERE s.id = $1",
     )
