@@ -163,14 +163,11 @@ async fn complete(state: &AppState, entries: &[Arc<Entry>]) -> Result<HashSet<us
 }
 
 fn completion(entry: &Entry) -> Option<Completion<'_>> {
-    let (Checked::Trained { accepted, val }, Outcome::Completed) =
-        (&entry.checked, entry.finish.outcome)
+    let (Checked::Trained { accepted, val }, Outcome::Completed, None) =
+        (&entry.checked, entry.finish.outcome, &entry.finish.error)
     else {
         return None;
     };
-    if entry.finish.error.is_some() {
-        return None;
-    }
     Some(Completion {
         lease: entry.lease,
         finish: &entry.finish,

@@ -34,7 +34,7 @@ pub async fn complete(
     let bytes = |digest: Option<Sha256Digest>| digest.map(|digest| digest.0.to_vec());
     let vals = || completions.iter().map(|completion| completion.val);
     let rows = sqlx::query(
-        "-- attempt::complete
+        "-- completion::complete
          WITH held AS (
              SELECT a.lease_id, a.trial_id FROM attempt a JOIN trial t ON t.id = a.trial_id
              WHERE a.lease_id = ANY($1) AND a.job = 'train' AND num_nulls(a.outcome) = 1
