@@ -48,6 +48,34 @@ impl Principal {
         hash.finalize().into()
     }
 
+    fn new(token: ValidToken, secret: Secret) -> Self {
+        Self {
+            token_id: token.id,
+            scope: token.scope,
+            worker: token.worker,
+            secret,
+        }
+    }
+
+    /// Tells the layers around the handler who calls.
+    ///
+    /// # Errors
+    /// The caller comes too often.
+    fn is_here(&self, visit: Option<&Visit>, state: &AppState) -> Result<(), ApiError> {
+        let Some(visit) = visit else {
+            return Ok(());
+        };
+        let caller = Caller {
+            token_id: self.token_id,
+            scope: self.scope,
+        };
+        // A second extractor of one handler finds it told already.
+        if visit.caller.set(caller).is_ok() {
+            draw(state, visit.class, Key::Token(self.token_id))?;
+        }
+        Ok(())
+    }
+
     /// What kind of credential the caller came with.
     pub fn secret_kind(&self) -> SecretKind {
         self.secret.kind()
@@ -74,18 +102,7 @@ impl FromRequestParts<AppState> for Principal {
         let visit = parts.extensions.get::<Visit>().cloned();
         match recognise(parts, state).await {
             Ok(principal) => {
-                if let Some(visit) = visit {
-                    let caller = Caller {
-                        token_id: principal.token_id,
-                        scope: principal.scope,
-                    };
-                    // A second extractor of one handler finds it told already.
-                    let first = visit.caller.set(caller).is_ok();
-                    let key = Key::Token(principal.token_id);
-                    if first {
-                        draw(state, visit.class, key)?;
-                    }
-                }
+                principal.is_here(visit.as_ref(), state)?;
                 Ok(principal)
             }
             Err(ApiError::Unauthorized(why)) => {
@@ -126,20 +143,92 @@ async fn recognise(parts: &Parts, state: &AppState) -> Result<Principal, ApiErro
             cookie
         }
     };
-    let token = known(state, &secret).await?;
-    let token = token.ok_or(ApiError::unauthorized(
-        "this token is unknown, expired or revoked",
-    ))?;
-    Ok(Principal {
-        token_id: token.id,
-        scope: token.scope,
-        worker: token.worker,
-        secret,
-    })
+    confirmed(state, secret).await
 }
 
-/// Where callers wait to be recognised, many by one look at the tokens: each call is looked up anew, so that a revoked token
-/// ends at once on every replica.
+/// What a caller hears whose token may not be used.
+pub fn refused() -> ApiError {
+    ApiError::unauthorized("this token is unknown, expired or revoked")
+}
+
+/// Looks the token up.
+///
+/// # Errors
+/// It may not be used.
+async fn confirmed(state: &AppState, secret: Secret) -> Result<Principal, ApiError> {
+    let token = known(state, &secret).await?;
+    let token = token.ok_or_else(refused)?;
+    Ok(Principal::new(token, secret))
+}
+
+/// A holder of leases whom this replica met a short time ago, or met just now. The token may have ended since: a statement that
+/// stores something looks at it by itself, and before anything else is answered it is to be [confirmed](Self::confirm).
+pub struct Familiar(LeaseHolder);
+
+impl Familiar {
+    pub fn token_id(&self) -> Uuid {
+        self.0.0.token_id
+    }
+
+    /// What [`Principal::act_as`] says.
+    ///
+    /// # Errors
+    /// It speaks for another worker.
+    pub fn act_as(&self, worker: WorkerId) -> Result<(), ApiError> {
+        self.0.0.act_as(worker)
+    }
+
+    /// Looks the token up.
+    ///
+    /// # Errors
+    /// It may not be used any more.
+    pub async fn confirm(&self, state: &AppState) -> Result<(), ApiError> {
+        confirmed(state, self.0.0.secret.clone()).await.map(|_| ())
+    }
+
+    /// What was answered. An error is told only to somebody whose token may be used.
+    ///
+    /// # Errors
+    /// That one, or that it may not.
+    pub async fn unless_gone<T>(
+        &self,
+        state: &AppState,
+        answered: Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        match answered {
+            Err(error) => self.confirm(state).await.and(Err(error)),
+            answered => answered,
+        }
+    }
+}
+
+impl From<LeaseHolder> for Familiar {
+    fn from(holder: LeaseHolder) -> Self {
+        Self(holder)
+    }
+}
+
+impl FromRequestParts<AppState> for Familiar {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        if let Some(secret) = bearer(&parts.headers)?
+            && let Some(token) = state.tokens.recall(&secret)
+            && let Ok(holder) = LeaseHolder::admit(Principal::new(token, secret))
+        {
+            holder.0.is_here(parts.extensions.get::<Visit>(), state)?;
+            return Ok(Self(holder));
+        }
+        LeaseHolder::from_request_parts(parts, state)
+            .await
+            .map(Self)
+    }
+}
+
+impl OperationInput for Familiar {}
+
+/// Where callers wait to be recognised, many by one look at the tokens. No call counts on what was seen before but a [`Familiar`]'s, so that a
+/// revoked token ends at once on every replica.
 pub type Door = Combiner<Secret, Option<ValidToken>>;
 
 pub fn door() -> Door {
@@ -161,7 +250,12 @@ pub async fn known(state: &AppState, secret: &Secret) -> Result<Option<ValidToke
             Ok(found)
         }
     };
-    state.door.join(secret.clone()).answered(serve).await
+    let token = state.door.join(secret.clone()).answered(serve).await?;
+    match &token {
+        Some(token) => state.tokens.remember(secret, token.clone()),
+        None => state.tokens.forget(secret),
+    }
+    Ok(token)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, ApiError> {
@@ -223,7 +317,14 @@ macro_rules! guard {
             type Rejection = ApiError;
 
             async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-                let principal = Principal::from_request_parts(parts, state).await?;
+                Self::admit(Principal::from_request_parts(parts, state).await?)
+            }
+        }
+
+        impl $name {
+            /// # Errors
+            /// The caller's scope does not allow it.
+            fn admit(principal: Principal) -> Result<Self, ApiError> {
                 match principal.scope {
                     $(Scope::$scope)|+ => Ok(Self(principal)),
                     other => Err(ApiError::Forbidden(format!(

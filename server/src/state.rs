@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::service::desk::{self, Desk};
 use crate::service::heartbeat::{self, Pulse};
 use crate::service::jobs::Jobs;
-use crate::service::known::Workers;
+use crate::service::known::{Tokens, Workers};
 use crate::service::ledger::{self, Ledger};
 use crate::service::manifests::Manifests;
 use crate::service::ranking::Rankings;
@@ -81,6 +81,8 @@ pub struct Shared {
     pub jobs: Arc<Jobs>,
     /// Who has claimed here.
     pub workers: Arc<Workers>,
+    /// With what.
+    pub tokens: Arc<Tokens>,
     /// Ends long polls, streams and loops.
     pub shutdown: CancellationToken,
 }
@@ -120,6 +122,7 @@ impl AppState {
             ledger: Arc::new(ledger::open(crowd)),
             jobs: Arc::default(),
             workers: Arc::default(),
+            tokens: Arc::default(),
             shutdown,
         };
         Ok(Self(Arc::new(shared)))

@@ -94,12 +94,12 @@ async fn should_stop(
 }
 
 async fn complete(
-    _: LeaseHolder,
+    holder: LeaseHolder,
     State(state): State<AppState>,
     At(path): At<OfLease>,
     Lossy(complete): Lossy<Complete>,
 ) -> Result<Json<Verdict>, ApiError> {
-    service::external::complete(&state, path.id, complete)
+    service::external::complete(&state, &holder.into(), path.id, complete)
         .await
         .map(Json)
 }

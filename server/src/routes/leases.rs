@@ -12,7 +12,7 @@ use cultivar_spec::{LeaseId, MAX_COUNT};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::auth::LeaseHolder;
+use crate::auth::{Familiar, LeaseHolder};
 use crate::error::ApiError;
 use crate::extract::{At, Body, Checked, Lossy, Quick};
 use crate::service;
@@ -65,12 +65,15 @@ pub fn router() -> ApiRouter<AppState> {
 }
 
 async fn claim(
-    LeaseHolder(principal): LeaseHolder,
+    caller: Familiar,
     State(state): State<AppState>,
     Body(claim): Body<Claim>,
 ) -> Result<Json<ClaimReply>, ApiError> {
-    principal.act_as(claim.worker.id)?;
-    service::claim::claim(&state, claim).await.map(Json)
+    let answered = match caller.act_as(claim.worker.id) {
+        Ok(()) => service::claim::claim(&state, caller.token_id(), claim).await,
+        Err(refused) => Err(refused),
+    };
+    caller.unless_gone(&state, answered).await.map(Json)
 }
 
 async fn heartbeat(
@@ -116,12 +119,12 @@ async fn checkpoint(
 }
 
 async fn finish(
-    _: LeaseHolder,
+    caller: Familiar,
     State(state): State<AppState>,
     At(path): At<ById>,
     Lossy(finish): Lossy<Finish>,
 ) -> Result<Json<LeaseReply>, ApiError> {
-    service::finish::finish(&state, path.id, finish)
+    service::finish::finish(&state, &caller, path.id, finish)
         .await
         .map(Json)
 }

@@ -8,7 +8,9 @@ use cultivar_spec::trial::Weights;
 use cultivar_spec::wire::{Claim, ClaimReply, Job, JobKind, Lease};
 use rand::Rng;
 use tokio::time::Instant;
+use uuid::Uuid;
 
+use crate::auth;
 use crate::error::ApiError;
 use crate::service::desk::{self, Question};
 use crate::state::AppState;
@@ -30,9 +32,9 @@ pub struct Taken {
 /// The same `claim.request` gets the same leases.
 ///
 /// # Errors
-/// The database is out of reach.
-pub async fn claim(state: &AppState, claim: Claim) -> Result<ClaimReply, ApiError> {
-    let taken = wait(state, claim, None).await?;
+/// The token ended, or the database is out of reach.
+pub async fn claim(state: &AppState, token: Uuid, claim: Claim) -> Result<ClaimReply, ApiError> {
+    let taken = wait(state, token, claim, None).await?;
     let mut leases = Vec::with_capacity(taken.claimed.len());
     for claimed in taken.claimed {
         leases.push(lease(state, claimed).await?);
@@ -49,9 +51,10 @@ pub async fn claim(state: &AppState, claim: Claim) -> Result<ClaimReply, ApiErro
 /// Takes jobs for workers or, where a sweep is `asked` for, its external trials; waits as the claim says.
 ///
 /// # Errors
-/// The database is out of reach.
+/// The token ended, or the database is out of reach.
 pub async fn wait(
     state: &AppState,
+    token: Uuid,
     claim: Claim,
     asked: Option<SweepId>,
 ) -> Result<Taken, ApiError> {
@@ -62,6 +65,7 @@ pub async fn wait(
     let mut question = Question {
         claim,
         asked,
+        token,
         is_new: true,
     };
     let mut quarantine = None;
@@ -72,6 +76,9 @@ pub async fn wait(
         woken.as_mut().enable();
         let asked_after = arrived.elapsed();
         let answer = desk::ask(state, question.clone()).await?;
+        if !answer.is_admitted {
+            return Err(auth::refused());
+        }
         quarantine = answer.quarantine.or(quarantine);
         if !answer.claimed.is_empty() || Instant::now() >= deadline {
             break (answer.claimed, asked_after);

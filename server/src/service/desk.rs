@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cultivar_spec::wire::{Claim, Event, JobKind, WorkerIdentity};
-use cultivar_spec::{SweepId, TrialState};
+use cultivar_spec::SweepId;
+use cultivar_spec::wire::{Claim, WorkerIdentity};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::error::ApiError;
 use crate::service::combine::{Combiner, Crowd, Turn};
 use crate::state::AppState;
 use crate::store;
-use crate::store::claim::{Claimed, Grant, Waiting};
+use crate::store::claim::{Claimed, Grant, Granted, Seat, Waiting};
 use crate::tx::run_tx;
 
 /// Claims served by one transaction.
@@ -30,16 +31,31 @@ pub struct Question {
     pub claim: Claim,
     /// The sweep whose external trials it is about; without, it is about jobs for workers.
     pub asked: Option<SweepId>,
+    /// What it came with.
+    pub token: Uuid,
     /// Not seen at the desk before: whether it was answered on another replica, or its worker is known, is open.
     pub is_new: bool,
 }
 
 /// What a claim gets.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Answer {
     pub claimed: Vec<Claimed>,
+    /// Whether the token may be used.
+    pub is_admitted: bool,
     /// Why its worker gets nothing, where it was put aside.
     pub quarantine: Option<String>,
+}
+
+impl Default for Answer {
+    /// Nothing, for the time being.
+    fn default() -> Self {
+        Self {
+            claimed: Vec::new(),
+            is_admitted: true,
+            quarantine: None,
+        }
+    }
 }
 
 /// Where claims wait for their turn.
@@ -71,81 +87,167 @@ async fn serve(
     batch: Vec<Question>,
     turn: Turn,
 ) -> Result<Vec<Answer>, ApiError> {
-    let (questions, places) = merge(batch);
-    let answers = grant(state, questions, turn).await?;
-    Ok(places
-        .into_iter()
-        .map(|place| answers[place].clone())
-        .collect())
+    let mut answers = vec![Answer::default(); batch.len()];
+    let mut left: Vec<usize> = (0..batch.len()).collect();
+    while !left.is_empty() {
+        let (questions, places, later) = merge(&batch, left);
+        let granted = grant(state, questions).await?;
+        for (idx, place) in places {
+            answers[idx] = granted[place].clone();
+        }
+        left = later;
+    }
+    // A copy of one of these claims is to find what it got.
+    drop(turn);
+    Ok(answers)
 }
 
-/// Makes copies of one claim one question, in the order of the first copies; and where each claim's question is.
-fn merge(batch: Vec<Question>) -> (Vec<Question>, Vec<usize>) {
+/// Makes copies of one claim one question, in the order of the first copies; where each claim's question is; and the copies that
+/// came with another token than the first, which are judged by it afterwards.
+fn merge(batch: &[Question], left: Vec<usize>) -> (Vec<Question>, Vec<(usize, usize)>, Vec<usize>) {
     let mut questions: Vec<Question> = Vec::new();
     let mut known: HashMap<_, usize> = HashMap::new();
-    let mut places = Vec::with_capacity(batch.len());
-    for question in batch {
+    let (mut places, mut later) = (Vec::with_capacity(left.len()), Vec::new());
+    for idx in left {
+        let question = &batch[idx];
         let key = (question.claim.worker.id, question.claim.request);
         let place = *known.entry(key).or_insert(questions.len());
         match questions.get_mut(place) {
+            Some(copy) if copy.token != question.token => {
+                later.push(idx);
+                continue;
+            }
             Some(copy) => copy.is_new |= question.is_new,
-            None => questions.push(question),
+            None => questions.push(question.clone()),
         }
-        places.push(place);
+        places.push((idx, place));
     }
-    (questions, places)
+    (questions, places, later)
 }
 
 /// Answers for claims of different names, in their order.
-async fn grant(
+async fn grant(state: &AppState, questions: Vec<Question>) -> Result<Vec<Answer>, ApiError> {
+    let mut answers = take(state, &questions).await?;
+    let is_left = |answer: &Answer| answer.claimed.is_empty();
+    let (left, asking): (Vec<_>, Vec<_>) = questions
+        .iter()
+        .enumerate()
+        .filter(|(idx, _)| is_left(&answers[*idx]))
+        .map(|(idx, question)| (idx, question.clone()))
+        .unzip();
+    if !left.is_empty() {
+        let is_any_granted = left.len() < questions.len();
+        let granted = grant_one_by_one(state, asking).await;
+        let granted = granted.map_err(|error| match error {
+            // Those who were given something ask again, and hear of it.
+            ApiError::Internal(cause) if is_any_granted => {
+                tracing::error!("{cause:#}");
+                ApiError::Unavailable("some claims could not be answered: try again".into())
+            }
+            error => error,
+        })?;
+        for (idx, answer) in left.into_iter().zip(granted) {
+            answers[idx] = answer;
+        }
+    }
+    for (question, answer) in questions.iter().zip(&answers) {
+        let is_welcome = answer.is_admitted && answer.quarantine.is_none();
+        state.workers.remember(&question.claim.worker, is_welcome);
+    }
+    let claimed = answers.iter().flat_map(|answer| &answer.claimed);
+    claimed.for_each(|claimed| state.jobs.remember(claimed));
+    Ok(answers)
+}
+
+/// Gives jobs that anybody can do to new claims of workers that are known, as nearly all are, in one statement. Whoever gets
+/// nothing may have something coming yet.
+async fn take(state: &AppState, questions: &[Question]) -> Result<Vec<Answer>, ApiError> {
+    let mut answers = vec![Answer::default(); questions.len()];
+    let first = questions.first().map(|question| &question.claim.datasets);
+    let is_any = |question: &&Question| {
+        question.is_new
+            && question.asked.is_none()
+            && state.workers.knows(&question.claim.worker)
+            // Else a job may go rather where its dataset is.
+            && Some(&question.claim.datasets) == first
+    };
+    let seats: Vec<_> = questions.iter().filter(is_any).flat_map(seats).collect();
+    if seats.is_empty() {
+        return Ok(answers);
+    }
+    let mut conn = state.hot.lend().await?;
+    let taken = store::claim::take(&mut *conn, &seats).await;
+    let taken = match taken.map_err(ApiError::from) {
+        Ok(taken) => taken,
+        // A copy of a claim, or another replica met it on one trial.
+        Err(ApiError::Conflict(_)) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    conn.keep();
+    state.metrics.claims.inc_by(taken.len() as u64);
+    hand_out(questions, taken, &mut answers);
+    Ok(answers)
+}
+
+fn seats(question: &Question) -> impl Iterator<Item = Seat> {
+    (0..question.claim.max).map(|place| seat(question, place))
+}
+
+fn seat(Question { claim, token, .. }: &Question, place: u32) -> Seat {
+    Seat {
+        worker: claim.worker.id,
+        boot: claim.worker.boot,
+        request: claim.request,
+        place,
+        token: *token,
+    }
+}
+
+fn hand_out(questions: &[Question], granted: Vec<Granted>, answers: &mut [Answer]) {
+    let name = |question: &Question| (question.claim.worker.id, question.claim.request);
+    let places = questions.iter().zip(0..);
+    let idx_of: HashMap<_, usize> = places
+        .map(|(question, idx)| (name(question), idx))
+        .collect();
+    for (worker, request, claimed) in granted {
+        answers[idx_of[&(worker, request)]].claimed.push(claimed);
+    }
+}
+
+/// The same for whatever claims and jobs, in a transaction.
+async fn grant_one_by_one(
     state: &AppState,
     questions: Vec<Question>,
-    turn: Turn,
 ) -> Result<Vec<Answer>, ApiError> {
     let questions = Arc::new(questions);
-    let mut turn = Some(turn);
     let mut n_tries = 0;
     loop {
         n_tries += 1;
         let asking = questions.clone();
-        let turn = turn.take();
-        // What goes without saying is not asked for at first.
-        let is_sure =
-            |question: &Question| n_tries == 1 && state.workers.knows(&question.claim.worker);
-        let is_sure: Vec<_> = questions.iter().map(is_sure).collect();
         let done = run_tx("claim", &state.hot, move |conn| {
-            Box::pin(async move {
-                let granted = try_grant(conn, &asking, &is_sure).await;
-                drop(turn);
-                granted
-            })
+            Box::pin(async move { try_grant(conn, &asking).await })
         })
         .await;
         match done {
             Ok((answers, n_granted)) => {
                 state.metrics.claims.inc_by(n_granted);
-                for (question, answer) in questions.iter().zip(&answers) {
-                    let is_welcome = answer.quarantine.is_none();
-                    state.workers.remember(&question.claim.worker, is_welcome);
-                }
-                let claimed = answers.iter().flat_map(|answer| &answer.claimed);
-                claimed.for_each(|claimed| state.jobs.remember(claimed));
                 return Ok(answers);
             }
-            // Two replicas met on one trial, and the index on active attempts let one of them through; or something that
-            // was taken to be so is not.
+            // Two replicas met on one trial, and the index on active attempts let one of them through.
             Err(ApiError::Conflict(_)) if n_tries < MAX_TRIES => {}
-            Err(ApiError::Conflict(_)) => return Ok(vec![Answer::default(); questions.len()]),
+            Err(ApiError::Conflict(_)) => {
+                return Err(ApiError::Unavailable(
+                    "others claim the same jobs: try again".into(),
+                ));
+            }
             Err(error) => return Err(error),
         }
     }
 }
 
-/// `is_sure`: whose claims are taken to be new and of known workers in good standing, until it turns out otherwise.
 async fn try_grant(
     conn: &mut PgConnection,
     questions: &[Question],
-    is_sure: &[bool],
 ) -> Result<(Vec<Answer>, u64), ApiError> {
     let mut answers = vec![Answer::default(); questions.len()];
     // While there is nothing to have, those who asked before need not be looked at again.
@@ -153,11 +255,11 @@ async fn try_grant(
     if !anybody_new && !store::queue::has_work(&mut *conn).await? {
         return Ok((answers, 0));
     }
-    let unsure = (0..questions.len()).filter(|idx| !is_sure[*idx]).collect();
-    know(conn, questions, unsure, &mut answers).await?;
+    know(conn, questions, &mut answers).await?;
     let mut groups: BTreeMap<Option<SweepId>, Vec<Free>> = BTreeMap::new();
     for (idx, Question { claim, asked, .. }) in questions.iter().enumerate() {
-        if answers[idx].claimed.is_empty() && answers[idx].quarantine.is_none() {
+        let answer = &answers[idx];
+        if answer.claimed.is_empty() && answer.is_admitted && answer.quarantine.is_none() {
             let room = claim.max;
             let n_given = 0;
             groups
@@ -167,56 +269,37 @@ async fn try_grant(
         }
     }
     let mut grants = Vec::new();
-    let mut events = Vec::new();
     for (asked, free) in groups {
-        for (idx, grant, job) in deal(conn, questions, asked, free).await? {
-            grants.push((idx, grant));
-            events.extend(begun(job));
-        }
+        grants.extend(deal(conn, questions, asked, free).await?);
     }
-    let idx_of: HashMap<_, usize> = grants
-        .iter()
-        .map(|(idx, grant)| ((grant.worker, grant.request), *idx))
-        .collect();
-    let grants: Vec<_> = grants.into_iter().map(|(_, grant)| grant).collect();
     if !grants.is_empty() {
-        let begun = store::claim::begin(conn, &grants, &events).await?;
-        if begun.len() < grants.len() {
-            return Err(ApiError::Conflict("a worker was put aside".into()));
-        }
-        for (worker, request, claimed) in begun {
-            answers[idx_of[&(worker, request)]].claimed.push(claimed);
-        }
+        let granted = store::claim::begin(conn, &grants).await?;
+        hand_out(questions, granted, &mut answers);
     }
-    // Those who got nothing may have had something before.
-    let empty =
-        (0..questions.len()).filter(|idx| is_sure[*idx] && answers[*idx].claimed.is_empty());
-    know(conn, questions, empty.collect(), &mut answers).await?;
     Ok((answers, grants.len() as u64))
 }
 
-/// Finds what copies of the claims had got before, and who was put aside; makes workers known that are not.
+/// Finds what copies of the claims had got before, whose token ended and who was put aside; makes workers known that are not.
 async fn know(
     conn: &mut PgConnection,
     questions: &[Question],
-    about: Vec<usize>,
     answers: &mut [Answer],
 ) -> Result<(), ApiError> {
-    if about.is_empty() {
-        return Ok(());
-    }
-    let claims: Vec<_> = about
+    let claims: Vec<_> = questions
         .iter()
-        .map(|idx| &questions[*idx].claim)
-        .map(|claim| (&claim.worker, claim.request))
+        .map(|question| (&question.claim, question.token))
         .collect();
     let mut strangers: BTreeMap<_, &WorkerIdentity> = BTreeMap::new();
     for known in store::claim::recall(conn, &claims).await? {
-        let (worker, _) = claims[known.place];
+        let worker = &questions[known.place].claim.worker;
+        let answer = &mut answers[known.place];
+        answer.is_admitted = known.is_admitted;
+        if !known.is_admitted {
+            continue;
+        }
         if !known.is_worker_known {
             strangers.insert(worker.id, worker);
         }
-        let answer = &mut answers[about[known.place]];
         answer.claimed.extend(known.claimed);
         answer.quarantine = known.quarantine;
     }
@@ -233,8 +316,8 @@ async fn deal(
     questions: &[Question],
     asked: Option<SweepId>,
     mut free: Vec<Free>,
-) -> Result<Vec<(usize, Grant, Waiting)>, ApiError> {
-    let mut grants: Vec<(usize, Grant, Waiting)> = Vec::new();
+) -> Result<Vec<Grant>, ApiError> {
+    let mut grants: Vec<Grant> = Vec::new();
     for _ in 0..MAX_LOOKS {
         let room: u32 = free.iter().map(|free| free.room).sum();
         if room == 0 {
@@ -244,24 +327,17 @@ async fn deal(
             .iter()
             .map(|free| questions[free.idx].claim.offer())
             .collect();
-        let taken: Vec<_> = grants.iter().map(|(_, grant, _)| grant.seq).collect();
+        let taken: Vec<_> = grants.iter().map(|grant| grant.seq).collect();
         let jobs = store::claim::pick(conn, &offers, &taken, room, asked).await?;
         let n_jobs = jobs.len();
         for job in jobs {
             let Some(free) = best(&mut free, questions, &job) else {
                 continue;
             };
-            let claim = &questions[free.idx].claim;
-            let grant = Grant {
-                seq: job.seq,
-                worker: claim.worker.id,
-                boot: claim.worker.boot,
-                request: claim.request,
-                place: free.n_given,
-            };
+            let seat = seat(&questions[free.idx], free.n_given);
+            grants.push(Grant { seq: job.seq, seat });
             free.room -= 1;
             free.n_given += 1;
-            grants.push((free.idx, grant, job));
         }
         free.retain(|free| free.room > 0);
         if n_jobs < room as usize {
@@ -294,21 +370,11 @@ fn best<'f>(free: &'f mut [Free], questions: &[Question], job: &Waiting) -> Opti
         .min_by_key(|free| !has_dataset(free))
 }
 
-/// What pages are told of a job that begins; evaluations make no noise until they end.
-fn begun(job: Waiting) -> Option<Event> {
-    (job.job == JobKind::Train).then_some(Event::Trial {
-        trial: job.trial,
-        sweep: job.sweep,
-        dataset: job.dataset,
-        state: TrialState::Running,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use cultivar_spec::queueing::Needs;
     use cultivar_spec::wire::DeviceInfo;
-    use cultivar_spec::{BootId, Sha256Digest, TrialId, WorkerId};
+    use cultivar_spec::{BootId, Sha256Digest, WorkerId};
 
     use super::*;
 
@@ -325,7 +391,7 @@ mod tests {
         };
         let claim = Claim {
             worker,
-            request: uuid::Uuid::new_v4(),
+            request: Uuid::new_v4(),
             max: 1,
             wait_s: 0.0,
             labels: Vec::new(),
@@ -335,6 +401,7 @@ mod tests {
         Question {
             claim,
             asked: None,
+            token: Uuid::new_v4(),
             is_new: true,
         }
     }
@@ -361,10 +428,6 @@ mod tests {
             };
             let job = Waiting {
                 seq: 0,
-                trial: TrialId::new(),
-                sweep: None,
-                dataset: "d".into(),
-                job: JobKind::Train,
                 needs,
                 version: Some(version),
             };

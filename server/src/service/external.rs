@@ -10,7 +10,7 @@ use cultivar_spec::{BootId, LeaseId, Outcome, Sha256Digest, SweepId, WorkerId};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::auth::Principal;
+use crate::auth::{Familiar, Principal};
 use crate::error::ApiError;
 use crate::service::fence::{self, Standing};
 use crate::service::replay::IdempotencyKey;
@@ -62,7 +62,7 @@ pub async fn ask(
         memory_bytes: None,
         datasets: Vec::new(),
     };
-    let taken = claim::wait(state, claim, Some(sweep)).await?;
+    let taken = claim::wait(state, principal.token_id, claim, Some(sweep)).await?;
     let mut asked = Asked {
         lease: None,
         trial: None,
@@ -158,6 +158,7 @@ pub async fn should_stop(state: &AppState, lease: LeaseId) -> Result<Verdict, Ap
 /// unknown or a worker's.
 pub async fn complete(
     state: &AppState,
+    caller: &Familiar,
     lease: LeaseId,
     complete: Complete,
 ) -> Result<Verdict, ApiError> {
@@ -183,7 +184,7 @@ pub async fn complete(
         cost: Default::default(),
     };
     finished.cost.seconds = complete.seconds;
-    let reply = finish::finish(state, lease, finished).await?;
+    let reply = finish::finish(state, caller, lease, finished).await?;
     Ok(reply.order.into())
 }
 

@@ -7,6 +7,7 @@ use cultivar_spec::trial::TrainOn;
 use cultivar_spec::wire::{Finish, JobKind, LeaseReply, Order};
 use cultivar_spec::{LeaseId, Outcome, Sha256Digest};
 
+use crate::auth::Familiar;
 use crate::error::ApiError;
 use crate::service::ledger::{self, Checked, Entry, Verdict};
 use crate::service::reports::answer;
@@ -22,10 +23,21 @@ const TOLERANCE: f64 = 1e-6;
 /// Ends an attempt. Sent again, it gets the same answer (I4).
 ///
 /// # Errors
-/// 422 if it claims completion with a result that does not hold; then the attempt stays active, so its
+/// 401 if the caller's token has ended. 422 if it claims completion with a result that does not hold; then the attempt stays active, so its
 /// holder can finish it otherwise. 409 if the lease is superseded or was finished otherwise.
 pub async fn finish(
     state: &AppState,
+    caller: &Familiar,
+    lease: LeaseId,
+    finish: Finish,
+) -> Result<LeaseReply, ApiError> {
+    let finished = try_finish(state, caller, lease, finish).await;
+    caller.unless_gone(state, finished).await
+}
+
+async fn try_finish(
+    state: &AppState,
+    caller: &Familiar,
     lease: LeaseId,
     mut finish: Finish,
 ) -> Result<LeaseReply, ApiError> {
@@ -35,16 +47,14 @@ pub async fn finish(
         Outcome::Completed => check(state, &job, &finish).await?,
         _ => Checked::Nothing,
     };
-    let verdict = ledger::enter(
-        state,
-        Entry {
-            lease,
-            job,
-            finish,
-            checked,
-        },
-    )
-    .await?;
+    let entry = Entry {
+        lease,
+        token: caller.token_id(),
+        job,
+        finish,
+        checked,
+    };
+    let verdict = ledger::enter(state, caller, entry).await?;
     let order = match verdict {
         Verdict::Accepted => Some(Order::Continue),
         Verdict::Superseded => None,

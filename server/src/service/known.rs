@@ -1,13 +1,18 @@
-//! Workers as this replica has met them. The claim's own statement sees to it that they are still so.
+//! Workers and tokens as this replica has met them. The statement that acts on it sees to it that they are still so.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use cultivar_spec::WorkerId;
 use cultivar_spec::wire::WorkerIdentity;
+use cultivar_spec::{Secret, WorkerId};
 
-/// Workers kept; beyond, all are forgotten, and looked up where they claim.
+use crate::store::token::ValidToken;
+
+/// Workers and tokens kept; beyond, all are forgotten, and looked up where they are needed.
 const MAX_KEPT: usize = 65_536;
+/// A token is looked up this often all the same, which notes that it is in use.
+const FRESH: Duration = Duration::from_secs(30);
 
 /// A memory that may be lost.
 #[derive(Default)]
@@ -38,6 +43,36 @@ impl Workers {
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<WorkerId, WorkerIdentity>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A memory that may be lost, too. By the hash of the secret, which is kept nowhere.
+#[derive(Default)]
+pub struct Tokens(Mutex<HashMap<[u8; 32], (ValidToken, Instant)>>);
+
+impl Tokens {
+    /// The token with this secret, if it was valid a short time ago.
+    pub fn recall(&self, secret: &Secret) -> Option<ValidToken> {
+        let kept = self.kept();
+        let (token, since) = kept.get(&secret.hash())?;
+        (since.elapsed() < FRESH).then(|| token.clone())
+    }
+
+    /// The token was looked up just now.
+    pub fn remember(&self, secret: &Secret, token: ValidToken) {
+        let mut kept = self.kept();
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(secret.hash(), (token, Instant::now()));
+    }
+
+    pub fn forget(&self, secret: &Secret) {
+        self.kept().remove(&secret.hash());
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<[u8; 32], (ValidToken, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

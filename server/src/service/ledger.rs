@@ -8,7 +8,9 @@ use cultivar_spec::manifest::Split;
 use cultivar_spec::wire::{Event, Finish};
 use cultivar_spec::{LeaseId, Outcome, Sha256Digest, TrialState};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
+use crate::auth::Familiar;
 use crate::error::ApiError;
 use crate::metrics::{Metrics, OutcomeLabel};
 use crate::service::combine::{Combiner, Crowd, Turn};
@@ -29,6 +31,8 @@ const MAX_BATCH: usize = 256;
 /// A finish that was checked.
 pub struct Entry {
     pub lease: LeaseId,
+    /// Of whoever sent it.
+    pub token: Uuid,
     pub job: Job,
     pub finish: Finish,
     pub checked: Checked,
@@ -72,9 +76,12 @@ pub fn open(crowd: Arc<Crowd>) -> Ledger {
 /// Stores a result and moves its trial on.
 ///
 /// # Errors
-/// An artifact that it names does not exist, or the database is out of reach.
-pub async fn enter(state: &AppState, entry: Entry) -> Result<Verdict, ApiError> {
+/// The caller's token has ended, an artifact that it names does not exist, or the database is out of reach.
+pub async fn enter(state: &AppState, caller: &Familiar, entry: Entry) -> Result<Verdict, ApiError> {
     let entry = Arc::new(entry);
+    if plain(&entry).is_none() {
+        caller.confirm(state).await?;
+    }
     let serve = |entries, turn| {
         let state = state.clone();
         async move { enter_together(&state, entries, turn).await }
@@ -83,6 +90,7 @@ pub async fn enter(state: &AppState, entry: Entry) -> Result<Verdict, ApiError> 
     if let Some(verdict) = place.answered(serve).await? {
         return Ok(verdict);
     }
+    caller.confirm(state).await?;
     // It may wait long for somebody's lock, and the hot connections serve everybody.
     let alone = vec![entry.clone()];
     match enter_all(state, &state.pool, alone, Busy::Wait).await {
@@ -98,7 +106,8 @@ pub async fn enter(state: &AppState, entry: Entry) -> Result<Verdict, ApiError> 
     }
 }
 
-/// Enters what can be entered without waiting for anybody. Where one spoils it for all, each is entered by itself.
+/// Enters what can be entered without waiting for anybody: plain completions in one statement, which looks at their tokens too,
+/// and what else there is in a transaction. Where one spoils it for all, each is entered by itself.
 async fn enter_together(
     state: &AppState,
     entries: Vec<Arc<Entry>>,
@@ -112,7 +121,7 @@ async fn enter_together(
     for (idx, (entry, verdict)) in entries.into_iter().zip(&mut verdicts).enumerate() {
         if completed.contains(&idx) {
             *verdict = Some(Verdict::Accepted);
-        } else {
+        } else if plain(&entry).is_none() {
             left.push(entry);
             places.push(verdict);
         }
@@ -162,17 +171,24 @@ async fn complete(state: &AppState, entries: &[Arc<Entry>]) -> Result<HashSet<us
         .collect())
 }
 
+/// A training that completed as it should, and what it left.
+fn plain(entry: &Entry) -> Option<(&Accepted, Option<&(Sha256Digest, Scored)>)> {
+    match (&entry.checked, entry.finish.outcome, &entry.finish.error) {
+        (Checked::Trained { accepted, val }, Outcome::Completed, None) => {
+            Some((accepted, val.as_ref()))
+        }
+        _ => None,
+    }
+}
+
 fn completion(entry: &Entry) -> Option<Completion<'_>> {
-    let (Checked::Trained { accepted, val }, Outcome::Completed, None) =
-        (&entry.checked, entry.finish.outcome, &entry.finish.error)
-    else {
-        return None;
-    };
+    let (accepted, val) = plain(entry)?;
     Some(Completion {
         lease: entry.lease,
+        token: entry.token,
         finish: &entry.finish,
         accepted,
-        val: val.as_ref(),
+        val,
         event: Event::Trial {
             trial: entry.job.trial,
             sweep: entry.job.sweep,

@@ -2,15 +2,19 @@
 
 use cultivar_spec::manifest::Split;
 use cultivar_spec::queueing::{Needs, Offer};
-use cultivar_spec::wire::{CheckpointRef, Event, JobKind, WorkerIdentity};
-use cultivar_spec::{BootId, LeaseId, Sha256Digest, SweepId, TrialId, TrialSpec, WorkerId};
+use cultivar_spec::wire::{CheckpointRef, Claim, Event, JobKind};
+use cultivar_spec::{
+    BootId, LeaseId, Sha256Digest, SweepId, TrialId, TrialSpec, TrialState, WorkerId,
+};
+use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, PgExecutor, Row};
 use uuid::Uuid;
 
 use super::Result;
 use super::columns::Columns;
+use super::token::is_usable;
 
 /// An attempt and all that its lease must say.
 #[derive(Clone)]
@@ -35,93 +39,46 @@ pub struct Claimed {
 /// A job in the queue.
 pub struct Waiting {
     pub seq: i64,
-    pub trial: TrialId,
-    pub sweep: Option<SweepId>,
-    pub dataset: String,
-    pub job: JobKind,
     pub needs: Needs,
     /// The dataset it reads; none of an external trial.
     pub version: Option<Sha256Digest>,
 }
 
-/// A job and the claim that gets it.
-pub struct Grant {
-    pub seq: i64,
+/// Room for one job more in a claim.
+pub struct Seat {
     pub worker: WorkerId,
     pub boot: BootId,
     pub request: Uuid,
     /// Number of the job among those that the claim gets.
     pub place: u32,
+    /// Of whoever claims.
+    pub token: Uuid,
 }
 
-/// The first `max` jobs in line, but for those in `taken`: jobs for workers that fit one of the offers or, where a sweep
-/// is `asked` for, its external trials. Their queue rows and trials stay locked until the transaction ends.
-///
-/// It skips what somebody else has locked, so it waits for nobody and cannot deadlock with a finish. Of several jobs of
-/// one trial only the first is picked: a trial has one active attempt.
-pub async fn pick(
-    conn: &mut PgConnection,
-    offers: &[Offer<'_>],
-    taken: &[i64],
-    max: u32,
-    asked: Option<SweepId>,
-) -> Result<Vec<Waiting>> {
-    sqlx::query(
-        "-- claim::pick
-         SELECT q.seq, q.job, q.needs, t.id, t.sweep_id, t.dataset, t.dataset_version
-         FROM trial_queue q JOIN trial t ON t.id = q.trial_id
-         WHERE q.external = ($4::uuid IS NOT NULL) AND ($4::uuid IS NULL OR t.sweep_id = $4)
-           AND q.available_at <= now() AND q.seq <> ALL($3) AND (q.job <> 'train' OR t.state = 'queued')
-           AND (q.external OR q.needs IS NULL OR EXISTS (
-               SELECT FROM jsonb_to_recordset($2) AS offer (device text, memory_bytes numeric, labels jsonb)
-               WHERE coalesce(q.needs->>'device' = offer.device, true)
-                 AND coalesce((q.needs->>'memory_bytes')::numeric <= coalesce(offer.memory_bytes, 0), true)
-                 AND coalesce(q.needs->'labels' <@ offer.labels, true)))
+/// A job and the claim that gets it.
+pub struct Grant {
+    pub seq: i64,
+    pub seat: Seat,
+}
+
+/// The worker of an attempt, the claim that got it, and the attempt.
+pub type Granted = (WorkerId, Uuid, Claimed);
+
+/// Jobs `q` in line that could begin now, each with its trial `t`. Of several jobs of one trial only the first could: a trial
+/// has one active attempt.
+macro_rules! in_line {
+    () => {
+        "trial_queue q JOIN trial t ON t.id = q.trial_id
+         WHERE q.available_at <= now() AND (q.job <> 'train' OR t.state = 'queued')
            AND NOT EXISTS (SELECT FROM attempt a WHERE a.trial_id = q.trial_id AND a.outcome IS NULL)
-           AND NOT EXISTS (SELECT FROM trial_queue o WHERE o.trial_id = q.trial_id AND o.seq < q.seq)
-         ORDER BY q.priority DESC, q.fair_at, q.seq
-         LIMIT $1
-         FOR UPDATE OF q, t SKIP LOCKED",
-    )
-    .bind(i64::from(max))
-    .bind(Json(offers))
-    .bind(taken)
-    .bind(asked.map(|sweep| sweep.0))
-    .try_map(|row: PgRow| {
-        let needs: Option<Needs> = row.maybe_json("needs")?;
-        let sweep: Option<Uuid> = row.try_get("sweep_id")?;
-        Ok(Waiting {
-            seq: row.try_get("seq")?,
-            trial: TrialId(row.try_get("id")?),
-            sweep: sweep.map(SweepId),
-            dataset: row.try_get("dataset")?,
-            job: row.word("job")?,
-            needs: needs.unwrap_or_default(),
-            version: row.maybe_digest("dataset_version")?,
-        })
-    })
-    .fetch_all(conn)
-    .await
+           AND NOT EXISTS (SELECT FROM trial_queue o WHERE o.trial_id = q.trial_id AND o.seq < q.seq)"
+    };
 }
 
-/// Takes picked jobs off the queue, opens an attempt for each and tells of it, in one statement. Each comes with the claim
-/// that got it. A copy of a claim that was answered meanwhile makes it fail, since two leases would have one place. Without
-/// those of workers that are put aside or that another process plays by now.
-pub async fn begin(
-    conn: &mut PgConnection,
-    grants: &[Grant],
-    events: &[Event],
-) -> Result<Vec<(WorkerId, Uuid, Claimed)>> {
-    sqlx::query(
-        "-- claim::begin
-         WITH taken AS (
-             DELETE FROM trial_queue q
-             USING UNNEST($1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::integer[]) AS g (seq, worker_id, boot_id, request, place)
-             JOIN worker w ON w.id = g.worker_id AND w.quarantined_at IS NULL
-             JOIN worker_heartbeat h ON h.worker_id = g.worker_id AND h.boot_id = g.boot_id
-             WHERE q.seq = g.seq
-             RETURNING q.trial_id, q.job, q.split, g.worker_id, g.boot_id, g.request, g.place
-         ), begun AS (
+/// Opens an attempt for each job that was `taken` off the queue, and tells of it: [`begun`], which is `$1`.
+macro_rules! begin {
+    () => {
+        ", begun AS (
              UPDATE trial t SET
                  last_epoch = t.last_epoch + 1,
                  state = CASE k.job WHEN 'train' THEN 'running' ELSE t.state END,
@@ -138,31 +95,154 @@ pub async fn begin(
              FROM begun ORDER BY worker_id, request, place
              RETURNING lease_id, trial_id, epoch, job, split, worker_id, claim_request
          ), told AS (
-             INSERT INTO event (body) SELECT body FROM UNNEST($6::jsonb[]) WITH ORDINALITY AS e (body, n) ORDER BY n
+             INSERT INTO event (body)
+             SELECT $1::jsonb || jsonb_build_object('trial', id, 'sweep', sweep_id, 'dataset', dataset) FROM begun WHERE job = 'train'
          )
          SELECT o.*, b.sweep_id, b.spec, b.dataset_version, b.model_sha256, b.checkpoint_sha256, b.checkpoint_epoch,
                 b.checkpoint_step, b.checkpoint_spec, 0::float8 AS age_s
          FROM opened o JOIN begun b ON b.id = o.trial_id
-         ORDER BY o.trial_id",
-    )
-    .bind(grants.iter().map(|grant| grant.seq).collect::<Vec<_>>())
-    .bind(grants.iter().map(|grant| grant.worker.0).collect::<Vec<_>>())
-    .bind(grants.iter().map(|grant| grant.boot.0).collect::<Vec<_>>())
-    .bind(grants.iter().map(|grant| grant.request).collect::<Vec<_>>())
-    .bind(grants.iter().map(|grant| grant.place as i32).collect::<Vec<_>>())
-    .bind(super::event::bodies(events))
+         ORDER BY o.trial_id"
+    };
+}
+
+/// The first `max` jobs in line, but for those in `taken`: jobs for workers that fit one of the offers or, where a sweep
+/// is `asked` for, its external trials. Their queue rows and trials stay locked until the transaction ends.
+///
+/// It skips what somebody else has locked, so it waits for nobody and cannot deadlock with a finish.
+pub async fn pick(
+    conn: &mut PgConnection,
+    offers: &[Offer<'_>],
+    taken: &[i64],
+    max: u32,
+    asked: Option<SweepId>,
+) -> Result<Vec<Waiting>> {
+    sqlx::query(concat!(
+        "-- claim::pick
+         SELECT q.seq, q.needs, t.dataset_version
+         FROM ",
+        in_line!(),
+        "  AND q.external = ($4::uuid IS NOT NULL) AND ($4::uuid IS NULL OR t.sweep_id = $4) AND q.seq <> ALL($3)
+           AND (q.external OR q.needs IS NULL OR EXISTS (
+               SELECT FROM jsonb_to_recordset($2) AS offer (device text, memory_bytes numeric, labels jsonb)
+               WHERE coalesce(q.needs->>'device' = offer.device, true)
+                 AND coalesce((q.needs->>'memory_bytes')::numeric <= coalesce(offer.memory_bytes, 0), true)
+                 AND coalesce(q.needs->'labels' <@ offer.labels, true)))
+         ORDER BY q.priority DESC, q.fair_at, q.seq
+         LIMIT $1
+         FOR UPDATE OF q, t SKIP LOCKED",
+    ))
+    .bind(i64::from(max))
+    .bind(Json(offers))
+    .bind(taken)
+    .bind(asked.map(|sweep| sweep.0))
     .try_map(|row: PgRow| {
-        let worker = WorkerId(row.try_get("worker_id")?);
-        Ok((worker, row.try_get("claim_request")?, claimed(&row)?))
+        let needs: Option<Needs> = row.maybe_json("needs")?;
+        Ok(Waiting {
+            seq: row.try_get("seq")?,
+            needs: needs.unwrap_or_default(),
+            version: row.maybe_digest("dataset_version")?,
+        })
     })
     .fetch_all(conn)
     .await
+}
+
+/// Takes picked jobs off the queue, opens an attempt for each and tells of it, in one statement.
+pub async fn begin(conn: &mut PgConnection, grants: &[Grant]) -> Result<Vec<Granted>> {
+    let seats = || grants.iter().map(|grant| &grant.seat);
+    sqlx::query(concat!(
+        "-- claim::begin
+         WITH taken AS (
+             DELETE FROM trial_queue q
+             USING UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::integer[], $6::bigint[]) AS s (worker_id, boot_id, request, place, seq)
+             WHERE q.seq = s.seq
+             RETURNING q.trial_id, q.job, q.split, s.worker_id, s.boot_id, s.request, s.place
+         )",
+        begin!(),
+    ))
+    .bind(begun())
+    .bind(seats().map(|seat| seat.worker.0).collect::<Vec<_>>())
+    .bind(seats().map(|seat| seat.boot.0).collect::<Vec<_>>())
+    .bind(seats().map(|seat| seat.request).collect::<Vec<_>>())
+    .bind(seats().map(|seat| seat.place as i32).collect::<Vec<_>>())
+    .bind(grants.iter().map(|grant| grant.seq).collect::<Vec<_>>())
+    .try_map(|row: PgRow| granted(&row))
+    .fetch_all(conn)
+    .await
+}
+
+/// Fills seats with the first jobs in line, in their order, by one statement: [`pick`] and [`begin`] where any job may go to any
+/// seat. It does nothing while a job in the queue needs something of its worker. Seats of workers that are put aside or that
+/// another process plays by now stay empty, and those claimed with a token that ended. Where the first seat of a claim that was
+/// answered before gets a job it fails, since two leases would have one place.
+pub async fn take(db: impl PgExecutor<'_>, seats: &[Seat]) -> Result<Vec<Granted>> {
+    sqlx::query(concat!(
+        "-- claim::take
+         WITH line AS (
+             SELECT q.seq, q.priority, q.fair_at FROM ",
+        in_line!(),
+        "      AND NOT q.external
+               AND NOT EXISTS (SELECT FROM trial_queue p WHERE p.needs IS NOT NULL AND NOT p.external)
+             ORDER BY q.priority DESC, q.fair_at, q.seq
+             LIMIT cardinality($2::uuid[])
+             FOR UPDATE OF q, t SKIP LOCKED
+         ), seat AS (
+             SELECT s.*, row_number() OVER (ORDER BY s.n) AS nth
+             FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::integer[], $6::uuid[]) WITH ORDINALITY
+                 AS s (worker_id, boot_id, request, place, token_id, n)
+             JOIN worker w ON w.id = s.worker_id AND w.quarantined_at IS NULL
+             JOIN worker_heartbeat h ON h.worker_id = s.worker_id AND h.boot_id = s.boot_id
+             JOIN token k ON k.id = s.token_id AND ",
+        is_usable!("k"),
+        "
+         ), placed AS (
+             SELECT seq, row_number() OVER (ORDER BY priority DESC, fair_at, seq) AS nth FROM line
+         ), taken AS (
+             DELETE FROM trial_queue q
+             USING placed p JOIN seat s ON s.nth = p.nth
+             WHERE q.seq = p.seq
+             RETURNING q.trial_id, q.job, q.split, s.worker_id, s.boot_id, s.request, s.place
+         )",
+        begin!(),
+    ))
+    .bind(begun())
+    .bind(seats.iter().map(|seat| seat.worker.0).collect::<Vec<_>>())
+    .bind(seats.iter().map(|seat| seat.boot.0).collect::<Vec<_>>())
+    .bind(seats.iter().map(|seat| seat.request).collect::<Vec<_>>())
+    .bind(
+        seats
+            .iter()
+            .map(|seat| seat.place as i32)
+            .collect::<Vec<_>>(),
+    )
+    .bind(seats.iter().map(|seat| seat.token).collect::<Vec<_>>())
+    .try_map(|row: PgRow| granted(&row))
+    .fetch_all(db)
+    .await
+}
+
+/// What pages are told of a training that begins, but for which; evaluations make no noise until they end.
+fn begun() -> Value {
+    let event = Event::Trial {
+        trial: TrialId(Uuid::nil()),
+        sweep: None,
+        dataset: String::new(),
+        state: TrialState::Running,
+    };
+    serde_json::to_value(event).expect("events serialize")
+}
+
+fn granted(row: &PgRow) -> Result<Granted> {
+    let worker = WorkerId(row.try_get("worker_id")?);
+    Ok((worker, row.try_get("claim_request")?, claimed(row)?))
 }
 
 /// What is known of a claim that is not simply new.
 pub struct Known {
     /// Of the claim among those asked about.
     pub place: usize,
+    /// Whether the token that it came with may be used.
+    pub is_admitted: bool,
     /// Whether its worker is known as it is now.
     pub is_worker_known: bool,
     /// An attempt that it was answered with before.
@@ -171,19 +251,20 @@ pub struct Known {
     pub quarantine: Option<String>,
 }
 
-/// What there is to know of claims before they get anything. Of a new claim of a known worker in good standing, nothing.
-pub async fn recall(
-    conn: &mut PgConnection,
-    claims: &[(&WorkerIdentity, Uuid)],
-) -> Result<Vec<Known>> {
-    let workers = || claims.iter().map(|(worker, _)| worker);
-    sqlx::query(
+/// What there is to know of claims before they get anything: each with its token. Of a new claim of a known worker in good
+/// standing, nothing.
+pub async fn recall(conn: &mut PgConnection, claims: &[(&Claim, Uuid)]) -> Result<Vec<Known>> {
+    let workers = || claims.iter().map(|(claim, _)| &claim.worker);
+    sqlx::query(concat!(
         "-- claim::recall
-         SELECT asked.place, w.known AS is_worker_known, w.quarantine, a.lease_id, a.trial_id, a.epoch, a.job, a.split, t.sweep_id,
+         SELECT asked.place, k.id IS NOT NULL AS is_admitted, w.known AS is_worker_known, w.quarantine, a.lease_id, a.trial_id, a.epoch, a.job, a.split, t.sweep_id,
                 t.spec, t.dataset_version, t.model_sha256, t.checkpoint_sha256, t.checkpoint_epoch, t.checkpoint_step,
                 t.checkpoint_spec, extract(epoch FROM now() - a.claimed_at)::float8 AS age_s
-         FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::jsonb[], $6::text[]) WITH ORDINALITY
-             AS asked (worker_id, boot_id, request, name, device, version, place)
+         FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::jsonb[], $6::text[], $7::uuid[]) WITH ORDINALITY
+             AS asked (worker_id, boot_id, request, name, device, version, token_id, place)
+         LEFT JOIN token k ON k.id = asked.token_id AND ",
+        is_usable!("k"),
+        "
          LEFT JOIN LATERAL (
              SELECT (w.name, w.device, w.version, h.boot_id) = (asked.name, asked.device, asked.version, asked.boot_id) AS known,
                     CASE WHEN w.quarantined_at IS NOT NULL THEN w.quarantine_reason END AS quarantine
@@ -191,20 +272,22 @@ pub async fn recall(
          ) w ON true
          LEFT JOIN attempt a ON a.worker_id = asked.worker_id AND a.claim_request = asked.request
          LEFT JOIN trial t ON t.id = a.trial_id
-         WHERE a.lease_id IS NOT NULL OR w.quarantine IS NOT NULL OR w.known IS NOT TRUE
+         WHERE a.lease_id IS NOT NULL OR w.quarantine IS NOT NULL OR w.known IS NOT TRUE OR k.id IS NULL
          ORDER BY a.trial_id",
-    )
+    ))
     .bind(workers().map(|worker| worker.id.0).collect::<Vec<_>>())
     .bind(workers().map(|worker| worker.boot.0).collect::<Vec<_>>())
-    .bind(claims.iter().map(|(_, request)| *request).collect::<Vec<_>>())
+    .bind(claims.iter().map(|(claim, _)| claim.request).collect::<Vec<_>>())
     .bind(workers().map(|worker| worker.name.clone()).collect::<Vec<_>>())
     .bind(workers().map(|worker| Json(&worker.device)).collect::<Vec<_>>())
     .bind(workers().map(|worker| worker.version.clone()).collect::<Vec<_>>())
+    .bind(claims.iter().map(|(_, token)| *token).collect::<Vec<_>>())
     .try_map(|row: PgRow| {
         let lease: Option<Uuid> = row.try_get("lease_id")?;
         let known: Option<bool> = row.try_get("is_worker_known")?;
         Ok(Known {
             place: row.count("place")? as usize - 1,
+            is_admitted: row.try_get("is_admitted")?,
             is_worker_known: known.unwrap_or(false),
             claimed: lease.map(|_| claimed(&row)).transpose()?,
             quarantine: row.try_get("quarantine")?,

@@ -7,14 +7,18 @@ use cultivar_spec::{LeaseId, Sha256Digest};
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgExecutor, Row};
+use uuid::Uuid;
 
 use super::Result;
+use super::token::is_usable;
 use super::trial::Accepted;
 use crate::service::scoring::Scored;
 
 /// The accepted result of a training, as its holder sent it.
 pub struct Completion<'a> {
     pub lease: LeaseId,
+    /// Of whoever sent it.
+    pub token: Uuid,
     pub finish: &'a Finish,
     pub accepted: &'a Accepted,
     /// What it predicted of the images held out.
@@ -22,8 +26,8 @@ pub struct Completion<'a> {
     pub event: Event,
 }
 
-/// Ends trainings that completed, all that this takes in one statement: of those that are as they should be and that nobody
-/// has locked. Returns which; of the others nothing is stored. Each lease once.
+/// Ends trainings that completed, all that this takes in one statement: of those that are as they should be, that nobody has
+/// locked and whose token may be used. Returns which; of the others nothing is stored. Each lease once.
 ///
 /// As to the words that match no index, see [`settle`](super::attempt::settle).
 pub async fn complete(
@@ -33,12 +37,16 @@ pub async fn complete(
     let results = || completions.iter().map(|completion| completion.accepted);
     let bytes = |digest: Option<Sha256Digest>| digest.map(|digest| digest.0.to_vec());
     let vals = || completions.iter().map(|completion| completion.val);
-    let rows = sqlx::query(
+    let rows = sqlx::query(concat!(
         "-- completion::complete
          WITH held AS (
-             SELECT a.lease_id, a.trial_id FROM attempt a JOIN trial t ON t.id = a.trial_id
-             WHERE a.lease_id = ANY($1) AND a.job = 'train' AND num_nulls(a.outcome) = 1
-               AND t.state || '' = 'running' AND t.model_sha256 IS NULL
+             SELECT a.lease_id, a.trial_id
+             FROM UNNEST($1::uuid[], $12::uuid[]) AS sent (lease_id, token_id)
+             JOIN token k ON k.id = sent.token_id AND ",
+        is_usable!("k"),
+        "
+             JOIN attempt a ON a.lease_id = sent.lease_id AND a.job = 'train' AND num_nulls(a.outcome) = 1
+             JOIN trial t ON t.id = a.trial_id AND t.state || '' = 'running' AND t.model_sha256 IS NULL
              FOR UPDATE OF t, a SKIP LOCKED
          ), ended AS (
              SELECT held.trial_id, said.*
@@ -64,7 +72,7 @@ pub async fn complete(
              INSERT INTO event (body) SELECT event FROM ended
          )
          SELECT lease_id FROM held",
-    )
+    ))
     .bind(completions.iter().map(|completion| completion.lease.0).collect::<Vec<_>>())
     .bind(completions.iter().map(|completion| Json(completion.finish)).collect::<Vec<_>>())
     .bind(results().map(|result| Json(&result.metrics)).collect::<Vec<_>>())
@@ -76,6 +84,7 @@ pub async fn complete(
     .bind(vals().map(|val| val.map(|(_, scored)| scored.top1)).collect::<Vec<_>>())
     .bind(vals().map(|val| val.map(|(_, scored)| &scored.correct)).collect::<Vec<_>>())
     .bind(super::event::bodies(completions.iter().map(|completion| &completion.event)))
+    .bind(completions.iter().map(|completion| completion.token).collect::<Vec<_>>())
     .try_map(|row: PgRow| Ok(LeaseId(row.try_get("lease_id")?)))
     .fetch_all(db)
     .await?;

@@ -45,6 +45,19 @@ pub struct Rotated {
     pub lifetime_s: Option<u64>,
 }
 
+/// Whether the token row of this alias may be used now.
+macro_rules! is_usable {
+    ($token:literal) => {
+        concat!(
+            $token,
+            ".revoked_at IS NULL AND coalesce(",
+            $token,
+            ".expires_at > now(), true)"
+        )
+    };
+}
+pub(super) use is_usable;
+
 /// Bytes of the hash that the index may compare, in whatever time that takes. The rest is compared
 /// in constant time.
 const N_LOOKED_UP: usize = 8;
@@ -78,14 +91,15 @@ async fn valid(db: impl PgExecutor<'_>, secrets: &[Secret]) -> Result<Vec<Option
         high
     };
     let high: Vec<_> = low.iter().map(padded).collect();
-    let found = sqlx::query(
+    let found = sqlx::query(concat!(
         "-- token::valid
          SELECT t.id, t.name, t.kind, t.scope, t.worker_id, t.secret_hash,
                 coalesce(t.last_used_at > now() - interval '1 minute', false) AS is_use_noted
          FROM UNNEST($1::bytea[], $2::bytea[]) AS asked (low, high)
          JOIN token t ON t.secret_hash BETWEEN asked.low AND asked.high
-         WHERE t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())",
-    )
+         WHERE ",
+        is_usable!("t"),
+    ))
     .bind(low.into_iter().collect::<Vec<_>>())
     .bind(high)
     .try_map(|row: PgRow| {
@@ -114,11 +128,12 @@ async fn valid(db: impl PgExecutor<'_>, secrets: &[Secret]) -> Result<Vec<Option
 
 /// Whether a token that was recognised before may still be used.
 pub async fn is_valid(db: impl PgExecutor<'_>, id: Uuid) -> Result<bool> {
-    sqlx::query_scalar(
+    sqlx::query_scalar(concat!(
         "-- token::is_valid
-         SELECT EXISTS (SELECT FROM token
-             WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))",
-    )
+         SELECT EXISTS (SELECT FROM token t WHERE t.id = $1 AND ",
+        is_usable!("t"),
+        ")",
+    ))
     .bind(id)
     .fetch_one(db)
     .await
@@ -196,12 +211,13 @@ pub async fn list(pool: &PgPool) -> Result<Vec<TokenView>> {
 
 /// Locks a valid API token that is to have a successor.
 pub async fn lock_for_rotation(conn: &mut PgConnection, id: TokenId) -> Result<Option<Rotated>> {
-    sqlx::query(
+    sqlx::query(concat!(
         "-- token::lock_for_rotation
-         SELECT name, scope, worker_id, created_at, expires_at FROM token
-         WHERE id = $1 AND kind = 'access' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
-         FOR UPDATE",
-    )
+         SELECT t.name, t.scope, t.worker_id, t.created_at, t.expires_at FROM token t
+         WHERE t.id = $1 AND t.kind = 'access' AND ",
+        is_usable!("t"),
+        " FOR UPDATE",
+    ))
     .bind(id.0)
     .try_map(|row: PgRow| {
         let worker: Option<Uuid> = row.try_get("worker_id")?;

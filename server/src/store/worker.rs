@@ -14,7 +14,7 @@ use super::columns::Columns;
 
 /// Makes workers known, in the order of their ids, and gives each a heartbeat row for this run of its process. A known
 /// one is left alone: a claim renews nothing. Their rows stay locked until the transaction ends, since `ON CONFLICT` locks
-/// even where there is nothing to change: two copies of one claim run one after the other.
+/// even where there is nothing to change: two copies of a claim that comes from nobody known run one after the other.
 pub async fn greet(conn: &mut PgConnection, workers: &[&WorkerIdentity]) -> Result<()> {
     sqlx::query(
         "-- worker::greet

@@ -1,12 +1,13 @@
 //! Claims and finishes that share a transaction or a statement, and copies of one that do not.
 
-use reqwest::StatusCode;
-use serde_json::json;
+use cultivar_spec::wire::Lease;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::fixtures::{Worker, completed, tell};
-use crate::harness::{App, eventually, with_app};
+use crate::fixtures::{Worker, completed, tell, trial_spec};
+use crate::harness::{App, answer, eventually, with_app};
 
 #[test]
 fn copies_of_a_claim_on_two_replicas_are_one() {
@@ -184,6 +185,98 @@ fn a_worker_met_before_that_was_put_aside_gets_nothing() {
             assert_eq!(reply["quarantine"], "smoke");
         }
         assert_eq!(Worker::new().claim(&app, 4).await.len(), 2);
+        app
+    });
+}
+
+#[test]
+fn a_token_met_before_that_has_ended_gets_nothing_and_ends_nothing() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        for seed in 0..8 {
+            app.submit(seed).await;
+        }
+        let other = App::start_at(app.database.clone(), 30.0, app.home.path()).await;
+        let new = json!({"name": "w", "scope": "worker"});
+        for end in ["revoked_at = now()", "expires_at = now()"] {
+            let made = app.post_ok("/api/v1/tokens", &new).await;
+            let send = async |replica: &App, path: &str, body: &Value| {
+                let request = replica.anonymous(Method::POST, path).json(body);
+                answer(request.bearer_auth(made["token"].as_str().unwrap())).await
+            };
+            let worker = Worker::new();
+            let claim = || json!({"worker": worker.identity, "request": Uuid::new_v4(), "max": 1, "wait_s": 0.0});
+            let mut leases: Vec<Lease> = Vec::new();
+            // The second claim is of a worker and a token that the replica has met.
+            for replica in [&app, &other, &other] {
+                let (status, mut reply) = send(replica, "/api/v1/leases", &claim()).await;
+                assert_eq!(status, StatusCode::OK, "{reply:#}");
+                leases.push(serde_json::from_value(reply["leases"][0].take()).unwrap());
+            }
+            let finish = |lease: &Lease| format!("/api/v1/leases/{}/finish", lease.id);
+            let ended = completed(&other, &leases[0], 7).await;
+            let (status, body) = send(&other, &finish(&leases[0]), &ended).await;
+            assert_eq!(status, StatusCode::OK, "{body:#}");
+
+            let mut conn = PgConnection::connect(&app.database.url).await.unwrap();
+            let end = format!(
+                "UPDATE token SET {end} WHERE id = '{}'",
+                made["id"].as_str().unwrap()
+            );
+            sqlx::query(AssertSqlSafe(end))
+                .execute(&mut conn)
+                .await
+                .unwrap();
+            let before = app.count("SELECT count(*) FROM attempt").await;
+            let lost = json!({"outcome": "preempted", "step": 1});
+            let wrong = json!({"outcome": "completed", "step": 1});
+            for (path, body) in [
+                ("/api/v1/leases".to_owned(), claim()),
+                (finish(&leases[1]), completed(&other, &leases[1], 7).await),
+                (finish(&leases[1]), lost),
+                (finish(&leases[2]), wrong),
+                // What was accepted before is told to nobody else.
+                (finish(&leases[0]), ended),
+            ] {
+                let (status, answer) = send(&other, &path, &body).await;
+                assert_eq!(status, StatusCode::UNAUTHORIZED, "{path} {body} {answer:#}");
+            }
+            assert_eq!(app.count("SELECT count(*) FROM attempt").await, before);
+            for lease in &leases[1..] {
+                let (status, body) =
+                    tell(&other, lease, "finish", completed(&other, lease, 7).await).await;
+                assert_eq!(status, StatusCode::OK, "{body:#}");
+            }
+        }
+        other.stop().await;
+        app
+    });
+}
+
+#[test]
+fn workers_met_before_get_what_fits_them_in_its_order() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let submit = async |seed: u64, needs: Value| {
+            let new = json!({"spec": trial_spec(seed), "needs": needs});
+            let made = app.post_ok("/api/v1/trials", &new).await;
+            made["id"].as_str().unwrap().to_owned()
+        };
+        let (cpu, mut gpu) = (Worker::new(), Worker::new());
+        gpu.identity.device.kind = "cuda".into();
+        for worker in [&cpu, &gpu] {
+            assert!(worker.claim(&app, 1).await.is_empty());
+        }
+        let picky = submit(1, json!({"device": "cuda"})).await;
+        let plain = [submit(2, json!({})).await, submit(3, json!({})).await];
+        let claim = async |worker: &Worker, max: u32| {
+            let leases = worker.claim(&app, max).await;
+            let trials = leases.iter().map(|lease| lease.trial.to_string());
+            trials.collect::<Vec<_>>()
+        };
+        assert_eq!(claim(&cpu, 1).await, plain[..1]);
+        assert_eq!(claim(&gpu, 1).await, [picky]);
+        assert_eq!(claim(&cpu, 2).await, plain[1..]);
         app
     });
 }
