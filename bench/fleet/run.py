@@ -153,7 +153,7 @@ def idle_and_restart(fleet, server):
 def under_snapshot(server, client):
     """Trials per second of rounds before a snapshot is taken, and of the last one while it is held."""
     seeds = iter(range(10**6))
-    rounds = lambda: measure(server, client, N_TRIALS, next(seeds))
+    rounds = lambda: measure(server, client, N_TRIALS, next(seeds))[0]
     # Warms the caches.
     rounds()
     before = [rounds() for _ in range(N_ROUNDS)]

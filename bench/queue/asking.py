@@ -23,8 +23,8 @@ def submit(server, n_trials, seed):
 
 
 def measure(server, client, n_trials, seed, manner="in-turn"):
-    """Trials per second from the submission of a sweep to the end of its last trial. `manner`: whether a client waits for the
-    answer to a result, or claims meanwhile as a worker's slot does."""
+    """Trials per second from the submission of a sweep to the end of its last trial, and from when all are queued. `manner`:
+    whether a client waits for the answer to a result, or claims meanwhile as a worker's slot does."""
     began = time.monotonic()
     submit(server, n_trials, seed)
     submitted = time.monotonic() - began
@@ -32,4 +32,4 @@ def measure(server, client, n_trials, seed, manner="in-turn"):
     done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     if done["n_trials"] != n_trials:
         sys.exit(f"{done['n_trials']} of {n_trials} trials were completed")
-    return n_trials / (submitted + done["seconds"])
+    return n_trials / (submitted + done["seconds"]), n_trials / done["seconds"]
