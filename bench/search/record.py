@@ -50,7 +50,7 @@ WHOLE = BASE | {
     "fit": BASE["fit"] | {"resolution": 32},
 }
 SPACES = {"head": HEAD_SPACE, "wide": WIDE_SPACE, "long": LONG_SPACE}
-N_CURVES = {"head": 480, "wide": 240, "long": 82}
+N_CURVES = {"head": 480, "wide": 240, "long": 164}
 
 
 def warm(args, backbone: str, weights: Path) -> dict:
