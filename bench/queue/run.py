@@ -4,9 +4,10 @@
 
 One Postgres with fsync on serves everybody, in databases of their own. Ours: eight clients over HTTP, each claims a
 trial and completes it; the time counts from before the sweep is submitted, since that is when its configurations are
-drawn, and also from when all are queued, since pgbench finds its jobs there. They do so in turn, each waiting for every answer, and as the slots of a worker do, which claim while results are on
-their way. Optuna: eight processes, each asks, draws the same three parameters at random and tells. The floor is pgbench
-with eight clients on a bare table, each in turn. A second server has a million finished trials in its database.
+drawn, and also from when all are queued, since pgbench finds its jobs there. They do so in turn, each waiting for every
+answer, and as the slots of a worker do, which claim while results are on their way. Optuna: eight processes, each asks, draws
+the same three parameters at random and tells. The floor is pgbench with eight clients on a bare table, each in turn. A second
+server has a million finished trials in its database.
 """
 
 import argparse

@@ -227,8 +227,8 @@ impl FromRequestParts<AppState> for Familiar {
 
 impl OperationInput for Familiar {}
 
-/// Where callers wait to be recognised, many by one look at the tokens. No call counts on what was seen before but a [`Familiar`]'s, so that a
-/// revoked token ends at once on every replica.
+/// Where callers wait to be recognised, many by one look at the tokens. Only [`Familiar`] counts on what was seen before, so that
+/// a revoked token ends at once on every replica.
 pub type Door = Combiner<Secret, Option<ValidToken>>;
 
 pub fn door() -> Door {
