@@ -9,39 +9,43 @@ use crate::{Sha256Digest, TrialSpec};
 /// which any crate in the build may switch on.
 pub fn canonical_json<T: Serialize>(value: &T) -> String {
     let value = serde_json::to_value(value).expect("a spec type always serializes");
-    let mut text = String::new();
+    let mut text = Vec::new();
     write_canonical(&value, &mut text);
-    text
+    String::from_utf8(text).expect("JSON is UTF-8")
 }
 
-fn write_canonical(value: &Value, out: &mut String) {
+fn write_canonical(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Object(map) => {
             let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by_key(|(key, _)| key.as_str());
-            out.push('{');
+            entries.sort_unstable_by_key(|(key, _)| key.as_str());
+            out.push(b'{');
             for (idx, (key, value)) in entries.into_iter().enumerate() {
                 if idx > 0 {
-                    out.push(',');
+                    out.push(b',');
                 }
-                out.push_str(&Value::from(key.as_str()).to_string());
-                out.push(':');
+                write_plain(key, out);
+                out.push(b':');
                 write_canonical(value, out);
             }
-            out.push('}');
+            out.push(b'}');
         }
         Value::Array(items) => {
-            out.push('[');
+            out.push(b'[');
             for (idx, item) in items.iter().enumerate() {
                 if idx > 0 {
-                    out.push(',');
+                    out.push(b',');
                 }
                 write_canonical(item, out);
             }
-            out.push(']');
+            out.push(b']');
         }
-        leaf => out.push_str(&leaf.to_string()),
+        leaf => write_plain(leaf, out),
     }
+}
+
+fn write_plain<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value).expect("a vector takes everything");
 }
 
 /// Names a configuration: the hash of the resolved spec without its seed, so that seeds fold together.

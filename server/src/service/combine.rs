@@ -4,9 +4,9 @@
 //! There is no task behind it. Whoever gets a turn serves everybody who waits (flat combining, after Hendler, Incze,
 //! Shavit and Tzafrir 2010); the others find their answers there.
 //!
-//! Lines whose callers come and go between them are one crowd. A round waits until it serves as many as the rounds that are
-//! under way in the crowd, or those have ended: some are served while the others gather. Rounds would else find a few callers
-//! only, and few cost the database nearly as much as many.
+//! Lines whose callers come and go between them are one crowd. A round waits until as many wait in the crowd as are being
+//! served, or those were: some are served while the others gather. Rounds would else find a few callers only, and few cost the
+//! database nearly as much as many.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -24,7 +24,7 @@ pub struct Combiner<Q, A> {
     max_batch: usize,
 }
 
-/// The rounds of several lines.
+/// The callers of several lines.
 #[derive(Default)]
 pub struct Crowd {
     rounds: Mutex<Rounds>,
@@ -34,6 +34,8 @@ pub struct Crowd {
 
 #[derive(Default)]
 struct Rounds {
+    /// Who is in line, in whichever.
+    n_waiting: usize,
     n_begun: usize,
     /// How many callers a round serves, by its number.
     under_way: BTreeMap<usize, usize>,
@@ -42,6 +44,15 @@ struct Rounds {
 impl Crowd {
     fn rounds(&self) -> MutexGuard<'_, Rounds> {
         self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn come(&self) {
+        self.rounds().n_waiting += 1;
+        self.changed.notify_waiters();
+    }
+
+    fn leave(&self, n: usize) {
+        self.rounds().n_waiting -= n;
     }
 
     fn begin_round(self: &Arc<Self>, n_served: usize) -> Round {
@@ -55,18 +66,17 @@ impl Crowd {
         }
     }
 
-    /// Waits until `n_waiting` come to as many as are being served, at most until what is under way now has ended.
-    async fn gather(&self, n_waiting: impl Fn() -> usize) {
+    /// Waits until as many wait as are being served, at most until what is under way now has ended.
+    async fn gather(&self) {
         let n_begun = self.rounds().n_begun;
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             // Listen before looking, or whoever comes in between would wake nobody.
             changed.as_mut().enable();
-            let n_waiting = n_waiting();
             let is_time = {
                 let rounds = self.rounds();
-                n_waiting >= rounds.under_way.values().sum()
+                rounds.n_waiting >= rounds.under_way.values().sum()
                     || rounds.under_way.keys().all(|number| *number >= n_begun)
             };
             if is_time {
@@ -122,20 +132,26 @@ impl<Q: Send + 'static, A: Send + 'static> Combiner<Q, A> {
     /// Puts a question in line; [`Place::answered`] waits for what comes of it.
     pub fn join(&self, question: Q) -> Place<'_, Q, A> {
         let (sender, answer) = oneshot::channel();
-        self.line().push_back(Visitor {
+        let visitor = Visitor {
             question,
             answer: sender,
-        });
-        self.crowd.changed.notify_waiters();
+        };
+        let mut line = self.line();
+        line.push_back(visitor);
+        self.crowd.come();
+        drop(line);
         Place { at: self, answer }
     }
 
     /// Those who came first and still wait.
     fn next_batch(&self) -> Vec<Visitor<Q, A>> {
         let mut line = self.line();
+        let n_before = line.len();
         line.retain(|visitor| !visitor.answer.is_closed());
         let n = line.len().min(self.max_batch);
-        line.drain(..n).collect()
+        let batch = line.drain(..n).collect();
+        self.crowd.leave(n_before - line.len());
+        batch
     }
 }
 
@@ -161,7 +177,7 @@ impl<Q: Send + 'static, A: Send + 'static> Place<'_, Q, A> {
                 answer = &mut self.answer => return answer.map_err(anyhow::Error::from)?,
                 turn = self.at.turns.clone().acquire_owned() => turn.map_err(anyhow::Error::from)?,
             };
-            self.at.crowd.gather(|| self.at.line().len()).await;
+            self.at.crowd.gather().await;
             let batch = self.at.next_batch();
             if batch.is_empty() {
                 drop(turn);
@@ -241,8 +257,9 @@ mod tests {
     async fn a_round_waits_for_as_many_as_are_served_or_until_they_are() {
         let crowd = Arc::new(Crowd::default());
         let earlier = crowd.begin_round(3);
-        let n_waiting = AtomicUsize::new(2);
-        let gathering = crowd.gather(|| n_waiting.load(Ordering::Relaxed));
+        crowd.come();
+        crowd.come();
+        let gathering = crowd.gather();
         tokio::pin!(gathering);
         assert!(futures::poll!(&mut gathering).is_pending());
 
@@ -252,14 +269,34 @@ mod tests {
         drop(earlier);
         assert!(futures::poll!(&mut gathering).is_ready());
 
-        let gathering = crowd.gather(|| n_waiting.load(Ordering::Relaxed));
+        let gathering = crowd.gather();
         tokio::pin!(gathering);
         assert!(futures::poll!(&mut gathering).is_pending());
-        n_waiting.store(5, Ordering::Relaxed);
-        crowd.changed.notify_waiters();
+        (0..3).for_each(|_| crowd.come());
         assert!(futures::poll!(&mut gathering).is_ready());
+        crowd.leave(5);
         drop(later);
-        crowd.gather(|| 0).await;
+        crowd.gather().await;
+    }
+
+    #[tokio::test]
+    async fn who_waits_in_another_line_counts() {
+        let crowd = Arc::new(Crowd::default());
+        let lines = [(); 2].map(|()| Combiner::<(), ()>::among(crowd.clone(), 60));
+        let under_way = crowd.begin_round(2);
+        let _waiting = lines[0].join(());
+        let gathering = crowd.gather();
+        tokio::pin!(gathering);
+        assert!(futures::poll!(&mut gathering).is_pending());
+        let gone = lines[1].join(());
+        assert!(futures::poll!(&mut gathering).is_ready());
+
+        // Who hung up is counted until the next round finds that out.
+        drop(gone);
+        assert!(lines[1].next_batch().is_empty());
+        assert!(futures::poll!(Box::pin(crowd.gather())).is_pending());
+        assert_eq!(lines[0].next_batch().len(), 1);
+        drop(under_way);
     }
 
     #[tokio::test]

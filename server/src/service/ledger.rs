@@ -113,9 +113,9 @@ async fn enter_together(
     entries: Vec<Arc<Entry>>,
     turn: Turn,
 ) -> Result<Vec<Option<Verdict>>, ApiError> {
-    // A statement by itself is over with its commit: the next round gathers meanwhile.
-    drop(turn);
     let completed = unless_spoilt(complete(state, &entries).await)?.unwrap_or_default();
+    // What is left takes longer.
+    drop(turn);
     let mut verdicts = vec![None; entries.len()];
     let (mut left, mut places) = (Vec::new(), Vec::new());
     for (idx, (entry, verdict)) in entries.into_iter().zip(&mut verdicts).enumerate() {

@@ -79,7 +79,7 @@ pub async fn refill(
         store::proposal::insert(conn, sweep, number, &overlay, &seen, error.as_deref()).await?;
         let state = match made {
             Ok(draw) => {
-                let rows = draw.rows(sweep, Some(number))?;
+                let rows = draw.named().rows(sweep, Some(number))?;
                 store::trial::insert(conn, &rows).await?;
                 n_wanted -= 1;
                 n_refused = 0;

@@ -6,7 +6,10 @@ use cultivar_search::space::{lay_over, size};
 use cultivar_search::{sampler, scheduler};
 use cultivar_spec::space::Node;
 use cultivar_spec::wire::{Event, SweepPreview, SweepView};
-use cultivar_spec::{SweepId, SweepSpec, TrialSpec, Violation, Violations, check, config_id};
+use cultivar_spec::{
+    Sha256Digest, SweepId, SweepSpec, TrialSpec, Violation, Violations, check, config_id,
+};
+use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::auth::Principal;
@@ -27,6 +30,35 @@ const MAX_VIOLATIONS: usize = 100;
 const N_SAMPLES: usize = 5;
 /// Configurations of a search that are checked before it begins.
 const N_TRIED: usize = 50;
+
+/// A configuration to train.
+pub struct Config {
+    id: Sha256Digest,
+    draw: Draw,
+}
+
+impl Config {
+    /// A trial for each seed.
+    ///
+    /// # Errors
+    /// The spec is not resolved.
+    pub fn rows(self, sweep: SweepId, proposal: Option<u32>) -> Result<Vec<NewRow>, ApiError> {
+        let Draw {
+            overlay,
+            spec,
+            seeds,
+        } = self.draw;
+        let label = label::of_overlay(&overlay, &spec);
+        let row = |seed: u64| {
+            let mut seeded = spec.clone();
+            seeded.fit.seed = seed;
+            let mut row = trials::row(Some(sweep), label.clone(), seeded, self.id)?;
+            row.proposal = proposal;
+            Ok(row)
+        };
+        seeds.into_iter().map(row).collect()
+    }
+}
 
 /// A configuration and what it changes in the base.
 pub struct Draw {
@@ -50,20 +82,12 @@ impl Draw {
         }
     }
 
-    /// A trial for each seed. The spec is resolved.
-    ///
-    /// # Errors
-    /// It is not.
-    pub fn rows(self, sweep: SweepId, proposal: Option<u32>) -> Result<Vec<NewRow>, ApiError> {
-        let label = label::of_overlay(&self.overlay, &self.spec);
-        let row = |seed: &u64| {
-            let mut seeded = self.spec.clone();
-            seeded.fit.seed = *seed;
-            let mut row = trials::row(Some(sweep), label.clone(), seeded)?;
-            row.proposal = proposal;
-            Ok(row)
-        };
-        self.seeds.iter().map(row).collect()
+    /// Gives it its name, which is that of its spec, resolved by now.
+    pub fn named(self) -> Config {
+        Config {
+            id: config_id(&self.spec),
+            draw: self,
+        }
     }
 }
 
@@ -84,8 +108,8 @@ pub async fn submit(
     let dataset = plan.dataset();
     let mut rows: Vec<NewRow> = Vec::new();
     if !plan.is_search {
-        for draw in plan.draws {
-            rows.extend(draw.rows(id, None)?);
+        for config in plan.configs {
+            rows.extend(config.rows(id, None)?);
         }
     }
     let is_search = plan.is_search;
@@ -126,10 +150,10 @@ pub async fn preview(state: &AppState, spec: SweepSpec) -> Result<SweepPreview, 
         n_configs: plan.n_configs,
         n_trials: plan.n_trials,
         samples: plan
-            .draws
+            .configs
             .into_iter()
             .take(N_SAMPLES)
-            .map(|draw| draw.overlay)
+            .map(|config| config.draw.overlay)
             .collect(),
     })
 }
@@ -137,7 +161,7 @@ pub async fn preview(state: &AppState, spec: SweepSpec) -> Result<SweepPreview, 
 /// What a sweep will train.
 pub struct Plan {
     /// All of it; of a search the first few, as they would be if nothing were learnt.
-    draws: Vec<Draw>,
+    configs: Vec<Config>,
     /// Its configurations depend on results.
     is_search: bool,
     n_configs: u64,
@@ -147,12 +171,13 @@ pub struct Plan {
 impl Plan {
     /// The configurations that are known, each with how many seeds it has.
     pub fn specs(&self) -> impl Iterator<Item = (&TrialSpec, usize)> {
-        self.draws.iter().map(|draw| (&draw.spec, draw.seeds.len()))
+        let draws = self.configs.iter().map(|config| &config.draw);
+        draws.map(|draw| (&draw.spec, draw.seeds.len()))
     }
 
     fn dataset(&self) -> String {
-        let first = self.draws.first();
-        first.map_or_else(String::new, |draw| draw.spec.data.dataset.clone())
+        let first = self.specs().next();
+        first.map_or_else(String::new, |(spec, _)| spec.data.dataset.clone())
     }
 }
 
@@ -175,22 +200,23 @@ pub async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Plan, ApiError>
     }
     found.into_result()?;
     check_scheduler(sweep, &draws)?;
-    let (mut configs, mut seen) = (HashSet::new(), HashSet::new());
-    for draw in &mut draws {
-        let config = config_id(&draw.spec);
-        configs.insert(config);
-        draw.seeds.retain(|seed| seen.insert((config, *seed)));
+    let named = tokio::task::spawn_blocking(|| draws.into_par_iter().map(Draw::named).collect());
+    let mut configs: Vec<Config> = named.await.map_err(anyhow::Error::from)?;
+    let (mut ids, mut seen) = (HashSet::new(), HashSet::new());
+    for Config { id, draw } in &mut configs {
+        ids.insert(*id);
+        draw.seeds.retain(|seed| seen.insert((*id, *seed)));
     }
-    draws.retain(|draw| !draw.seeds.is_empty());
+    configs.retain(|config| !config.draw.seeds.is_empty());
     let (n_configs, n_trials) = match (is_search, sweep.budget.configs) {
         (true, Some(n)) => (n.into(), u64::from(n) * sweep.seeds.len() as u64),
         _ => {
-            let n_trials: usize = draws.iter().map(|draw| draw.seeds.len()).sum();
-            (configs.len() as u64, n_trials as u64)
+            let n_seeds = configs.iter().map(|config| config.draw.seeds.len());
+            (ids.len() as u64, n_seeds.sum::<usize>() as u64)
         }
     };
     Ok(Plan {
-        draws,
+        configs,
         is_search,
         n_configs,
         n_trials,
@@ -252,10 +278,17 @@ fn draw(sweep: &SweepSpec) -> Result<(Vec<Draw>, bool), Violations> {
             ),
         )]));
     }
-    let mut draws = Vec::with_capacity(overlays.len());
+    let checked: Vec<_> = overlays
+        .into_par_iter()
+        .map(|overlay| {
+            let checked = check::trial(&lay_over(&sweep.base, &overlay));
+            (overlay, checked)
+        })
+        .collect();
+    let mut draws = Vec::with_capacity(checked.len());
     let mut found = Findings::default();
-    for overlay in overlays {
-        match check::trial(&lay_over(&sweep.base, &overlay)) {
+    for (overlay, checked) in checked {
+        match checked {
             Ok(spec) => draws.push(Draw::new(overlay, spec, &sweep.seeds)),
             Err(violations) => found.add(violations.0, &overlay),
         }

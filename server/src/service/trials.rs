@@ -1,7 +1,9 @@
 //! Submitting, listing, cancelling and retrying single trials.
 
 use cultivar_spec::wire::{Event, JobKind, NewTrial, TrialDetail, TrialPage, TrialView};
-use cultivar_spec::{TrialId, TrialSpec, TrialState, Violation, Violations, check, config_id};
+use cultivar_spec::{
+    Sha256Digest, TrialId, TrialSpec, TrialState, Violation, Violations, check, config_id,
+};
 use sqlx::PgConnection;
 
 use crate::auth::Principal;
@@ -38,7 +40,8 @@ pub async fn submit(
     if !found.is_empty() {
         return Err(ApiError::Invalid(below_spec(Violations(found))));
     }
-    let mut row = row(None, label::of_spec(&spec), spec)?;
+    let config = config_id(&spec);
+    let mut row = row(None, label::of_spec(&spec), spec, config)?;
     row.needs = new.needs.or_none().cloned();
     let view = run_tx("submit_trial", &state.pool, move |conn| {
         Box::pin(once(conn, replay, move |conn| {
@@ -79,6 +82,7 @@ pub fn row(
     sweep: Option<cultivar_spec::SweepId>,
     label: String,
     spec: TrialSpec,
+    config_id: Sha256Digest,
 ) -> Result<NewRow, ApiError> {
     let version = spec.data.version;
     if version.is_none() && !spec.is_external() {
@@ -88,7 +92,7 @@ pub fn row(
         id: TrialId::new(),
         sweep,
         proposal: None,
-        config_id: config_id(&spec),
+        config_id,
         label,
         version,
         spec,

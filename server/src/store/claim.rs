@@ -66,12 +66,16 @@ pub type Granted = (WorkerId, Uuid, Claimed);
 
 /// Jobs `q` in line that could begin now, each with its trial `t`. Of several jobs of one trial only the first could: a trial
 /// has one active attempt.
+///
+/// A queue is empty now and then, and statistics of that moment make every plan look cheap: one that reads the whole queue for
+/// each job, say. So what is asked of a job stands apart, by `OFFSET 0`, and leaves nothing but the look-up by its key (`+ 0` makes
+/// a condition that no index serves), and rows that were found are found again by their `ctid`.
 macro_rules! in_line {
     () => {
         "trial_queue q JOIN trial t ON t.id = q.trial_id
          WHERE q.available_at <= now() AND (q.job <> 'train' OR t.state = 'queued')
-           AND NOT EXISTS (SELECT FROM attempt a WHERE a.trial_id = q.trial_id AND a.outcome IS NULL)
-           AND NOT EXISTS (SELECT FROM trial_queue o WHERE o.trial_id = q.trial_id AND o.seq < q.seq)"
+           AND NOT EXISTS (SELECT FROM attempt a WHERE a.trial_id = q.trial_id AND a.outcome IS NULL OFFSET 0)
+           AND NOT EXISTS (SELECT FROM trial_queue o WHERE o.trial_id = q.trial_id AND o.seq + 0 < q.seq OFFSET 0)"
     };
 }
 
@@ -154,8 +158,12 @@ pub async fn begin(conn: &mut PgConnection, grants: &[Grant]) -> Result<Vec<Gran
         "-- claim::begin
          WITH taken AS (
              DELETE FROM trial_queue q
-             USING UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::integer[], $6::bigint[]) AS s (worker_id, boot_id, request, place, seq)
-             WHERE q.seq = s.seq
+             USING (
+                 SELECT s.*, (SELECT p.ctid FROM trial_queue p WHERE p.seq = s.seq) AS tid
+                 FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::integer[], $6::bigint[])
+                     AS s (worker_id, boot_id, request, place, seq)
+             ) AS s
+             WHERE q.ctid = s.tid
              RETURNING q.trial_id, q.job, q.split, s.worker_id, s.boot_id, s.request, s.place
          )",
         begin!(),
@@ -179,7 +187,7 @@ pub async fn take(db: impl PgExecutor<'_>, seats: &[Seat]) -> Result<Vec<Granted
     sqlx::query(concat!(
         "-- claim::take
          WITH line AS (
-             SELECT q.seq, q.priority, q.fair_at FROM ",
+             SELECT q.ctid AS tid, q.seq, q.priority, q.fair_at FROM ",
         in_line!(),
         "      AND NOT q.external
                AND NOT EXISTS (SELECT FROM trial_queue p WHERE p.needs IS NOT NULL AND NOT p.external)
@@ -190,17 +198,17 @@ pub async fn take(db: impl PgExecutor<'_>, seats: &[Seat]) -> Result<Vec<Granted
              SELECT s.*, row_number() OVER (ORDER BY s.n) AS nth
              FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::integer[], $6::uuid[]) WITH ORDINALITY
                  AS s (worker_id, boot_id, request, place, token_id, n)
-             JOIN worker w ON w.id = s.worker_id AND w.quarantined_at IS NULL
-             JOIN worker_heartbeat h ON h.worker_id = s.worker_id AND h.boot_id = s.boot_id
-             JOIN token k ON k.id = s.token_id AND ",
+             WHERE EXISTS (SELECT FROM worker w WHERE w.id = s.worker_id AND w.quarantined_at IS NULL OFFSET 0)
+               AND EXISTS (SELECT FROM worker_heartbeat h WHERE h.worker_id = s.worker_id AND h.boot_id = s.boot_id OFFSET 0)
+               AND EXISTS (SELECT FROM token k WHERE k.id = s.token_id AND ",
         is_usable!("k"),
-        "
+        " OFFSET 0)
          ), placed AS (
-             SELECT seq, row_number() OVER (ORDER BY priority DESC, fair_at, seq) AS nth FROM line
+             SELECT tid, row_number() OVER (ORDER BY priority DESC, fair_at, seq) AS nth FROM line
          ), taken AS (
              DELETE FROM trial_queue q
              USING placed p JOIN seat s ON s.nth = p.nth
-             WHERE q.seq = p.seq
+             WHERE q.ctid = p.tid
              RETURNING q.trial_id, q.job, q.split, s.worker_id, s.boot_id, s.request, s.place
          )",
         begin!(),

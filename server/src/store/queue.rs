@@ -48,12 +48,13 @@ pub async fn push_waiting(
     max: Option<u64>,
 ) -> Result<u64> {
     let done = sqlx::query(
+        // By key, whatever the statistics: see `claim::in_line`.
         "-- queue::push_waiting
          WITH waiting AS MATERIALIZED (
              SELECT id, last_epoch, spec->'task'->>'kind' AS kind
              FROM trial t
              WHERE sweep_id = $1 AND state = 'queued'
-               AND NOT EXISTS (SELECT FROM trial_queue q WHERE q.trial_id = t.id AND q.job = 'train')
+               AND NOT EXISTS (SELECT FROM trial_queue q WHERE q.trial_id = t.id AND q.job = 'train' OFFSET 0)
              ORDER BY last_epoch > 0 DESC, id LIMIT $5
              FOR UPDATE OF t SKIP LOCKED
          )

@@ -122,10 +122,11 @@ pub async fn lock_open(conn: &mut PgConnection, id: SweepId) -> Result<Option<Fe
 /// stays open whatever is said.
 pub async fn fed(conn: &mut PgConnection, id: SweepId, fair_at: f64, open: bool) -> Result<()> {
     sqlx::query(
+        // By key, whatever the statistics: see `claim::in_line`.
         "-- sweep::fed
          UPDATE sweep SET fair_at = $2, open = $3 OR EXISTS (
              SELECT FROM trial t WHERE t.sweep_id = $1 AND t.state = 'queued'
-               AND NOT EXISTS (SELECT FROM trial_queue q WHERE q.trial_id = t.id AND q.job = 'train'))
+               AND NOT EXISTS (SELECT FROM trial_queue q WHERE q.trial_id = t.id AND q.job = 'train' OFFSET 0))
          WHERE id = $1",
     )
     .bind(id.0)
