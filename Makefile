@@ -19,8 +19,7 @@ test: ## Everything CI runs
 
 check: ## Formatting, lints and documentation
 	@tools/setup.sh build
-	cargo fmt --all --check
-	cargo clippy --release --workspace --all-targets -- -D warnings
+	tools/lint.sh
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items
 
 # BROKEN=fence, reaper or idempotency builds a server without it: the run must fail.

@@ -20,11 +20,8 @@ want() {
 want nextest
 want deny
 
-say "formatting"
-cargo fmt --all --check
-
-say "lints"
-cargo clippy --release --workspace --all-targets -- -D warnings
+say "formatting and lints"
+tools/lint.sh
 
 say "licences, bans and sources of the dependencies"
 cargo deny --log-level error check licenses bans sources

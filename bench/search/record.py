@@ -5,9 +5,10 @@
     record.py long  ...                                                                             of whole networks
     record.py table --weights efficientnet_lite0.safetensors efficientnet_lite1.safetensors ...     the table of cells
     record.py sweep --id ID --token FILE --out FOLDER                       the curves of a sweep of `full.yaml`, from its server
-    record.py pack  --out FOLDER --to bench/search                                                  what was recorded
+    record.py pack  --out FOLDER                                                                    what was recorded
 
 Each appends one JSON line a trial to FOLDER/{head,wide,long,table}.jsonl and goes on where it was left; `sweep` writes full.jsonl.
+Curves that are packed already are not recorded again, and `pack` adds to them: --fresh leaves them out.
 """
 
 import argparse
@@ -35,6 +36,8 @@ from recorded import (
     lay,
 )
 from trainers import Pool
+
+HERE = Path(__file__).resolve().parent
 
 BASE = {
     "adaptation": {"mode": "head_only"},
@@ -97,13 +100,24 @@ def identity(trial: dict) -> str:
     return json.dumps(trial, sort_keys=True)
 
 
+def packed(args, kind: str) -> list[dict]:
+    """Lines of the curves that were packed before."""
+    path = args.to / "curves" / f"{kind}.json.gz"
+    if args.fresh or kind not in SPACES or not path.exists():
+        return []
+    content = json.loads(gzip.decompress(path.read_bytes()))
+    trials = {identity(trial["overlay"]): trial for trial in curve_trials(kind)}
+    kept = {"epochs": content["epochs"]}
+    return [{"trial": trials[identity(curve.pop("overlay"))]} | kept | curve for curve in content["curves"]]
+
+
 def record(args) -> None:
     epochs = args.epochs or (TABLE_EPOCHS if args.what == "table" else CURVE_EPOCHS)
     trials = table_trials() if args.what == "table" else curve_trials(args.what)
     args.out.mkdir(parents=True, exist_ok=True)
     args.home.mkdir(parents=True, exist_ok=True)
     out = args.out / f"{args.what}.jsonl"
-    lines = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    lines = packed(args, args.what) + (read(out) if out.exists() else [])
     done = {identity(line["trial"]) for line in lines if line["epochs"] == epochs}
     left = [trial for trial in trials if identity(trial) not in done][: args.trials]
     started = time.monotonic()
@@ -167,7 +181,8 @@ def record_sweep(args) -> None:
 
 
 def pack_curves(args, kind: str, space: dict) -> None:
-    trials = sorted(read(args.out / f"{kind}.jsonl"), key=lambda line: line["trial"]["idx"])
+    lines = {line["trial"]["idx"]: line for line in packed(args, kind) + read(args.out / f"{kind}.jsonl")}
+    trials = [line for _, line in sorted(lines.items())]
     epochs = trials[0]["epochs"]
     curves = []
     for line in trials:
@@ -209,7 +224,8 @@ def main() -> None:
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("what", choices=[*SPACES, "table", "sweep", "pack"])
     args.add_argument("--out", type=Path, required=True, help="where lines are appended")
-    args.add_argument("--to", type=Path, help="pack: where the small files go")
+    args.add_argument("--to", type=Path, default=HERE, help="where the small files are, and where pack puts them")
+    args.add_argument("--fresh", action="store_true", help="leave out what is packed")
     args.add_argument("--id", help="sweep: which")
     args.add_argument("--url", default="http://127.0.0.1:7878", help="sweep: its server")
     args.add_argument("--token", type=Path, help="sweep: a file with a token of that server")

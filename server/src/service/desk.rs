@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cultivar_spec::SweepId;
 use cultivar_spec::wire::{Claim, WorkerIdentity};
+use cultivar_spec::{LeaseId, SweepId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -195,6 +195,7 @@ fn seats(question: &Question) -> impl Iterator<Item = Seat> {
 
 fn seat(Question { claim, token, .. }: &Question, place: u32) -> Seat {
     Seat {
+        lease: LeaseId::new(),
         worker: claim.worker.id,
         boot: claim.worker.boot,
         request: claim.request,

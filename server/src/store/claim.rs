@@ -46,6 +46,8 @@ pub struct Waiting {
 
 /// Room for one job more in a claim.
 pub struct Seat {
+    /// Of the attempt that the job becomes.
+    pub lease: LeaseId,
     pub worker: WorkerId,
     pub boot: BootId,
     pub request: Uuid,
@@ -88,13 +90,13 @@ macro_rules! begin {
                  state = CASE k.job WHEN 'train' THEN 'running' ELSE t.state END,
                  started_at = coalesce(t.started_at, now())
              FROM taken k WHERE t.id = k.trial_id
-             RETURNING t.*, k.job, k.split, k.worker_id, k.boot_id, k.request, k.place
+             RETURNING t.*, k.job, k.split, k.lease_id, k.worker_id, k.boot_id, k.request, k.place
          ), evaluating AS (
              UPDATE evaluation e SET state = 'running'
              FROM taken k WHERE k.job = 'evaluate' AND e.trial_id = k.trial_id AND e.split = k.split
          ), opened AS (
              INSERT INTO attempt (lease_id, trial_id, job, split, epoch, worker_id, boot_id, claim_request, claim_place, resumed_from_step)
-             SELECT gen_random_uuid(), id, job, split, last_epoch, worker_id, boot_id, request, place,
+             SELECT lease_id, id, job, split, last_epoch, worker_id, boot_id, request, place,
                     CASE job WHEN 'train' THEN coalesce(checkpoint_step, 0) ELSE 0 END
              FROM begun ORDER BY worker_id, request, place
              RETURNING lease_id, trial_id, epoch, job, split, worker_id, claim_request
@@ -160,15 +162,16 @@ pub async fn begin(conn: &mut PgConnection, grants: &[Grant]) -> Result<Vec<Gran
              DELETE FROM trial_queue q
              USING (
                  SELECT s.*, (SELECT p.ctid FROM trial_queue p WHERE p.seq = s.seq) AS tid
-                 FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::integer[], $6::bigint[])
-                     AS s (worker_id, boot_id, request, place, seq)
+                 FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::integer[], $7::bigint[])
+                     AS s (lease_id, worker_id, boot_id, request, place, seq)
              ) AS s
              WHERE q.ctid = s.tid
-             RETURNING q.trial_id, q.job, q.split, s.worker_id, s.boot_id, s.request, s.place
+             RETURNING q.trial_id, q.job, q.split, s.lease_id, s.worker_id, s.boot_id, s.request, s.place
          )",
         begin!(),
     ))
     .bind(begun())
+    .bind(seats().map(|seat| seat.lease.0).collect::<Vec<_>>())
     .bind(seats().map(|seat| seat.worker.0).collect::<Vec<_>>())
     .bind(seats().map(|seat| seat.boot.0).collect::<Vec<_>>())
     .bind(seats().map(|seat| seat.request).collect::<Vec<_>>())
@@ -196,8 +199,8 @@ pub async fn take(db: impl PgExecutor<'_>, seats: &[Seat]) -> Result<Vec<Granted
              FOR UPDATE OF q, t SKIP LOCKED
          ), seat AS (
              SELECT s.*, row_number() OVER (ORDER BY s.n) AS nth
-             FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::integer[], $6::uuid[]) WITH ORDINALITY
-                 AS s (worker_id, boot_id, request, place, token_id, n)
+             FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::integer[], $7::uuid[]) WITH ORDINALITY
+                 AS s (lease_id, worker_id, boot_id, request, place, token_id, n)
              WHERE EXISTS (SELECT FROM worker w WHERE w.id = s.worker_id AND w.quarantined_at IS NULL OFFSET 0)
                AND EXISTS (SELECT FROM worker_heartbeat h WHERE h.worker_id = s.worker_id AND h.boot_id = s.boot_id OFFSET 0)
                AND EXISTS (SELECT FROM token k WHERE k.id = s.token_id AND ",
@@ -209,11 +212,12 @@ pub async fn take(db: impl PgExecutor<'_>, seats: &[Seat]) -> Result<Vec<Granted
              DELETE FROM trial_queue q
              USING placed p JOIN seat s ON s.nth = p.nth
              WHERE q.ctid = p.tid
-             RETURNING q.trial_id, q.job, q.split, s.worker_id, s.boot_id, s.request, s.place
+             RETURNING q.trial_id, q.job, q.split, s.lease_id, s.worker_id, s.boot_id, s.request, s.place
          )",
         begin!(),
     ))
     .bind(begun())
+    .bind(seats.iter().map(|seat| seat.lease.0).collect::<Vec<_>>())
     .bind(seats.iter().map(|seat| seat.worker.0).collect::<Vec<_>>())
     .bind(seats.iter().map(|seat| seat.boot.0).collect::<Vec<_>>())
     .bind(seats.iter().map(|seat| seat.request).collect::<Vec<_>>())

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Formatting and lints of everything, the fuzz targets included, which no build of the workspace sees.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cargo fmt --all --check
+cargo clippy --release --workspace --all-targets -- -D warnings
+cargo fmt --manifest-path fuzz/Cargo.toml --check
+cargo clippy --release --manifest-path fuzz/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}" --all-targets -- -D warnings
