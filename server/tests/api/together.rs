@@ -127,15 +127,20 @@ fn of_two_finishes_of_one_lease_one_counts() {
         for seed in 0..10 {
             app.submit(seed).await;
         }
-        for lease in Worker::new().claim(&app, 10).await {
-            let (seven, four) = (
-                completed(&app, &lease, 7).await,
-                completed(&app, &lease, 4).await,
-            );
-            let (one, other) = tokio::join!(
-                tell(&app, &lease, "finish", seven),
-                tell(&app, &lease, "finish", four)
-            );
+        let leases = Worker::new().claim(&app, 10).await;
+        let mut finishes = Vec::new();
+        for lease in &leases {
+            for n_right in [7, 4] {
+                finishes.push((lease, completed(&app, lease, n_right).await));
+            }
+        }
+        // All at once: those that come while the first is entered are entered together.
+        let told = finishes
+            .iter()
+            .map(|(lease, finish)| tell(&app, lease, "finish", finish.clone()));
+        let answers = futures::future::join_all(told).await;
+        for (lease, answers) in leases.iter().zip(answers.chunks(2)) {
+            let (one, other) = (&answers[0], &answers[1]);
             let (counts, is_refused) = match one.0 {
                 StatusCode::OK => (0.7, other.0),
                 refused => (0.4, refused),
