@@ -24,6 +24,7 @@ case $target in
   archive) seeds+=(crates/dataset/tests/fixtures/stanford-cars) ;;
 esac
 mkdir -p "fuzz/corpus/$target"
+export CARGO_PROFILE_RELEASE_DEBUG=1
 # A Parquet file may claim 2 GB before it is refused.
 exec cargo +nightly fuzz run "$target" "fuzz/corpus/$target" "${seeds[@]}" -- \
   -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -print_final_stats=1
