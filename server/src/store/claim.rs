@@ -182,7 +182,7 @@ pub async fn begin(conn: &mut PgConnection, grants: &[Grant]) -> Result<Vec<Gran
     .await
 }
 
-/// Fills seats with the first jobs in line, in their order, by one statement: [`pick`] and [`begin`] where any job may go to any
+/// Fills seats with the first jobs in line, in their order, by one statement: [`pick`] and [`begin()`] where any job may go to any
 /// seat. It does nothing while a job in the queue needs something of its worker. Seats of workers that are put aside or that
 /// another process plays by now stay empty, and those claimed with a token that ended. Where the first seat of a claim that was
 /// answered before gets a job it fails, since two leases would have one place.

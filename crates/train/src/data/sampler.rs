@@ -44,8 +44,7 @@ enum Rule {
 }
 
 impl Sampler {
-    /// `images`: indices into the manifest with the class of each. `min_batch`: see
-    /// [`n_batches`](super::order::n_batches).
+    /// `images`: indices into the manifest with the class of each. `min_batch`: see [`n_batches`].
     ///
     /// # Errors
     /// Fewer classes than a P x K sampler needs.
