@@ -32,12 +32,12 @@ const N_SAMPLES: usize = 5;
 const N_TRIED: usize = 50;
 
 /// A configuration to train.
-pub struct Config {
+pub struct Configuration {
     id: Sha256Digest,
     draw: Draw,
 }
 
-impl Config {
+impl Configuration {
     /// A trial for each seed.
     ///
     /// # Errors
@@ -83,8 +83,8 @@ impl Draw {
     }
 
     /// Gives it its name, which is that of its spec, resolved by now.
-    pub fn named(self) -> Config {
-        Config {
+    pub fn named(self) -> Configuration {
+        Configuration {
             id: config_id(&self.spec),
             draw: self,
         }
@@ -161,7 +161,7 @@ pub async fn preview(state: &AppState, spec: SweepSpec) -> Result<SweepPreview, 
 /// What a sweep will train.
 pub struct Plan {
     /// All of it; of a search the first few, as they would be if nothing were learnt.
-    configs: Vec<Config>,
+    configs: Vec<Configuration>,
     /// Its configurations depend on results.
     is_search: bool,
     n_configs: u64,
@@ -201,9 +201,9 @@ pub async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Plan, ApiError>
     found.into_result()?;
     check_scheduler(sweep, &draws)?;
     let named = tokio::task::spawn_blocking(|| draws.into_par_iter().map(Draw::named).collect());
-    let mut configs: Vec<Config> = named.await.map_err(anyhow::Error::from)?;
+    let mut configs: Vec<Configuration> = named.await.map_err(anyhow::Error::from)?;
     let (mut ids, mut seen) = (HashSet::new(), HashSet::new());
-    for Config { id, draw } in &mut configs {
+    for Configuration { id, draw } in &mut configs {
         ids.insert(*id);
         draw.seeds.retain(|seed| seen.insert((*id, *seed)));
     }
