@@ -5,16 +5,21 @@
 //! Shavit and Tzafrir 2010); the others find their answers there.
 //!
 //! Lines whose callers come and go between them are one crowd. A round waits until as many wait in the crowd as are being
-//! served, or those were: some are served while the others gather. Rounds would else find a few callers only, and few cost the
-//! database nearly as much as many.
+//! served, or those were, but not for long: some are served while the others gather. Rounds would else find a few callers only,
+//! and few cost the database nearly as much as many.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::error::ApiError;
+
+/// The longest wait for others. A round lasts some milliseconds, but one that waits for somebody's lock shall keep nobody in
+/// another line.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// Where questions wait for their turn.
 pub struct Combiner<Q, A> {
@@ -177,7 +182,9 @@ impl<Q: Send + 'static, A: Send + 'static> Place<'_, Q, A> {
                 answer = &mut self.answer => return answer.map_err(anyhow::Error::from)?,
                 turn = self.at.turns.clone().acquire_owned() => turn.map_err(anyhow::Error::from)?,
             };
-            self.at.crowd.gather().await;
+            tokio::time::timeout(PATIENCE, self.at.crowd.gather())
+                .await
+                .ok();
             let batch = self.at.next_batch();
             if batch.is_empty() {
                 drop(turn);
@@ -297,6 +304,23 @@ mod tests {
         assert!(futures::poll!(Box::pin(crowd.gather())).is_pending());
         assert_eq!(lines[0].next_batch().len(), 1);
         drop(under_way);
+    }
+
+    #[tokio::test]
+    async fn a_long_round_keeps_nobody_in_another_line() {
+        let crowd = Arc::new(Crowd::default());
+        let lines = [(); 2].map(|()| Combiner::<(), ()>::among(crowd.clone(), 60));
+        let long = lines[0].join(()).answered(|_, turn| async {
+            futures::future::pending::<()>().await;
+            drop(turn);
+            Ok(vec![()])
+        });
+        let _others = [(); 2].map(|()| lines[0].join(()));
+        tokio::pin!(long);
+        assert!(futures::poll!(&mut long).is_pending());
+
+        let other = lines[1].join(());
+        assert!(other.answered(|_, _| async { Ok(vec![()]) }).await.is_ok());
     }
 
     #[tokio::test]

@@ -33,7 +33,7 @@ pub async fn request(
     let view = run_tx("request_evaluation", &state.pool, move |conn| {
         Box::pin(once(conn, replay, move |conn| {
             Box::pin(async move {
-                let locked = store::trial::lock(conn, trial).await?;
+                let locked = store::lifecycle::lock(conn, trial).await?;
                 let locked = locked.ok_or_else(|| ApiError::no_such("trial", trial))?;
                 if locked.state == TrialState::Completed && locked.model.is_none() {
                     return Err(ApiError::Conflict(format!(

@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::service::{feeder, trials};
 use crate::state::AppState;
 use crate::store;
-use crate::store::trial::Locked;
+use crate::store::lifecycle::Locked;
 use crate::tx::run_tx;
 
 /// Begins no more trials. Those that run give way at their next step and keep a checkpoint, or run on to their end
@@ -27,7 +27,7 @@ pub async fn pause(
             store::sweep::set_paused(conn, id, true).await?;
             store::queue::withdraw(conn, id).await?;
             if !pause.drain {
-                store::trial::pause_running(conn, id).await?;
+                store::lifecycle::pause_running(conn, id).await?;
             }
             Ok(Vec::new())
         })
@@ -43,7 +43,7 @@ pub async fn resume(state: &AppState, id: SweepId) -> Result<SweepView, ApiError
     change(state, "resume_sweep", id, |conn, id| {
         Box::pin(async move {
             store::sweep::set_paused(conn, id, false).await?;
-            let resumed = store::trial::resume_paused(conn, id).await?;
+            let resumed = store::lifecycle::resume_paused(conn, id).await?;
             feeder::feed(conn, id).await?;
             Ok(queued_again(&resumed))
         })
@@ -81,7 +81,7 @@ pub async fn retry(state: &AppState, id: SweepId) -> Result<SweepView, ApiError>
         Box::pin(async move {
             let standing = store::sweep::lock(conn, id).await?;
             standing.ok_or_else(|| ApiError::no_such("sweep", id))?;
-            let reopened = store::trial::reopen_of_sweep(conn, id).await?;
+            let reopened = store::lifecycle::reopen_of_sweep(conn, id).await?;
             store::sweep::open(conn, id).await?;
             feeder::feed(conn, id).await?;
             tell(conn, id, queued_again(&reopened)).await
@@ -102,9 +102,9 @@ pub async fn cancel(state: &AppState, id: SweepId) -> Result<SweepView, ApiError
             if !store::sweep::cancel(conn, id).await? {
                 return Err(ApiError::no_such("sweep", id));
             }
-            let unsettled = store::trial::lock_unsettled(conn, id).await?;
+            let unsettled = store::lifecycle::lock_unsettled(conn, id).await?;
             let ids: Vec<_> = unsettled.iter().map(|trial| trial.id).collect();
-            store::trial::cancel(conn, &ids).await?;
+            store::lifecycle::cancel(conn, &ids).await?;
             tell(conn, id, trials::cancellations(&unsettled)).await
         })
     })

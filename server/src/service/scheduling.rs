@@ -23,8 +23,8 @@ use crate::error::ApiError;
 use crate::service::{feeder, label, search};
 use crate::state::AppState;
 use crate::store;
+use crate::store::lifecycle::Locked;
 use crate::store::schedule::{Cloned, Logged, Scheduled};
-use crate::store::trial::Locked;
 use crate::tx::run_tx;
 
 /// Logs kept in memory; beyond, all are read anew.

@@ -14,7 +14,8 @@ use crate::service::replay::{IdempotencyKey, Replay, once};
 use crate::service::resolve::Resolver;
 use crate::state::AppState;
 use crate::store;
-use crate::store::trial::{Filter, Locked, NewRow};
+use crate::store::lifecycle::Locked;
+use crate::store::trial::{Filter, NewRow};
 use crate::tx::run_tx;
 
 /// Checks, resolves and queues one trial.
@@ -149,7 +150,7 @@ async fn view(state: &AppState, id: TrialId) -> Result<TrialView, ApiError> {
 pub async fn cancel(state: &AppState, id: TrialId) -> Result<TrialView, ApiError> {
     run_tx("cancel_trial", &state.pool, move |conn| {
         Box::pin(async move {
-            let trial = store::trial::lock(conn, id).await?;
+            let trial = store::lifecycle::lock(conn, id).await?;
             let trial = trial.ok_or_else(|| ApiError::no_such("trial", id))?;
             match trial.state {
                 TrialState::Cancelled => Ok(()),
@@ -158,7 +159,7 @@ pub async fn cancel(state: &AppState, id: TrialId) -> Result<TrialView, ApiError
                     settled.name()
                 ))),
                 _ => {
-                    store::trial::cancel(conn, &[id]).await?;
+                    store::lifecycle::cancel(conn, &[id]).await?;
                     store::event::append(conn, &cancellations(&[trial])).await?;
                     Ok(())
                 }
@@ -192,7 +193,7 @@ pub fn cancellations(trials: &[Locked]) -> Vec<Event> {
 pub async fn pause(state: &AppState, id: TrialId) -> Result<TrialView, ApiError> {
     run_tx("pause_trial", &state.pool, move |conn| {
         Box::pin(async move {
-            let trial = store::trial::lock(conn, id).await?;
+            let trial = store::lifecycle::lock(conn, id).await?;
             let trial = trial.ok_or_else(|| ApiError::no_such("trial", id))?;
             if trial.state.is_terminal() {
                 return Err(ApiError::Conflict(format!(
@@ -200,7 +201,7 @@ pub async fn pause(state: &AppState, id: TrialId) -> Result<TrialView, ApiError>
                     trial.state.name()
                 )));
             }
-            store::trial::pause(conn, id).await?;
+            store::lifecycle::pause(conn, id).await?;
             if trial.state == TrialState::Queued {
                 let event = Event::Trial {
                     trial: id,
@@ -225,12 +226,12 @@ pub async fn resume(state: &AppState, id: TrialId) -> Result<TrialView, ApiError
     run_tx("resume_trial", &state.pool, move |conn| {
         Box::pin(async move {
             // Locked, so that it cannot give way between the look and the wish.
-            let trial = store::trial::lock(conn, id).await?;
+            let trial = store::lifecycle::lock(conn, id).await?;
             let trial = trial.ok_or_else(|| ApiError::no_such("trial", id))?;
             match trial.state {
                 TrialState::Paused => queue_again(conn, trial).await,
                 TrialState::Queued | TrialState::Running => {
-                    Ok(store::trial::unpause(conn, id).await?)
+                    Ok(store::lifecycle::unpause(conn, id).await?)
                 }
                 settled => Err(ApiError::Conflict(format!(
                     "trial {id} is {}; only a paused trial can be resumed",
@@ -252,7 +253,7 @@ pub async fn resume(state: &AppState, id: TrialId) -> Result<TrialView, ApiError
 pub async fn retry(state: &AppState, id: TrialId) -> Result<TrialView, ApiError> {
     run_tx("retry_trial", &state.pool, move |conn| {
         Box::pin(async move {
-            let trial = store::trial::lock(conn, id).await?;
+            let trial = store::lifecycle::lock(conn, id).await?;
             let trial = trial.ok_or_else(|| ApiError::no_such("trial", id))?;
             if !matches!(
                 trial.state,
@@ -273,10 +274,10 @@ pub async fn retry(state: &AppState, id: TrialId) -> Result<TrialView, ApiError>
 
 /// Puts a trial back in line from where it had got to, unless its scheduler keeps it waiting.
 async fn queue_again(conn: &mut PgConnection, trial: Locked) -> Result<(), ApiError> {
-    if store::trial::leave_to_scheduler(conn, trial.id).await? {
+    if store::lifecycle::leave_to_scheduler(conn, trial.id).await? {
         return Ok(());
     }
-    store::trial::reopen(conn, trial.id).await?;
+    store::lifecycle::reopen(conn, trial.id).await?;
     store::queue::push(conn, trial.id, JobKind::Train, None, 0.0).await?;
     let event = Event::Trial {
         trial: trial.id,

@@ -16,6 +16,7 @@ pub mod event;
 pub mod health;
 pub mod idempotency;
 pub mod importance;
+pub mod lifecycle;
 pub mod log;
 pub mod points;
 pub mod prediction;

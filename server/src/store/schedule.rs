@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::Result;
 use super::columns::Columns;
-use super::trial::{Locked, locked};
+use super::lifecycle::{Locked, locked};
 
 /// A sweep with a scheduler. Its row stays locked, so nobody else decides for it.
 pub struct Scheduled {

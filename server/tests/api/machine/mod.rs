@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | `op` | what can happen |
 //! | `model` | what should come of it, in a few lines without SQL |
-//! | `driver` | makes it happen to a real server on a real database, and compares after every step |
+//! | `driver` | a real server on a real database |
+//! | `driver::play` | makes it happen there, and compares after every step |
 //!
 //! The routes run in process and no loop runs behind them, so that nothing happens between two steps and
 //! a failure repeats: leases run out, queues are fed and waits end when the test says so.
