@@ -67,13 +67,18 @@ impl Home {
         }
     }
 
-    fn admin_token_file(&self) -> PathBuf {
-        self.0.join("admin-token")
-    }
-
     /// The admin token that a server on this machine left, if it did.
     pub fn admin_token(&self) -> anyhow::Result<Option<String>> {
-        let file = self.admin_token_file();
+        self.token("admin-token")
+    }
+
+    /// The token that it left for workers.
+    pub fn worker_token(&self) -> anyhow::Result<Option<String>> {
+        self.token("worker-token")
+    }
+
+    fn token(&self, name: &str) -> anyhow::Result<Option<String>> {
+        let file = self.0.join(name);
         match fs::read_to_string(&file) {
             Ok(text) => Ok(Some(text.trim().to_owned())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

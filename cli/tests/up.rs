@@ -12,7 +12,8 @@ use tempfile::TempDir;
 const SERVER: &str = r#"#!/bin/sh
 echo $$ > "$CULTIVAR_HOME/server.pid"
 echo "$DATABASE_URL" > "$CULTIVAR_HOME/database-url"
-echo cvt_secret > "$CULTIVAR_HOME/admin-token"
+echo cvt_admin > "$CULTIVAR_HOME/admin-token"
+echo cvt_secret > "$CULTIVAR_HOME/worker-token"
 trap 'echo server >> "$CULTIVAR_HOME/order"; exit 0' TERM
 echo 'CULTIVAR_READY {"url": "http://127.0.0.1:1", "login_url": "http://127.0.0.1:1/#login=abc"}'
 while :; do sleep 0.05; done

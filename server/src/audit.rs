@@ -1,11 +1,11 @@
 //! The layer that writes down who did what to which id, from where.
 //!
-//! Everything that changes something is recorded, refusals included, but for what workers do all the time:
-//! leases and artifacts, of which attempts tell. The record is written before the answer goes out, in a
-//! task of its own with the handler: a client that hangs up cannot have the one without the other.
+//! Everything that changes something is recorded, refusals included, but for what came too often and for what
+//! workers do all the time: leases and artifacts, of which attempts tell. The record is written before the answer
+//! goes out, in a task of its own with the handler: a client that hangs up cannot have the one without the other.
 
 use axum::extract::{Request, State};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cultivar_spec::secret::redact;
@@ -44,6 +44,10 @@ pub async fn record(State(state): State<AppState>, request: Request, next: Next)
         if caller.is_none() && visit.class != Class::Door {
             return response;
         }
+        // Nothing happened, and whoever is told to slow down shall not fill a log that nobody can empty.
+        if response.status() == StatusCode::TOO_MANY_REQUESTS {
+            return response;
+        }
         let made = response.extensions().get::<MadeId>();
         let row = NewRow {
             caller: caller.map(|caller| (caller.token_id, caller.scope)),
@@ -75,7 +79,7 @@ fn is_recorded(visit: &Visit) -> bool {
     let reads = [Method::GET, Method::HEAD, Method::OPTIONS];
     let is_write = !reads.iter().any(|method| method.as_str() == visit.method);
     let is_class = match visit.class {
-        Class::Door | Class::Access | Class::Write | Class::Costly => true,
+        Class::Door | Class::Access | Class::Write | Class::Costly | Class::Manifest => true,
         Class::Page | Class::Read | Class::Lease | Class::Blob => false,
     };
     let asks_only = visit

@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use cultivar_spec::wire::Scope;
-use cultivar_spec::{Secret, SecretKind, WorkerId};
+use cultivar_spec::{LeaseId, Secret, SecretKind, WorkerId};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::error::ApiError;
 use crate::limits::{Class, Key};
 use crate::service::combine::Combiner;
+use crate::service::jobs;
 use crate::state::AppState;
 use crate::store;
 use crate::store::token::ValidToken;
@@ -91,6 +92,17 @@ impl Principal {
                 "this token was made for worker {own} and cannot speak for {worker}: enrol that one too"
             ))),
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses that it writes to another worker's attempt: lease ids are no secret.
+    ///
+    /// # Errors
+    /// It is another's, or there is no such lease.
+    pub async fn act_on(&self, state: &AppState, lease: LeaseId) -> Result<(), ApiError> {
+        match self.worker {
+            Some(_) => self.act_as(jobs::of_lease(state, lease).await?.worker),
+            None => Ok(()),
         }
     }
 }

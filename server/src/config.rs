@@ -91,6 +91,11 @@ impl Config {
         self.home.join("admin-token")
     }
 
+    /// The token of workers that are started beside the server.
+    pub fn worker_token_file(&self) -> PathBuf {
+        self.home.join("worker-token")
+    }
+
     /// Reachable from this machine only.
     pub fn is_loopback(&self) -> bool {
         self.local_addr.ip().is_loopback()

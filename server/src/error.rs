@@ -195,7 +195,13 @@ fn redact_value(value: &mut Value) {
     match value {
         Value::String(text) => *text = redact(text).into_owned(),
         Value::Array(items) => items.iter_mut().for_each(redact_value),
-        Value::Object(fields) => fields.values_mut().for_each(redact_value),
+        Value::Object(fields) => {
+            let named = std::mem::take(fields).into_iter().map(|(name, mut value)| {
+                redact_value(&mut value);
+                (redact(&name).into_owned(), value)
+            });
+            *fields = named.collect();
+        }
         _ => {}
     }
 }

@@ -11,7 +11,6 @@ mod http;
 pub mod limits;
 mod listen;
 pub mod live;
-pub mod log;
 pub mod metrics;
 pub mod openapi;
 mod routes;
@@ -90,7 +89,7 @@ where
         .context("the listener has no address")?;
     let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
     let state = AppState::open(config, shutdown.clone()).await?;
-    service::tokens::ensure_admin(&state).await?;
+    service::tokens::ensure_local(&state).await?;
     let loops = [
         tokio::spawn(service::reaper::reap_lost(state.clone())),
         tokio::spawn(service::reaper::watch_queue(state.clone())),

@@ -23,8 +23,10 @@ pub enum Class {
     Access,
     Read,
     Write,
-    /// Reads whole manifests, or computes for a while.
+    /// Computes for a while.
     Costly,
+    /// Brings a whole manifest.
+    Manifest,
     /// What workers call all the time.
     Lease,
     Blob,
@@ -56,7 +58,7 @@ impl Class {
             "artifacts" => Self::Blob,
             "leases" | "heartbeats" => Self::Lease,
             "leaderboard" | "transfer" | "compare" | "race" => Self::Costly,
-            "datasets" if !is_get => Self::Costly,
+            "datasets" if !is_get => Self::Manifest,
             "sweeps" if path == "sweeps/preview" => Self::Costly,
             _ if is_get => Self::Read,
             _ => Self::Write,
@@ -79,8 +81,9 @@ impl Class {
             Self::Access => limits(16 * KIB, seconds(30), 20.0, 200.0),
             Self::Read => limits(64 * KIB, seconds(60), 1_000.0, 2_000.0),
             Self::Write => limits(8 * MIB, seconds(120), 2_000.0, 4_000.0),
-            // A manifest names some hundred thousand images.
-            Self::Costly => limits(64 * MIB, seconds(300), 50.0, 200.0),
+            Self::Costly => limits(8 * MIB, seconds(300), 50.0, 200.0),
+            // It names some hundred thousand images.
+            Self::Manifest => limits(64 * MIB, seconds(300), 50.0, 200.0),
             // Ten thousand workers may share a token. Answers may wait for a job.
             Self::Lease => limits(16 * MIB, seconds(120), 20_000.0, 40_000.0),
             Self::Blob => limits(0, None, 1_000.0, 4_000.0),

@@ -26,6 +26,8 @@ use crate::config::Pace;
 
 /// Connections beyond which new ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 20_000;
+/// Bytes of a request's head at most, and of a body that are read ahead.
+const MAX_HEAD: usize = 64 << 10;
 /// Before the next try when the system has no more files to give.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -109,6 +111,7 @@ impl Connection {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(pace.head)
+            .max_buf_size(MAX_HEAD)
             .serve_connection(stream, service);
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(%peer, %error, "a connection broke");

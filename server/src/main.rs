@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use cultivar_server::config::{Retention, TlsFiles};
-use cultivar_server::{AppState, Config, log, openapi, serve, service};
-use cultivar_spec::secret::redact;
+use cultivar_server::{AppState, Config, openapi, serve, service};
+use cultivar_spec::secret::{RedactedLog, redact};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -119,7 +119,7 @@ async fn main() -> ExitCode {
     };
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_env("CULTIVAR_LOG").unwrap_or_else(|_| level.into()))
-        .with_writer(log::Redacted)
+        .with_writer(|| RedactedLog)
         .init();
     match run(args).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request};
+use axum::http::Method;
 use cultivar_spec::wire::Scope;
 use uuid::Uuid;
 
@@ -44,11 +45,28 @@ impl Visit {
             id: Uuid::new_v4(),
             ip: address(request, config.trust_forwarded),
             class: Class::of(method, route.as_deref()),
-            method: method.to_string(),
+            method: name_of(method).to_owned(),
             route,
             body_within: config.pace.body,
             caller: Arc::default(),
         }
+    }
+}
+
+/// One of a few names: a client may invent methods, and each would be counted and recorded by itself.
+fn name_of(method: &Method) -> &str {
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    match known.contains(method) {
+        true => method.as_str(),
+        false => "other",
     }
 }
 

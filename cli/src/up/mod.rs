@@ -94,9 +94,9 @@ pub async fn run(args: Up, home: &Home, as_json: bool) -> anyhow::Result<()> {
             return cluster.stop().await;
         }
     };
-    let token = home.admin_token()?.ok_or_else(|| {
+    let token = home.worker_token()?.ok_or_else(|| {
         anyhow!(
-            "the server left no admin token in {}",
+            "the server left no token for workers in {}",
             home.path().display()
         )
     })?;

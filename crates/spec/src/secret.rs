@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -147,6 +148,23 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     match redact_passwords(text) {
         Cow::Borrowed(text) => redact_tokens(text),
         Cow::Owned(text) => Cow::Owned(redact_tokens(&text).into_owned()),
+    }
+}
+
+/// Standard error for the lines of a log: whatever a library logs, no credential stands in it.
+#[derive(Clone, Copy, Debug)]
+pub struct RedactedLog;
+
+impl io::Write for RedactedLog {
+    /// The subscriber hands over a whole event at a time.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        io::stderr().write_all(redact(&text).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
 

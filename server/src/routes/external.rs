@@ -73,21 +73,23 @@ async fn ask(
 }
 
 async fn report(
-    _: LeaseHolder,
+    LeaseHolder(principal): LeaseHolder,
     State(state): State<AppState>,
     At(path): At<OfLease>,
     Body(report): Body<EpochReport>,
 ) -> Result<Json<Verdict>, ApiError> {
+    principal.act_on(&state, path.id).await?;
     service::external::report(&state, path.id, report)
         .await
         .map(Json)
 }
 
 async fn should_stop(
-    _: LeaseHolder,
+    LeaseHolder(principal): LeaseHolder,
     State(state): State<AppState>,
     At(path): At<OfLease>,
 ) -> Result<Json<Verdict>, ApiError> {
+    principal.act_on(&state, path.id).await?;
     service::external::should_stop(&state, path.id)
         .await
         .map(Json)

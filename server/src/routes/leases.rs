@@ -86,33 +86,36 @@ async fn heartbeat(
 }
 
 async fn metrics(
-    _: LeaseHolder,
+    LeaseHolder(principal): LeaseHolder,
     State(state): State<AppState>,
     At(path): At<ById>,
     Quick(batch): Quick<MetricBatch>,
 ) -> Result<Json<LeaseReply>, ApiError> {
+    principal.act_on(&state, path.id).await?;
     service::reports::metrics(&state, path.id, batch)
         .await
         .map(Json)
 }
 
 async fn logs(
-    _: LeaseHolder,
+    LeaseHolder(principal): LeaseHolder,
     State(state): State<AppState>,
     At(path): At<ById>,
     Lossy(batch): Lossy<LogBatch>,
 ) -> Result<Json<LeaseReply>, ApiError> {
+    principal.act_on(&state, path.id).await?;
     service::reports::logs(&state, path.id, batch)
         .await
         .map(Json)
 }
 
 async fn checkpoint(
-    _: LeaseHolder,
+    LeaseHolder(principal): LeaseHolder,
     State(state): State<AppState>,
     At(path): At<ById>,
     Body(checkpoint): Body<CheckpointRef>,
 ) -> Result<Json<LeaseReply>, ApiError> {
+    principal.act_on(&state, path.id).await?;
     service::reports::checkpoint(&state, path.id, checkpoint)
         .await
         .map(Json)

@@ -3,13 +3,15 @@
 //! | in the folder | |
 //! | --- | --- |
 //! | `backup.json` | what there is, with its hashes; written last, so a folder without it is no backup |
-//! | `database/TABLE.copy` | rows as COPY writes them, which any version of Postgres reads |
+//! | `database/TABLE.copy` | rows as COPY writes them, which any version of Postgres reads; every other time in `database-2` |
 //! | `blobs/` | as in a server's home, each under its SHA-256 |
 //!
 //! The tables are read in one transaction. Blobs never change, and none is collected while a backup
-//! runs, so that they can be copied after it. A second backup to the same folder copies only new blobs.
+//! runs, so that they can be copied after it. A second backup to the same folder copies only new blobs, and leaves the first
+//! one whole until it is whole itself.
 
 use std::collections::HashSet;
+use std::io;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
@@ -30,6 +32,8 @@ use crate::store::dump::{self, Table};
 
 const FORMAT: u32 = 1;
 const INVENTORY: &str = "backup.json";
+/// Where tables stand: not where those of the backup before do.
+const TABLES: [&str; 2] = ["database", "database-2"];
 const CHUNK: usize = 1 << 20;
 /// Longer than any disk stands still.
 const IDLE: std::time::Duration = std::time::Duration::from_secs(600);
@@ -43,8 +47,15 @@ pub struct Inventory {
     server_version: String,
     /// The newest migration.
     schema_version: i64,
+    /// The folder of the tables.
+    #[serde(default = "first_folder")]
+    folder: String,
     tables: Vec<TableFile>,
     blobs: Vec<BlobFile>,
+}
+
+fn first_folder() -> String {
+    TABLES[0].into()
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,9 +93,9 @@ impl Inventory {
 /// The database or a blob cannot be read, a blob is damaged, or the folder cannot be written.
 pub async fn backup(database_url: &str, blobs: &Path, folder: &Path) -> anyhow::Result<Inventory> {
     let blobs = Blobs::open(blobs.to_owned()).await?;
-    prepare(folder).await?;
-    let kept = Blobs::open(folder.join("blobs")).await?;
     let mut conn = connect(database_url).await?;
+    let tables = prepare(folder).await?;
+    let kept = Blobs::open(folder.join("blobs")).await?;
     dump::hold_blobs(&mut conn).await?;
     dump::begin_snapshot(&mut conn).await?;
     let schema_version = dump::schema_version(&mut conn).await?;
@@ -95,11 +106,12 @@ pub async fn backup(database_url: &str, blobs: &Path, folder: &Path) -> anyhow::
         created_at: Utc::now(),
         server_version: env!("CARGO_PKG_VERSION").into(),
         schema_version,
+        folder: tables.into(),
         tables: Vec::new(),
         blobs: Vec::new(),
     };
     for table in dump::tables(&mut conn).await? {
-        let file = write_table(&mut conn, &table, folder)
+        let file = write_table(&mut conn, &table, &folder.join(tables))
             .await
             .with_context(|| format!("cannot keep the table {}", table.name))?;
         inventory.tables.push(file);
@@ -114,8 +126,12 @@ pub async fn backup(database_url: &str, blobs: &Path, folder: &Path) -> anyhow::
             copy_blob(&blobs, &kept, blob).await?;
         }
     }
-    drop_strangers(&kept, &inventory).await?;
     write_inventory(folder, &inventory).await?;
+    // From here on this is the backup, and what only the one before names is of no use.
+    for other in TABLES.iter().filter(|other| **other != tables) {
+        remove_folder(&folder.join(other)).await?;
+    }
+    drop_strangers(&kept, &inventory).await?;
     conn.close().await.ok();
     Ok(inventory)
 }
@@ -126,15 +142,13 @@ pub async fn backup(database_url: &str, blobs: &Path, folder: &Path) -> anyhow::
 /// The backup is incomplete or damaged, of a later version, or the database holds data; then nothing was changed
 /// but for blobs that were added.
 pub async fn restore(database_url: &str, blobs: &Path, folder: &Path) -> anyhow::Result<Inventory> {
-    let path = folder.join(INVENTORY);
-    let text = fs::read(&path).await.with_context(|| {
+    let inventory = read_inventory(folder).await?;
+    let inventory = inventory.with_context(|| {
         format!(
             "{} is no finished backup: it has no {INVENTORY}",
             folder.display()
         )
     })?;
-    let inventory: Inventory = serde_json::from_slice(&text)
-        .with_context(|| format!("{} cannot be read", path.display()))?;
     ensure!(
         inventory.format == FORMAT,
         "this backup has format {}, and format {FORMAT} is read",
@@ -145,8 +159,14 @@ pub async fn restore(database_url: &str, blobs: &Path, folder: &Path) -> anyhow:
         "this backup was made by a later server: restore it with version {} or later",
         inventory.server_version
     );
+    ensure!(
+        TABLES.contains(&inventory.folder.as_str()),
+        "{:?} is no folder of ours",
+        inventory.folder
+    );
+    let tables_at = folder.join(&inventory.folder);
     for table in &inventory.tables {
-        verify_table(folder, table).await?;
+        verify_table(&tables_at, table).await?;
     }
     let kept = Blobs::open(folder.join("blobs")).await?;
     let blobs = Blobs::open(blobs.to_owned()).await?;
@@ -170,7 +190,7 @@ pub async fn restore(database_url: &str, blobs: &Path, folder: &Path) -> anyhow:
         bail!("the database holds data (table {name}): a backup is restored into an empty one");
     }
     for file in &inventory.tables {
-        read_table(&mut tx, file, folder)
+        read_table(&mut tx, file, &tables_at)
             .await
             .with_context(|| format!("cannot restore the table {}", file.name))?;
     }
@@ -187,42 +207,58 @@ async fn connect(database_url: &str) -> anyhow::Result<PgConnection> {
         .context("cannot reach the database")
 }
 
-/// Makes the folder, for its owner's eyes only, and takes the mark of an earlier backup away.
-async fn prepare(folder: &Path) -> anyhow::Result<()> {
+/// What a folder says it holds, if it says so.
+async fn read_inventory(folder: &Path) -> anyhow::Result<Option<Inventory>> {
+    let path = folder.join(INVENTORY);
+    let at = || format!("{} cannot be read", path.display());
+    match fs::read(&path).await {
+        Ok(text) => serde_json::from_slice(&text).map(Some).with_context(at),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(at),
+    }
+}
+
+/// Makes the folder, for its owner's eyes only, and in it an empty one for the tables, whose name it returns. An earlier backup
+/// stays as it is.
+async fn prepare(folder: &Path) -> anyhow::Result<&'static str> {
     use std::os::unix::fs::PermissionsExt;
     let at = || format!("cannot write to {}", folder.display());
     fs::create_dir_all(folder).await.with_context(at)?;
-    let inventory = folder.join(INVENTORY);
     let mut entries = fs::read_dir(folder).await.with_context(at)?;
     while let Some(entry) = entries.next_entry().await.with_context(at)? {
         let name = entry.file_name();
-        let is_ours = [INVENTORY, "database", "blobs"]
-            .iter()
-            .any(|ours| name == **ours);
+        let mut ours = [INVENTORY, "blobs"].into_iter().chain(TABLES);
         ensure!(
-            is_ours,
+            ours.any(|ours| name == *ours),
             "{} holds {}, which is of no backup: give an empty folder",
             folder.display(),
             name.display()
         );
     }
-    match fs::remove_file(&inventory).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(at);
-        }
-        _ => {}
-    }
     fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
         .await
         .with_context(at)?;
-    let database = folder.join("database");
-    match fs::remove_dir_all(&database).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(at);
+    let earlier = read_inventory(folder).await?;
+    let is_free = |name: &&&str| {
+        earlier
+            .as_ref()
+            .is_none_or(|earlier| earlier.folder != **name)
+    };
+    let tables = TABLES.iter().find(is_free).expect("one of two is free");
+    let path = folder.join(tables);
+    remove_folder(&path).await?;
+    fs::create_dir(&path).await.with_context(at)?;
+    Ok(tables)
+}
+
+/// Removes a folder where there is one.
+async fn remove_folder(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(path).await {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
         }
-        _ => {}
+        _ => Ok(()),
     }
-    fs::create_dir(&database).await.with_context(at)
 }
 
 async fn write_table(
@@ -253,7 +289,7 @@ async fn write_table(
 }
 
 fn table_path(folder: &Path, name: &str) -> std::path::PathBuf {
-    folder.join("database").join(format!("{name}.copy"))
+    folder.join(format!("{name}.copy"))
 }
 
 async fn open_table(folder: &Path, name: &str) -> anyhow::Result<ReaderStream<File>> {
@@ -328,15 +364,13 @@ async fn drop_strangers(kept: &Blobs, inventory: &Inventory) -> anyhow::Result<(
 }
 
 async fn write_inventory(folder: &Path, inventory: &Inventory) -> anyhow::Result<()> {
-    let temporary = folder.join("database").join(INVENTORY);
+    let tables = folder.join(&inventory.folder);
+    let temporary = tables.join(INVENTORY);
     let mut file = File::create(&temporary).await?;
     file.write_all(&serde_json::to_vec_pretty(inventory)?)
         .await?;
     file.sync_all().await?;
-    File::open(folder.join("database"))
-        .await?
-        .sync_all()
-        .await?;
+    File::open(tables).await?.sync_all().await?;
     fs::rename(&temporary, folder.join(INVENTORY)).await?;
     File::open(folder).await?.sync_all().await?;
     Ok(())

@@ -152,10 +152,11 @@ async fn grant(state: &AppState, questions: Vec<Question>) -> Result<Vec<Answer>
     }
     for (question, answer) in questions.iter().zip(&answers) {
         let is_welcome = answer.is_admitted && answer.quarantine.is_none();
-        state.workers.remember(&question.claim.worker, is_welcome);
+        let worker = &question.claim.worker;
+        state.workers.remember(worker, is_welcome);
+        let claimed = answer.claimed.iter();
+        claimed.for_each(|claimed| state.jobs.remember(worker.id, claimed));
     }
-    let claimed = answers.iter().flat_map(|answer| &answer.claimed);
-    claimed.for_each(|claimed| state.jobs.remember(claimed));
     Ok(answers)
 }
 

@@ -23,7 +23,7 @@ use crate::tx::run_tx;
 /// Idempotency-Key, it is the same trial.
 ///
 /// # Errors
-/// There is no such sweep, or its trials are for workers.
+/// There is no such sweep, its trials are for workers, or the token is an enrolled worker's.
 pub async fn ask(
     state: &AppState,
     principal: &Principal,
@@ -39,6 +39,7 @@ pub async fn ask(
         )));
     }
     let id = uuid_of(&format!("external {}", ask.worker));
+    principal.act_as(WorkerId(id))?;
     let request = match &key.0 {
         Some(key) => uuid_of(&format!("{} {sweep} {key}", principal.token_id)),
         None => Uuid::new_v4(),

@@ -43,6 +43,7 @@ async fn try_finish(
 ) -> Result<LeaseReply, ApiError> {
     finish.error = finish.error.as_deref().map(settle::tidy);
     let job = jobs::of_lease(state, lease).await?;
+    caller.act_as(job.worker)?;
     let checked = match finish.outcome {
         Outcome::Completed => check(state, &job, &finish).await?,
         _ => Checked::Nothing,
@@ -177,6 +178,20 @@ async fn score(
         .ok_or_else(|| anyhow::anyhow!("what is scored has a dataset"))?;
     artifacts::must_exist(state, &[("/predictions", predictions)]).await?;
     let known = state.manifests.get(&version).await?;
+    let n_bytes = state.blobs.size(&predictions).await;
+    let n_bytes = n_bytes.map_err(anyhow::Error::from)?.unwrap_or_default();
+    let max_bytes = scoring::max_bytes(&known.manifest, split);
+    if n_bytes > max_bytes {
+        let expected = format!(
+            "predictions of the {} split, {max_bytes} bytes at most: this artifact has {n_bytes}",
+            split.name()
+        );
+        return Err(ApiError::violation(
+            "/predictions",
+            predictions.to_string(),
+            expected,
+        ));
+    }
     let bytes = state
         .blobs
         .read(&predictions)

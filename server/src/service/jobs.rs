@@ -1,9 +1,9 @@
-//! What leases are about, remembered from when this replica handed them out until they end.
+//! What leases are about, remembered from when this replica handed them out, or heard of them, until they end.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use cultivar_spec::LeaseId;
+use cultivar_spec::{LeaseId, WorkerId};
 
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -19,10 +19,11 @@ const MAX_KEPT: usize = 65_536;
 pub struct Jobs(Mutex<HashMap<LeaseId, Job>>);
 
 impl Jobs {
-    pub fn remember(&self, claimed: &Claimed) {
+    pub fn remember(&self, worker: WorkerId, claimed: &Claimed) {
         let spec = &claimed.spec;
         let job = Job {
             trial: claimed.trial,
+            worker,
             sweep: claimed.sweep,
             dataset: spec.data.dataset.clone(),
             job: claimed.job,
@@ -32,11 +33,15 @@ impl Jobs {
             objective: spec.objective.metric,
             version: claimed.version,
         };
+        self.keep(claimed.lease, job);
+    }
+
+    fn keep(&self, lease: LeaseId, job: Job) {
         let mut kept = self.kept();
         if kept.len() >= MAX_KEPT {
             kept.clear();
         }
-        kept.insert(claimed.lease, job);
+        kept.insert(lease, job);
     }
 
     pub fn forget(&self, lease: LeaseId) {
@@ -60,5 +65,7 @@ pub async fn of_lease(state: &AppState, lease: LeaseId) -> Result<Job, ApiError>
     let mut conn = state.hot.lend().await?;
     let job = store::attempt::job(&mut *conn, lease).await?;
     conn.keep();
-    job.ok_or_else(|| ApiError::no_such("lease", lease))
+    let job = job.ok_or_else(|| ApiError::no_such("lease", lease))?;
+    state.jobs.keep(lease, job.clone());
+    Ok(job)
 }

@@ -13,6 +13,9 @@ use crate::state::AppState;
 use crate::store::{self, Step};
 use crate::tx::run_tx;
 
+/// Bytes of a log line that are kept: a page of the log holds ten thousand.
+const MAX_LINE: usize = 8 << 10;
+
 /// Stores metric values and the attempt's latest word. What the trial's scheduler says to them is in the reply.
 ///
 /// # Errors
@@ -53,8 +56,9 @@ pub async fn metrics(
 pub async fn logs(
     state: &AppState,
     lease: LeaseId,
-    batch: LogBatch,
+    mut batch: LogBatch,
 ) -> Result<LeaseReply, ApiError> {
+    batch.lines.iter_mut().for_each(clip);
     let (reply, _) = report(state, lease, "logs", batch, |conn, lease, batch, _| {
         Box::pin(async move {
             store::report::insert_lines(conn, lease, batch.first_line, &batch.lines).await?;
@@ -63,6 +67,18 @@ pub async fn logs(
     })
     .await?;
     Ok(reply)
+}
+
+/// Cuts a line that is too long.
+fn clip(line: &mut String) {
+    if line.len() > MAX_LINE {
+        let mut end = MAX_LINE;
+        while !line.is_char_boundary(end) {
+            end -= 1;
+        }
+        line.truncate(end);
+        line.push('…');
+    }
 }
 
 /// Rows of a report belong to its lease, so an active one needs no lock; any other goes through the fence. Answers with

@@ -49,6 +49,15 @@ pub enum ScoringError {
     NotFinite { row: usize },
 }
 
+/// Bytes that the predictions of a split have at most: their tensors, and a head of some length.
+pub fn max_bytes(manifest: &Manifest, split: Split) -> u64 {
+    const HEAD: u64 = 1 << 20;
+    let n_images = manifest.indices(split).len() as u64;
+    let n_classes = manifest.classes.len() as u64;
+    // A logit a class; a label and an index.
+    n_images * (4 * n_classes + 16) + HEAD
+}
+
 /// Scores the predictions of a split against the manifest.
 ///
 /// # Errors

@@ -289,21 +289,29 @@ pub async fn logout(state: &AppState, principal: &Principal) -> Result<(), ApiEr
 /// # Errors
 /// The database is out of reach.
 pub async fn new_login(state: &AppState) -> Result<Secret, ApiError> {
-    mint_admin(state, "login", SecretKind::Login, Some(LOGIN_S)).await
+    mint_own(
+        state,
+        "login",
+        Scope::Admin,
+        SecretKind::Login,
+        Some(LOGIN_S),
+    )
+    .await
 }
 
-async fn mint_admin(
+async fn mint_own(
     state: &AppState,
     name: &'static str,
+    scope: Scope,
     kind: SecretKind,
     expires_in_s: Option<u64>,
 ) -> Result<Secret, ApiError> {
-    run_tx("mint_admin", &state.pool, move |conn| {
+    run_tx("mint_own", &state.pool, move |conn| {
         Box::pin(async move {
             let secret = generate(kind);
             let row = NewRow {
                 name,
-                scope: Scope::Admin,
+                scope,
                 secret: &secret,
                 expires_in_s,
                 worker: None,
@@ -316,29 +324,36 @@ async fn mint_admin(
     .await
 }
 
-/// Makes sure that this machine's admin token exists and works, in a file only its owner can read.
+/// Makes sure that this machine's tokens exist and work, each in a file that only its owner can read: one for its admin, and one
+/// for workers that `cultivar up` starts, which need not be able to do more.
 ///
 /// # Errors
-/// The file cannot be written, or the database is out of reach.
-pub async fn ensure_admin(state: &AppState) -> anyhow::Result<()> {
-    let path = state.config.admin_token_file();
-    if let Ok(text) = fs::read_to_string(&path).await
+/// A file cannot be written, or the database is out of reach.
+pub async fn ensure_local(state: &AppState) -> anyhow::Result<()> {
+    let config = &state.config;
+    let admin = config.admin_token_file();
+    ensure(state, "admin token of this machine", Scope::Admin, &admin).await?;
+    let worker = config.worker_token_file();
+    ensure(state, "workers of this machine", Scope::Worker, &worker).await
+}
+
+async fn ensure(
+    state: &AppState,
+    name: &'static str,
+    scope: Scope,
+    path: &Path,
+) -> anyhow::Result<()> {
+    if let Ok(text) = fs::read_to_string(path).await
         && let Ok(secret) = Secret::parse(SecretKind::Access, text.trim())
         && let Some(token) = auth::known(state, &secret).await?
-        && token.scope == Scope::Admin
+        && token.scope == scope
     {
         return Ok(());
     }
-    let secret = mint_admin(
-        state,
-        "admin token of this machine",
-        SecretKind::Access,
-        None,
-    )
-    .await?;
-    write_private(&path, &format!("{}\n", secret.reveal()))
+    let secret = mint_own(state, name, scope, SecretKind::Access, None).await?;
+    write_private(path, &format!("{}\n", secret.reveal()))
         .await
-        .with_context(|| format!("cannot write the admin token to {}", path.display()))
+        .with_context(|| format!("cannot write the {name} to {}", path.display()))
 }
 
 /// Writes a file that only its owner may read, whole or not at all.

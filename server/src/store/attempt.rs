@@ -100,6 +100,7 @@ pub async fn lock(conn: &mut PgConnection, leases: &[LeaseId], busy: Busy) -> Re
 #[derive(Clone)]
 pub struct Job {
     pub trial: TrialId,
+    pub worker: WorkerId,
     pub sweep: Option<SweepId>,
     pub dataset: String,
     pub job: JobKind,
@@ -114,7 +115,7 @@ pub struct Job {
 pub async fn job(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Job>> {
     sqlx::query(
         "-- attempt::job
-         SELECT a.trial_id, t.sweep_id, t.dataset, a.job, a.split, t.dataset_version, t.spec #>> '{data,train_on}' AS train_on,
+         SELECT a.trial_id, a.worker_id, t.sweep_id, t.dataset, a.job, a.split, t.dataset_version, t.spec #>> '{data,train_on}' AS train_on,
                 t.spec #>> '{objective,metric}' AS objective, t.spec #>> '{task,kind}' = 'external' AS is_external
          FROM attempt a JOIN trial t ON t.id = a.trial_id WHERE a.lease_id = $1",
     )
@@ -124,6 +125,7 @@ pub async fn job(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<Option<Job>>
         let sweep: Option<Uuid> = row.try_get("sweep_id")?;
         Ok(Job {
             trial: TrialId(row.try_get("trial_id")?),
+            worker: WorkerId(row.try_get("worker_id")?),
             sweep: sweep.map(SweepId),
             dataset: row.try_get("dataset")?,
             job: row.word("job")?,

@@ -119,7 +119,7 @@ fn the_admin_token_is_private_and_its_secret_is_stored_nowhere_else() {
         let again = App::start(app.database.clone(), 30.0).await;
         assert_ne!(again.admin, before, "another home has another token");
         again.stop().await;
-        cultivar_server::service::tokens::ensure_admin(&app.state)
+        cultivar_server::service::tokens::ensure_local(&app.state)
             .await
             .unwrap();
         let after = std::fs::read_to_string(app.state.config.admin_token_file()).unwrap();

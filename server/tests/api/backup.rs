@@ -147,6 +147,24 @@ fn a_second_backup_to_the_same_folder_is_brought_up_to_date() {
                 .join(&name)
                 .exists()
         );
+
+        // One that fails leaves the one before whole.
+        let rotten = cultivar_spec::Sha256Digest::of(b"rotten").to_string();
+        app.upload(b"rotten").await;
+        let blob = app.home.path().join("blobs").join(&rotten[..2]);
+        std::fs::write(blob.join(&rotten), b"ROTTEN").unwrap();
+        let path = folder.path();
+        fails(
+            "backup",
+            path,
+            &app.database,
+            app.home.path(),
+            "cannot be copied",
+        );
+        let (fresh, home) = (Database::create().await, tempfile::tempdir().unwrap());
+        fails("backup", path, &fresh, home.path(), "the database is empty");
+        succeeds("restore", path, &fresh, home.path());
+        fresh.drop().await;
         app
     });
 }

@@ -37,6 +37,7 @@ use anyhow::Context as _;
 use cultivar_client::{ArtifactCache, Client};
 use cultivar_spec::wire::{Claim, DeviceInfo, WorkerIdentity};
 use cultivar_spec::{BootId, Sha256Digest};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -139,6 +140,9 @@ impl Shared {
 /// # Errors
 /// The folder or the server cannot be used, or trainers do not start.
 pub fn main(options: RunOptions) -> anyhow::Result<()> {
+    // It holds a token, and its trainers, which hold none, read what strangers submit: they shall not read its memory or its
+    // environment, though they are of the same user.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).ok();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // The cores belong to the trainers.
         .worker_threads(2)

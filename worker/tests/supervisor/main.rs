@@ -51,6 +51,18 @@ async fn jobs_are_completed_by_one_warm_trainer() {
 }
 
 #[tokio::test]
+async fn the_log_does_not_tell_the_password_of_the_url() {
+    let server = Server::start().await;
+    let lease = server.queue("completes");
+    let url = server.url().replace("//", "//ops:hunter2@");
+    let mut worker = Worker::start_at(&url, &["--once"]);
+    assert!(worker.end().await.success(), "{}", worker.log());
+    server.change(|script| assert!(script.finish(lease).is_some()));
+    assert!(worker.log().contains("ops:[redacted]@"), "{}", worker.log());
+    assert!(!worker.log().contains("hunter2"), "{}", worker.log());
+}
+
+#[tokio::test]
 async fn a_killed_trainer_is_a_crash_and_the_next_job_gets_another() {
     let server = Server::start().await;
     let (dies, completes) = (server.queue("dies"), server.queue("completes"));

@@ -17,6 +17,11 @@ pub struct Worker {
 
 impl Worker {
     pub fn start(server: &Server, args: &[&str]) -> Self {
+        Self::start_at(&server.url(), args)
+    }
+
+    /// The same, where the server's address is another text.
+    pub fn start_at(url: &str, args: &[&str]) -> Self {
         let home = tempfile::tempdir().expect("a folder");
         let log = std::fs::File::create(home.path().join("log")).expect("a log");
         let child = Command::new(env!("CARGO_BIN_EXE_cultivar-worker"))
@@ -24,7 +29,7 @@ impl Worker {
             .args(args)
             .arg("--trainer-command")
             .arg(fake_trainer())
-            .env("CULTIVAR_URL", server.url())
+            .env("CULTIVAR_URL", url)
             .env("CULTIVAR_TOKEN", TOKEN)
             .env("CULTIVAR_HOME", home.path())
             .stdin(Stdio::null())

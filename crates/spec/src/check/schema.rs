@@ -8,6 +8,11 @@ use serde_json::Value;
 
 use super::{Violation, Violations, one_of, pointer_to};
 
+/// Mistakes of a document that are told.
+const MAX_VIOLATIONS: usize = 100;
+/// Characters and values of a mistake that are repeated.
+const MAX_GLIMPSE: usize = 1000;
+
 /// A type's JSON schema, compiled.
 pub(super) struct Schema {
     root: Value,
@@ -27,7 +32,11 @@ impl Schema {
             let mut found = Vec::new();
             for error in self.validator.iter_errors(raw) {
                 self.explain(&error, raw, &mut found);
+                if found.len() >= MAX_VIOLATIONS {
+                    break;
+                }
             }
+            found.truncate(MAX_VIOLATIONS);
             return Err(Violations(found));
         }
         // To the schema 10.0 is an integer, as in JSON; to serde it is none.
@@ -45,7 +54,7 @@ impl Schema {
         out: &mut Vec<Violation>,
     ) {
         let pointer = error.instance_path().as_str().to_owned();
-        let at = |pointer: &str| raw.pointer(pointer).cloned().unwrap_or(Value::Null);
+        let at = |pointer: &str| raw.pointer(pointer).map_or(Value::Null, glimpse);
         // What a text with a pattern means, in words.
         let description = || {
             let of_text = error.schema_path().as_str().trim_end_matches("/pattern");
@@ -111,7 +120,7 @@ impl Schema {
                 let known = known
                     .map(|fields| one_of(fields.keys().map(String::as_str)))
                     .unwrap_or_default();
-                for field in unexpected {
+                for field in unexpected.iter().take(MAX_VIOLATIONS) {
                     let field_pointer = pointer_to(&pointer, field);
                     let value = at(&field_pointer);
                     out.push(Violation::new(
@@ -138,6 +147,39 @@ impl Schema {
             }
         }
     }
+}
+
+/// A value as it is shown to whoever sent it: one of any size, in a few words.
+fn glimpse(value: &Value) -> Value {
+    if weight(value, MAX_GLIMPSE) < MAX_GLIMPSE {
+        return value.clone();
+    }
+    Value::String(match value {
+        Value::Array(items) => format!("a list of {} items", items.len()),
+        Value::Object(fields) => format!("an object of {} fields", fields.len()),
+        Value::String(text) => text.chars().take(MAX_GLIMPSE / 4).chain(['…']).collect(),
+        other => other.to_string(),
+    })
+}
+
+/// Bytes of the texts in a value and the number of its parts, counted up to a limit.
+fn weight(value: &Value, limit: usize) -> usize {
+    let mut total = 1;
+    let mut add = |text: &str, value: &Value| {
+        total += text.len() + weight(value, limit.saturating_sub(total));
+        total < limit
+    };
+    match value {
+        Value::String(text) => total += text.len(),
+        Value::Array(items) => {
+            items.iter().all(|item| add("", item));
+        }
+        Value::Object(fields) => {
+            fields.iter().all(|(name, value)| add(name, value));
+        }
+        _ => {}
+    }
+    total
 }
 
 /// The same document, its whole numbers written as such where they are exact.

@@ -55,7 +55,7 @@ impl Driver {
         let token_file = config.admin_token_file();
         let state = AppState::open(config, CancellationToken::new()).await;
         let state = state.unwrap();
-        tokens::ensure_admin(&state).await.unwrap();
+        tokens::ensure_local(&state).await.unwrap();
         let mut driver = Self {
             router: cultivar_server::app(state.clone()),
             state,
