@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cultivar_spec::Outcome;
 use cultivar_spec::trainer::{Cost, FromTrainer, JobResult, ToTrainer, TrainJob};
@@ -70,6 +70,8 @@ fn train(job: &TrainJob, orders: &Receiver<ToTrainer>) -> JobResult {
             idle(orders)
         }
         "endless" => endless(job, orders),
+        "stops slowly" => stop_slowly(job, orders),
+        "faults" => ended(Outcome::WorkerFault, 0),
         "works" => work(job, orders),
         other => panic!("no behaviour is called {other:?}"),
     }
@@ -109,6 +111,26 @@ fn endless(job: &TrainJob, orders: &Receiver<ToTrainer>) -> JobResult {
             }
             Ok(_) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => std::process::exit(0),
+        }
+    }
+}
+
+/// Takes a while to stop, and says as its step how often it was told to.
+fn stop_slowly(job: &TrainJob, orders: &Receiver<ToTrainer>) -> JobResult {
+    progress(job, 1);
+    let (mut n_told, mut told) = (0, None);
+    loop {
+        match orders.recv_timeout(TICK) {
+            Ok(ToTrainer::Stop { tag, why }) if tag == job.tag => {
+                n_told += 1;
+                told.get_or_insert((why, Instant::now()));
+            }
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => std::process::exit(0),
+        }
+        match told {
+            Some((why, at)) if at.elapsed() > 20 * TICK => return ended(why.outcome(), n_told),
+            _ => {}
         }
     }
 }

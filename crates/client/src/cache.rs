@@ -34,14 +34,19 @@ impl ArtifactCache {
     pub async fn get(&self, sha256: Sha256Digest) -> Result<PathBuf, Error> {
         let path = self.folder.join(sha256.to_string());
         let turn = self.lock().entry(sha256).or_default().clone();
-        let _turn = turn.lock().await;
+        let running = turn.lock().await;
         let exists = tokio::fs::try_exists(&path).await;
         let got = match exists.map_err(|e| Error::file(&path, e)) {
             Ok(true) => Ok(()),
             Ok(false) => self.client.download(sha256, &path).await,
             Err(error) => Err(error),
         };
-        self.lock().remove(&sha256);
+        drop(running);
+        let mut busy = self.lock();
+        // Whoever waits for this turn holds it too; another turn would be beside it, not behind it.
+        if Arc::strong_count(&turn) == 2 {
+            busy.remove(&sha256);
+        }
         got.map(|()| path)
     }
 

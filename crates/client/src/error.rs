@@ -90,6 +90,11 @@ impl Error {
         }
     }
 
+    /// Something is wrong with the server, not with the call. It may pass, or not.
+    pub fn is_server_fault(&self) -> bool {
+        self.status().is_some_and(|status| status >= 500) && !self.is_transient()
+    }
+
     /// The call certainly had no effect.
     pub(crate) fn is_untouched(&self) -> bool {
         matches!(self, Self::NoServer { .. }) || self.status() == Some(429)

@@ -37,7 +37,14 @@ pub async fn claim(state: &AppState, token: Uuid, claim: Claim) -> Result<ClaimR
     let taken = wait(state, token, claim, None).await?;
     let mut leases = Vec::with_capacity(taken.claimed.len());
     for claimed in taken.claimed {
-        leases.push(lease(state, claimed).await?);
+        let (id, trial) = (claimed.lease, claimed.trial);
+        match lease(state, claimed).await {
+            Ok(lease) => leases.push(lease),
+            // It runs out. Were all of the claim to fail, so would whoever gets the trial next.
+            Err(error) => {
+                tracing::error!(lease = %id, %trial, "a trial cannot be handed out: {error:#}");
+            }
+        }
     }
     Ok(ClaimReply {
         leases,

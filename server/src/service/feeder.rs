@@ -45,25 +45,32 @@ pub async fn feed(conn: &mut PgConnection, sweep: SweepId) -> Result<u64, ApiErr
     Ok(n_pushed)
 }
 
-/// Feeds every sweep that might have room.
+/// Feeds every sweep that might have room. One that cannot be fed keeps no other from it.
 ///
 /// # Errors
 /// The database is out of reach.
 pub async fn feed_all(state: &AppState) -> Result<(), ApiError> {
     let mut n_fed = 0;
     for sweep in store::sweep::hungry(&state.pool).await? {
-        let shared = state.clone();
-        let forecasts = scheduling::forecasts(state, sweep).await;
-        n_fed += run_tx("feed", &state.pool, move |conn| {
-            Box::pin(async move {
-                search::refill(&shared, conn, sweep, &forecasts).await?;
-                feed(conn, sweep).await
-            })
-        })
-        .await?;
+        match refill_and_feed(state, sweep).await {
+            Ok(n) => n_fed += n,
+            Err(error) => tracing::error!(%sweep, %error, "cannot feed the sweep"),
+        }
     }
     if n_fed > 0 {
         state.queue.notify_waiters();
     }
     Ok(())
+}
+
+async fn refill_and_feed(state: &AppState, sweep: SweepId) -> Result<u64, ApiError> {
+    let shared = state.clone();
+    let forecasts = scheduling::forecasts(state, sweep).await;
+    run_tx("feed", &state.pool, move |conn| {
+        Box::pin(async move {
+            search::refill(&shared, conn, sweep, &forecasts).await?;
+            feed(conn, sweep).await
+        })
+    })
+    .await
 }

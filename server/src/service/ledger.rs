@@ -229,7 +229,21 @@ async fn try_enter(
     busy: Busy,
     counters: &Metrics,
 ) -> Result<(Vec<Option<Verdict>>, Vec<Outcome>), ApiError> {
-    let leases: Vec<_> = entries.iter().map(|entry| entry.lease).collect();
+    let may_return: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry.finish.outcome != Outcome::Completed)
+        .map(|entry| entry.lease)
+        .collect();
+    let kept = store::sweep::hold(conn, &may_return, busy).await?;
+    let is_kept = |entry: &&Arc<Entry>| {
+        let sweep = entry.job.sweep;
+        entry.finish.outcome == Outcome::Completed || sweep.is_none_or(|id| kept.contains(&id))
+    };
+    let leases: Vec<_> = entries
+        .iter()
+        .filter(is_kept)
+        .map(|entry| entry.lease)
+        .collect();
     let locked = store::attempt::lock(conn, &leases, busy).await?;
     let mut locked: HashMap<_, _> = locked.into_iter().map(|held| (held.lease, held)).collect();
     let mut verdicts = Vec::with_capacity(entries.len());

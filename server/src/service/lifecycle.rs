@@ -72,7 +72,8 @@ pub async fn requeue(
     .await
 }
 
-/// Queues every failed and cancelled trial of a sweep again; they go on from their last checkpoints.
+/// Queues every failed and cancelled trial of a sweep again; they go on from their last checkpoints. A deadline that has passed
+/// holds no longer.
 ///
 /// # Errors
 /// There is no such sweep.
@@ -82,7 +83,7 @@ pub async fn retry(state: &AppState, id: SweepId) -> Result<SweepView, ApiError>
             let standing = store::sweep::lock(conn, id).await?;
             standing.ok_or_else(|| ApiError::no_such("sweep", id))?;
             let reopened = store::lifecycle::reopen_of_sweep(conn, id).await?;
-            store::sweep::open(conn, id).await?;
+            store::sweep::reopen(conn, id).await?;
             feeder::feed(conn, id).await?;
             tell(conn, id, queued_again(&reopened)).await
         })
@@ -119,7 +120,9 @@ pub async fn cancel(state: &AppState, id: SweepId) -> Result<SweepView, ApiError
 pub async fn end_overdue(state: &AppState) -> Result<(), ApiError> {
     for sweep in store::sweep::overdue(&state.pool).await? {
         tracing::info!(%sweep, "the sweep's deadline has passed: cancelling what is left");
-        cancel(state, sweep).await?;
+        if let Err(error) = cancel(state, sweep).await {
+            tracing::error!(%sweep, %error, "cannot cancel the sweep");
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What running attempts report: metric values, progress, log lines, checkpoints.
 
-use cultivar_spec::LeaseId;
 use cultivar_spec::wire::{CheckpointRef, JobKind, LeaseReply, LogBatch, MetricBatch, Order};
+use cultivar_spec::{LeaseId, Outcome};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -30,13 +30,19 @@ pub async fn metrics(
         lease,
         "metrics",
         batch,
-        |conn, lease, batch, is_active| {
+        |conn, lease, batch, writer| {
             Box::pin(async move {
                 store::points::insert(conn, lease, &batch.points).await?;
+                let is_active = matches!(writer, Writer::Active);
                 if let Some(progress) = batch.progress.as_ref().filter(|_| is_active) {
                     store::report::set_progress(conn, lease, progress).await?;
                 }
-                Ok(store::report::insert_epochs(conn, lease, &batch.points).await?)
+                match writer {
+                    Writer::Active | Writer::Completed => {
+                        Ok(store::report::insert_epochs(conn, lease, &batch.points).await?)
+                    }
+                    Writer::Ended => Ok(None),
+                }
             })
         },
     )
@@ -81,6 +87,16 @@ fn clip(line: &mut String) {
     }
 }
 
+/// Whose report it is.
+#[derive(Clone, Copy)]
+enum Writer {
+    Active,
+    /// Its attempt completed the trial.
+    Completed,
+    /// Its attempt ended otherwise: the epochs that schedulers hear of are those of the next one.
+    Ended,
+}
+
 /// Rows of a report belong to its lease, so an active one needs no lock; any other goes through the fence. Answers with
 /// what `write` came to, too, unless what it would have written was kept aside.
 async fn report<T, R, W>(
@@ -93,7 +109,7 @@ async fn report<T, R, W>(
 where
     T: Serialize + Send + Sync + 'static,
     R: Send + 'static,
-    W: for<'c> Fn(&'c mut sqlx::PgConnection, LeaseId, &'c T, bool) -> Step<'c, R>
+    W: for<'c> Fn(&'c mut sqlx::PgConnection, LeaseId, &'c T, Writer) -> Step<'c, R>
         + Send
         + Sync
         + 'static,
@@ -102,16 +118,20 @@ where
     let (order, written) = run_tx(kind, &state.pool, move |conn| {
         Box::pin(async move {
             if let Some(order) = store::report::order(&mut *conn, lease).await? {
-                let written = write(conn, lease, &batch, true).await?;
+                let written = write(conn, lease, &batch, Writer::Active).await?;
                 return Ok((Some(order), Some(written)));
             }
             match fence::enter(conn, lease, &counters).await? {
                 Standing::Active(_) => {
-                    let written = write(conn, lease, &batch, true).await?;
+                    let written = write(conn, lease, &batch, Writer::Active).await?;
                     Ok((Some(Order::Continue), Some(written)))
                 }
-                Standing::Finished(_) => {
-                    let written = write(conn, lease, &batch, false).await?;
+                Standing::Finished(held) => {
+                    let writer = match held.outcome {
+                        Some(Outcome::Completed) => Writer::Completed,
+                        _ => Writer::Ended,
+                    };
+                    let written = write(conn, lease, &batch, writer).await?;
                     Ok((Some(Order::Unknown), Some(written)))
                 }
                 Standing::Superseded(_) => {

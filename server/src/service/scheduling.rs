@@ -110,13 +110,15 @@ pub async fn forecasts(state: &AppState, sweep: SweepId) -> Vec<(TrialId, f64)> 
     told.collect()
 }
 
-/// Lets the schedulers of all sweeps that have trials left look at what is new.
+/// Lets the schedulers of all sweeps that have trials left look at what is new. One that fails keeps no other from it.
 ///
 /// # Errors
 /// The database is out of reach.
 pub async fn step_all(state: &AppState) -> Result<(), ApiError> {
     for sweep in store::schedule::due(&state.pool).await? {
-        step(state, sweep).await?;
+        if let Err(error) = step(state, sweep).await {
+            tracing::error!(%sweep, %error, "cannot schedule the sweep");
+        }
     }
     Ok(())
 }

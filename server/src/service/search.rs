@@ -122,9 +122,9 @@ async fn end(conn: &mut PgConnection, sweep: SweepId, note: Option<&str>) -> Res
 fn n_configs_wanted(searching: &Searching) -> u64 {
     let ahead = searching.n_idle_workers.max(1);
     let mut room = ahead.saturating_sub(searching.n_waiting);
-    if let Some(parallel) = searching.spec.queueing.parallel {
+    if let Some(parallel) = searching.parallel {
         let in_flight = searching.n_waiting + searching.n_running;
-        room = room.min(u64::from(parallel).saturating_sub(in_flight));
+        room = room.min(parallel.saturating_sub(in_flight));
     }
     room.div_ceil(searching.spec.seeds.len() as u64)
 }

@@ -9,12 +9,13 @@ use sqlx::PgConnection;
 use crate::auth::Principal;
 use crate::error::ApiError;
 use crate::routes::TrialFilter;
-use crate::service::label;
 use crate::service::replay::{IdempotencyKey, Replay, once};
 use crate::service::resolve::Resolver;
+use crate::service::{feeder, label};
 use crate::state::AppState;
 use crate::store;
 use crate::store::lifecycle::Locked;
+use crate::store::sweep::Standing;
 use crate::store::trial::{Filter, NewRow};
 use crate::tx::run_tx;
 
@@ -226,10 +227,11 @@ pub async fn resume(state: &AppState, id: TrialId) -> Result<TrialView, ApiError
     run_tx("resume_trial", &state.pool, move |conn| {
         Box::pin(async move {
             // Locked, so that it cannot give way between the look and the wish.
+            let sweep = store::sweep::lock_of(conn, id).await?;
             let trial = store::lifecycle::lock(conn, id).await?;
             let trial = trial.ok_or_else(|| ApiError::no_such("trial", id))?;
             match trial.state {
-                TrialState::Paused => queue_again(conn, trial).await,
+                TrialState::Paused => queue_again(conn, trial, sweep).await,
                 TrialState::Queued | TrialState::Running => {
                     Ok(store::lifecycle::unpause(conn, id).await?)
                 }
@@ -253,6 +255,7 @@ pub async fn resume(state: &AppState, id: TrialId) -> Result<TrialView, ApiError
 pub async fn retry(state: &AppState, id: TrialId) -> Result<TrialView, ApiError> {
     run_tx("retry_trial", &state.pool, move |conn| {
         Box::pin(async move {
+            let sweep = store::sweep::lock_of(conn, id).await?;
             let trial = store::lifecycle::lock(conn, id).await?;
             let trial = trial.ok_or_else(|| ApiError::no_such("trial", id))?;
             if !matches!(
@@ -264,7 +267,7 @@ pub async fn retry(state: &AppState, id: TrialId) -> Result<TrialView, ApiError>
                     trial.state.name()
                 )));
             }
-            queue_again(conn, trial).await
+            queue_again(conn, trial, sweep).await
         })
     })
     .await?;
@@ -272,13 +275,24 @@ pub async fn retry(state: &AppState, id: TrialId) -> Result<TrialView, ApiError>
     view(state, id).await
 }
 
-/// Puts a trial back in line from where it had got to, unless its scheduler keeps it waiting.
-async fn queue_again(conn: &mut PgConnection, trial: Locked) -> Result<(), ApiError> {
+/// Puts a trial back in line from where it had got to, unless its scheduler keeps it waiting. One of a sweep enters the queue when
+/// the sweep has room for it; of one that was cancelled it goes on alone.
+async fn queue_again(
+    conn: &mut PgConnection,
+    trial: Locked,
+    standing: Option<Standing>,
+) -> Result<(), ApiError> {
     if store::lifecycle::leave_to_scheduler(conn, trial.id).await? {
         return Ok(());
     }
     store::lifecycle::reopen(conn, trial.id).await?;
-    store::queue::push(conn, trial.id, JobKind::Train, None, 0.0).await?;
+    match (trial.sweep, standing) {
+        (Some(sweep), Some(Standing { cancelled: false })) => {
+            store::sweep::open(conn, sweep).await?;
+            feeder::feed(conn, sweep).await?;
+        }
+        _ => store::queue::push(conn, trial.id, JobKind::Train, None, 0.0).await?,
+    }
     let event = Event::Trial {
         trial: trial.id,
         sweep: trial.sweep,

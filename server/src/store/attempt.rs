@@ -48,7 +48,7 @@ pub enum Busy {
 }
 
 /// Locks the trials and the attempts behind leases. Whoever locks several skips those that are busy, so that it cannot
-/// deadlock.
+/// deadlock. Rows that refer to them may be stored meanwhile: a report names its attempt before its trial.
 pub async fn lock(conn: &mut PgConnection, leases: &[LeaseId], busy: Busy) -> Result<Vec<Held>> {
     let skip = match busy {
         Busy::Wait => "",
@@ -66,7 +66,7 @@ pub async fn lock(conn: &mut PgConnection, leases: &[LeaseId], busy: Busy) -> Re
                    AND p.epoch < a.epoch AND p.outcome IS NOT NULL) AS past
          FROM attempt a JOIN trial t ON t.id = a.trial_id
          WHERE a.lease_id = ANY($1)
-         FOR UPDATE OF t, a {skip}",
+         FOR NO KEY UPDATE OF t, a {skip}",
     )))
     .bind(leases.iter().map(|lease| lease.0).collect::<Vec<_>>())
     .try_map(|row: PgRow| {
@@ -255,6 +255,19 @@ pub async fn renew(db: impl PgExecutor<'_>, lease: LeaseId) -> Result<()> {
     Ok(())
 }
 
+/// Attempts `a` as [`overdue`] tells, since `$1`, for `$2` seconds. By `clock_timestamp()`, since a transaction may have waited
+/// for a lock since it began.
+macro_rules! unheard {
+    () => {
+        "attempt a
+         LEFT JOIN worker_heartbeat h
+             ON h.worker_id = a.worker_id AND h.boot_id = a.boot_id AND a.lease_id = ANY(h.held)
+         WHERE a.outcome IS NULL
+           AND greatest(a.claimed_at, h.seen_at, a.renewed_at, pg_postmaster_start_time(), $1)
+               + make_interval(secs => $2) < clock_timestamp()"
+    };
+}
+
 /// Active attempts nobody has renewed for `lease_s` seconds, counted from the latest of: the claim, the last
 /// heartbeat that listed the lease or report of an external trainer, the database's start, and `healthy_since`, when this replica could
 /// last begin to hear heartbeats.
@@ -263,21 +276,44 @@ pub async fn overdue(
     healthy_since: DateTime<Utc>,
     lease_s: f64,
 ) -> Result<Vec<LeaseId>> {
-    sqlx::query(
+    sqlx::query(concat!(
         "-- attempt::overdue
-         SELECT a.lease_id
-         FROM attempt a
-         LEFT JOIN worker_heartbeat h
-             ON h.worker_id = a.worker_id AND h.boot_id = a.boot_id AND a.lease_id = ANY(h.held)
-         WHERE a.outcome IS NULL
-           AND greatest(a.claimed_at, h.seen_at, a.renewed_at, pg_postmaster_start_time(), $1)
-               + make_interval(secs => $2) < now()
-         LIMIT 1000",
-    )
+         SELECT a.lease_id FROM ",
+        unheard!(),
+        " LIMIT 1000"
+    ))
     .bind(healthy_since)
     .bind(lease_s)
     .try_map(|row: PgRow| Ok(LeaseId(row.try_get("lease_id")?)))
     .fetch_all(db)
+    .await
+}
+
+/// Whether an attempt is still [`overdue`]. No heartbeat of its worker is heard until the transaction ends.
+pub async fn is_overdue(
+    conn: &mut PgConnection,
+    lease: LeaseId,
+    healthy_since: DateTime<Utc>,
+    lease_s: f64,
+) -> Result<bool> {
+    sqlx::query(
+        "-- attempt::is_overdue
+         SELECT FROM worker_heartbeat WHERE worker_id = (SELECT worker_id FROM attempt WHERE lease_id = $1) FOR UPDATE",
+    )
+    .bind(lease.0)
+    .execute(&mut *conn)
+    .await?;
+    // Another statement, which sees what was committed before the lock was had.
+    sqlx::query_scalar(concat!(
+        "-- attempt::is_overdue
+         SELECT EXISTS (SELECT FROM ",
+        unheard!(),
+        " AND a.lease_id = $3)"
+    ))
+    .bind(healthy_since)
+    .bind(lease_s)
+    .bind(lease.0)
+    .fetch_one(conn)
     .await
 }
 

@@ -47,7 +47,7 @@ pub async fn complete(
         "
              JOIN attempt a ON a.lease_id = sent.lease_id AND a.job = 'train' AND num_nulls(a.outcome) = 1
              JOIN trial t ON t.id = a.trial_id AND t.state || '' = 'running' AND t.model_sha256 IS NULL
-             FOR UPDATE OF t, a SKIP LOCKED
+             FOR NO KEY UPDATE OF t, a SKIP LOCKED
          ), ended AS (
              SELECT held.trial_id, said.*
              FROM UNNEST($1::uuid[], $2::jsonb[], $3::jsonb[], $4::float8[], $5::bytea[], $6::bytea[], $7::jsonb[],

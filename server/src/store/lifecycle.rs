@@ -25,7 +25,7 @@ pub struct Locked {
 pub async fn lock(conn: &mut PgConnection, id: TrialId) -> Result<Option<Locked>> {
     sqlx::query(
         "-- lifecycle::lock
-         SELECT id, sweep_id, dataset, dataset_version, state, model_sha256 FROM trial WHERE id = $1 FOR UPDATE",
+         SELECT id, sweep_id, dataset, dataset_version, state, model_sha256 FROM trial WHERE id = $1 FOR NO KEY UPDATE",
     )
     .bind(id.0)
     .try_map(|row: PgRow| locked(&row))
@@ -38,7 +38,7 @@ pub async fn lock_unsettled(conn: &mut PgConnection, sweep: SweepId) -> Result<V
     sqlx::query(
         "-- lifecycle::lock_unsettled
          SELECT id, sweep_id, dataset, dataset_version, state, model_sha256 FROM trial
-         WHERE sweep_id = $1 AND state IN ('queued', 'running', 'paused') ORDER BY id FOR UPDATE",
+         WHERE sweep_id = $1 AND state IN ('queued', 'running', 'paused') ORDER BY id FOR NO KEY UPDATE",
     )
     .bind(sweep.0)
     .try_map(|row: PgRow| locked(&row))

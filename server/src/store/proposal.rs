@@ -13,6 +13,8 @@ use super::cost::{Costs, mean_costs};
 /// A sweep whose sampler will propose more. Its row stays locked, so nobody else proposes for it.
 pub struct Searching {
     pub spec: SweepSpec,
+    /// Trials that it may have in flight now, whatever the spec said.
+    pub parallel: Option<u64>,
     pub n_proposals: u32,
     /// Its trials that wait for a worker.
     pub n_waiting: u64,
@@ -30,7 +32,7 @@ pub async fn lock_searching(
 ) -> Result<Option<Searching>> {
     sqlx::query(
         "-- proposal::lock_searching
-         SELECT s.spec,
+         SELECT s.spec, s.parallel,
                 (SELECT count(*) FROM proposal p WHERE p.sweep_id = s.id) AS n_proposals,
                 (SELECT count(*) FROM trial t WHERE t.sweep_id = s.id AND t.state = 'queued') AS n_waiting,
                 (SELECT count(*) FROM trial t WHERE t.sweep_id = s.id AND t.state = 'running') AS n_running,
@@ -46,8 +48,10 @@ pub async fn lock_searching(
     .bind(id.0)
     .bind(lease_s)
     .try_map(|row: PgRow| {
+        let parallel: Option<i32> = row.try_get("parallel")?;
         Ok(Searching {
             spec: row.json("spec")?,
+            parallel: parallel.map(|n| n as u64),
             n_proposals: row.count("n_proposals")? as u32,
             n_waiting: row.count("n_waiting")?,
             n_running: row.count("n_running")?,

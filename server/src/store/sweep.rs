@@ -1,13 +1,16 @@
 //! Sweeps.
 
+use std::collections::HashSet;
+
 use cultivar_spec::queueing::Queueing;
 use cultivar_spec::wire::{SweepDetail, SweepView};
-use cultivar_spec::{SweepId, SweepSpec, TrialState};
+use cultivar_spec::{LeaseId, SweepId, SweepSpec, TrialId, TrialState};
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use sqlx::{PgConnection, PgExecutor, Row};
+use sqlx::{AssertSqlSafe, PgConnection, PgExecutor, Row};
 
 use super::Result;
+use super::attempt::Busy;
 use super::columns::Columns;
 
 /// Sweeps listed at most.
@@ -180,6 +183,50 @@ pub async fn lock(conn: &mut PgConnection, id: SweepId) -> Result<Option<Standin
     .await
 }
 
+/// The same for the sweep of a trial, if it has one.
+pub async fn lock_of(conn: &mut PgConnection, trial: TrialId) -> Result<Option<Standing>> {
+    sqlx::query(
+        "-- sweep::lock_of
+         SELECT cancelled_at IS NOT NULL AS cancelled FROM sweep
+         WHERE id = (SELECT sweep_id FROM trial WHERE id = $1) FOR UPDATE",
+    )
+    .bind(trial.0)
+    .try_map(|row: PgRow| {
+        Ok(Standing {
+            cancelled: row.try_get("cancelled")?,
+        })
+    })
+    .fetch_optional(conn)
+    .await
+}
+
+/// Keeps the sweeps of leases as they are until the transaction ends: whether trials may enter the queue again depends on it.
+/// Called before their trials are locked, as by whoever changes a sweep. Returns the sweeps that it keeps.
+pub async fn hold(
+    conn: &mut PgConnection,
+    leases: &[LeaseId],
+    busy: Busy,
+) -> Result<HashSet<SweepId>> {
+    if leases.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let skip = match busy {
+        Busy::Wait => "",
+        Busy::Skip => "SKIP LOCKED",
+    };
+    sqlx::query(AssertSqlSafe(format!(
+        "-- sweep::hold
+         SELECT id FROM sweep
+         WHERE id IN (SELECT t.sweep_id FROM attempt a JOIN trial t ON t.id = a.trial_id WHERE a.lease_id = ANY($1))
+         ORDER BY id FOR SHARE {skip}",
+    )))
+    .bind(leases.iter().map(|lease| lease.0).collect::<Vec<_>>())
+    .try_map(|row: PgRow| Ok(SweepId(row.try_get("id")?)))
+    .fetch_all(conn)
+    .await
+    .map(|sweeps| sweeps.into_iter().collect())
+}
+
 /// Whether somebody ended a sweep.
 pub struct Standing {
     pub cancelled: bool,
@@ -202,7 +249,20 @@ pub async fn set_paused(conn: &mut PgConnection, id: SweepId, paused: bool) -> R
 pub async fn open(conn: &mut PgConnection, id: SweepId) -> Result<()> {
     sqlx::query(
         "-- sweep::open
-         UPDATE sweep SET open = true, cancelled_at = NULL WHERE id = $1",
+         UPDATE sweep SET open = true WHERE id = $1",
+    )
+    .bind(id.0)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Opens a sweep that may have been cancelled, and forgets a deadline that has passed.
+pub async fn reopen(conn: &mut PgConnection, id: SweepId) -> Result<()> {
+    sqlx::query(
+        "-- sweep::reopen
+         UPDATE sweep SET open = true, cancelled_at = NULL, deadline = CASE WHEN deadline > now() THEN deadline END
+         WHERE id = $1",
     )
     .bind(id.0)
     .execute(conn)
@@ -233,7 +293,8 @@ pub async fn set_queueing(conn: &mut PgConnection, id: SweepId, queueing: &Queue
 pub async fn cancel(conn: &mut PgConnection, id: SweepId) -> Result<bool> {
     let done = sqlx::query(
         "-- sweep::cancel
-         UPDATE sweep SET cancelled_at = coalesce(cancelled_at, now()), open = false, searching = false WHERE id = $1",
+         UPDATE sweep SET cancelled_at = coalesce(cancelled_at, now()), paused_at = NULL, open = false, searching = false
+         WHERE id = $1",
     )
     .bind(id.0)
     .execute(conn)

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cultivar_spec::queueing::Needs;
+use cultivar_spec::trial::Weights;
 use cultivar_spec::wire::{AttemptView, TrialDetail, TrialView};
 use cultivar_spec::{LeaseId, Sha256Digest, SweepId, TrialId, TrialSpec, TrialState, WorkerId};
 use serde_json::Value;
@@ -45,9 +46,11 @@ const CHUNK: usize = 2000;
 
 /// Inserts trials as `queued`; their jobs are queued apart.
 pub async fn insert(conn: &mut PgConnection, rows: &[NewRow]) -> Result<()> {
-    let weights = rows
+    let ours = rows
         .iter()
-        .filter_map(|row| row.spec.backbone.weights_sha256);
+        // A file of the worker's own is not here.
+        .filter(|row| !matches!(row.spec.backbone.weights, Weights::File(_)));
+    let weights = ours.filter_map(|row| row.spec.backbone.weights_sha256);
     let weights: Vec<_> = weights.collect::<HashSet<_>>().into_iter().collect();
     super::artifact::pin(conn, &weights, "trials").await?;
     for rows in rows.chunks(CHUNK) {

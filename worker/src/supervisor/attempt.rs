@@ -106,8 +106,9 @@ impl Attempt<'_> {
         let mut step = 0;
         trainer.send(message).await;
         loop {
-            let deadline = match told {
-                Some((_, by)) => by,
+            // Once it is to stop, at the latest before the trial can be given to somebody else.
+            let deadline = |stall: &StallWatch| match told {
+                Some((_, by)) => by.min(self.hold.end()),
                 None => stall.deadline(),
             };
             let order = tokio::select! {
@@ -127,10 +128,14 @@ impl Attempt<'_> {
                 }
                 why = interruption(self.hold, self.stopping), if told.is_none() => Some(why),
                 // Somebody may change their mind about what is being stored.
-                order = self.hold.ordered(), if told.is_some_and(|(why, _)| why.checkpoints()) => {
+                order = self.hold.ordered_beyond(heeded(told)), if told.is_some_and(|(why, _)| why.checkpoints()) => {
                     Some(why(order))
                 }
-                () = tokio::time::sleep_until(deadline) => {
+                () = tokio::time::sleep_until(deadline(&stall)) => {
+                    if Instant::now() < deadline(&stall) {
+                        // The lease was renewed.
+                        continue;
+                    }
                     let obituary = trainer.kill().await;
                     let error = match told {
                         None => format!("no sign of life for {:.0} s", stall.limit().as_secs_f64()),
@@ -141,19 +146,14 @@ impl Attempt<'_> {
                 }
             };
             if let Some(why) = order {
-                trainer.stop(&tag, why).await;
-                let by = self.stop_by();
-                told = Some((why, told.map_or(by, |(_, earlier)| earlier.min(by))));
+                let by = Instant::now() + STOP_GRACE;
+                let by = told.map_or(by, |(_, earlier)| earlier.min(by));
+                // One that reads nothing any more is killed like one that does not stop.
+                tokio::time::timeout_at(by.min(self.hold.end()), trainer.stop(&tag, why))
+                    .await
+                    .ok();
+                told = Some((why, by));
             }
-        }
-    }
-
-    /// When a trainer that is told to stop now must have: before the trial can be given to somebody else.
-    fn stop_by(&self) -> Instant {
-        let grace = Instant::now() + STOP_GRACE;
-        match self.hold.is_running_out() {
-            true => grace.min(self.hold.end()),
-            false => grace,
         }
     }
 
@@ -200,6 +200,16 @@ impl Attempt<'_> {
         }
         let obituary = trainer.kill().await;
         (result, Some(obituary))
+    }
+}
+
+/// The order that a job was told to stop by; only a graver one changes anything.
+fn heeded(told: Option<(StopWhy, Instant)>) -> Order {
+    match told {
+        None | Some((StopWhy::Preempt, _)) => Order::Continue,
+        Some((StopWhy::Yield, _)) => Order::Yield,
+        Some((StopWhy::Prune, _)) => Order::Prune,
+        Some((StopWhy::Cancel, _)) => Order::Cancel,
     }
 }
 

@@ -145,7 +145,12 @@ impl Hold {
 
     /// Waits for any order but to continue.
     pub async fn ordered(&self) -> Order {
-        self.until(|order| *order != Order::Continue).await
+        self.ordered_beyond(Order::Continue).await
+    }
+
+    /// Waits for an order that is graver than one that was heeded.
+    pub async fn ordered_beyond(&self, heeded: Order) -> Order {
+        self.until(|order| gravity(*order) > gravity(heeded)).await
     }
 
     /// Waits until the trial is somebody else's.
@@ -170,11 +175,6 @@ impl Hold {
     /// When a job must begin to stop, to have stopped by then.
     fn brink(&self) -> Instant {
         self.end() - self.leases.terms().lease.mul_f64(STOPPING)
-    }
-
-    /// It is past the brink: no heartbeat was answered for most of a lease.
-    pub fn is_running_out(&self) -> bool {
-        Instant::now() >= self.brink()
     }
 
     /// Waits for the brink.
@@ -221,6 +221,11 @@ mod tests {
         ] {
             leases.obey(hold.lease, order);
             assert_eq!(hold.ordered().await, stands);
+            let beyond = hold.ordered_beyond(stands);
+            assert!(
+                futures::poll!(Box::pin(beyond)).is_pending(),
+                "{stands:?} was heeded"
+            );
         }
         assert!(hold.is_lost());
     }
@@ -231,7 +236,7 @@ mod tests {
         let (leases, hold) = held(0.05);
         hold.run_out().await;
         assert!(started.elapsed() >= Duration::from_millis(40));
-        assert!(hold.is_running_out() && hold.end() > started + Duration::from_millis(49));
+        assert!(Instant::now() >= hold.brink() && hold.end() > started + Duration::from_millis(49));
         // Renewed by a request sent now, it lasts again; a lost one does not.
         let sent = Instant::now() + Duration::from_secs(60);
         leases.renew(sent, &[(hold.lease, Order::Unknown)].into());

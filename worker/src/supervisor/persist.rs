@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use cultivar_client::{Backoff, Error};
 use cultivar_spec::wire::Order;
+use tokio::time::Instant;
 
 use super::leases::Hold;
 
 const MAX_WAIT: Duration = Duration::from_secs(5);
+/// How long a server may answer nothing but that something is wrong with it.
+const MAX_FAULT: Duration = Duration::from_secs(600);
 
 /// The server will not hear it.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +22,8 @@ pub enum Undelivered {
     Refused(#[from] Error),
 }
 
-/// Repeats a call until it is answered, for as long as the lease is not lost.
+/// Repeats a call until it is answered, for as long as the lease is not lost. A fault of the server's, such as a full disk, may
+/// be mended meanwhile, and is waited out for a time.
 ///
 /// # Errors
 /// The lease is lost, or the answer is a refusal that trying again does not mend.
@@ -28,6 +32,7 @@ where
     F: Future<Output = Result<T, Error>>,
 {
     let mut backoff = Backoff::new(MAX_WAIT);
+    let mut fault_since = None;
     loop {
         if hold.is_lost() {
             return Err(Undelivered::Lost);
@@ -40,7 +45,15 @@ where
             hold.obey(Order::Unknown);
             return Err(Undelivered::Lost);
         }
-        if !error.is_transient() {
+        if error.is_server_fault() {
+            let since = *fault_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= MAX_FAULT {
+                return Err(error.into());
+            }
+            tracing::warn!(%error, "the server is in trouble: trying again");
+        } else if error.is_transient() {
+            fault_since = None;
+        } else {
             return Err(error.into());
         }
         tracing::debug!(%error, "saying it again later");

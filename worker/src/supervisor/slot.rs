@@ -193,7 +193,7 @@ impl Slot {
                 }
                 () = self.stopping.cancelled() => return Ok(None),
             };
-            if !error.is_transient() {
+            if !error.is_transient() && !error.is_server_fault() {
                 return Err(error).context("the server hands out no work");
             }
             if !is_away {
@@ -315,7 +315,12 @@ impl Slot {
                 }
                 Err(Undelivered::Lost) => return failed(Outcome::Cancelled, None),
                 Err(Undelivered::Refused(error)) => {
-                    return failed(Outcome::WorkerFault, Some(format!("cannot fetch the job's files: {error}")));
+                    // What the server refuses is no fault of this machine.
+                    let outcome = match error.status() {
+                        Some(_) => Outcome::Crashed,
+                        None => Outcome::WorkerFault,
+                    };
+                    return failed(outcome, Some(format!("cannot fetch the job's files: {error}")));
                 }
             },
             why = interruption(attempt.hold, attempt.stopping) => return failed(why.outcome(), None),

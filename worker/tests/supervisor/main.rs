@@ -313,19 +313,59 @@ async fn a_second_signal_ends_at_once() {
 }
 
 #[tokio::test]
-async fn a_missing_artifact_is_the_workers_fault_and_slows_it_down() {
+async fn a_machine_that_fails_its_jobs_slows_down() {
+    let server = Server::start().await;
+    let lease = server.queue("faults");
+    let mut worker = Worker::start(&server, &["--once"]);
+    assert_eq!(server.finish(lease).await.outcome, Outcome::WorkerFault);
+    worker.logged("this machine failed the last job").await;
+}
+
+#[tokio::test]
+async fn a_missing_artifact_is_no_fault_of_the_machine() {
     let server = Server::start().await;
     let lease = server.queue("completes");
     server.change(|script| script.artifacts.remove(&Sha256Digest::of(b"weights")));
     let mut worker = Worker::start(&server, &["--once"]);
+    assert!(worker.end().await.success(), "{}", worker.log());
     let finish = server.finish(lease).await;
-    assert_eq!(finish.outcome, Outcome::WorkerFault);
+    assert_eq!(finish.outcome, Outcome::Crashed);
     let error = finish.error.expect("a cause");
     assert!(
         error.contains("cannot fetch the job's files") && error.contains("404"),
         "{error}"
     );
-    worker.logged("this machine failed the last job").await;
+}
+
+#[tokio::test]
+async fn a_server_in_trouble_is_waited_out() {
+    let server = Server::start().await;
+    let lease = server.queue("completes");
+    let faults = [("/leases", 2), ("/finish", 2), ("/metrics", 1)];
+    server.change(|script| script.faults = faults.into());
+    let mut worker = Worker::start(&server, &["--once"]);
+    assert!(worker.end().await.success(), "{}", worker.log());
+    assert_eq!(server.finish(lease).await.outcome, Outcome::Completed);
+    server.change(|script| {
+        assert!(
+            script.faults.values().all(|n| *n == 0),
+            "{:?}",
+            script.faults
+        );
+        assert!(script.write(lease, "metrics").is_some());
+    });
+}
+
+#[tokio::test]
+async fn an_order_to_yield_is_given_once() {
+    let server = Server::start().await;
+    let lease = server.queue("stops slowly");
+    let mut worker = Worker::start(&server, &["--once"]);
+    server.progress(lease).await;
+    server.change(|script| script.orders.insert(lease, Order::Yield));
+    assert!(worker.end().await.success(), "{}", worker.log());
+    let finish = server.finish(lease).await;
+    assert_eq!((finish.outcome, finish.step), (Outcome::Yielded, 1));
 }
 
 #[tokio::test]

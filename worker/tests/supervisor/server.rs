@@ -36,6 +36,8 @@ pub struct Script {
     pub superseded: Vec<LeaseId>,
     /// Every call is answered 503.
     pub is_away: bool,
+    /// That many calls whose path ends so are answered 500.
+    pub faults: HashMap<&'static str, u32>,
     /// That many calls whose path ends so take effect, and are answered 503.
     pub lose_answers: HashMap<&'static str, u32>,
     pub n_claims: u32,
@@ -80,16 +82,17 @@ impl Script {
             .expect("a named artifact was uploaded before");
         std::str::from_utf8(bytes).expect("a text")
     }
+}
 
-    fn answer_is_lost(&mut self, path: &str) -> bool {
-        let mut lost = self.lose_answers.iter_mut();
-        match lost.find(|(end, n)| path.ends_with(**end) && **n > 0) {
-            Some((_, n)) => {
-                *n -= 1;
-                true
-            }
-            None => false,
+/// Whether a call is one of those that are still to be met.
+fn is_met(still: &mut HashMap<&'static str, u32>, path: &str) -> bool {
+    let mut still = still.iter_mut();
+    match still.find(|(end, n)| path.ends_with(**end) && **n > 0) {
+        Some((_, n)) => {
+            *n -= 1;
+            true
         }
+        None => false,
     }
 }
 
@@ -230,7 +233,7 @@ fn error(status: StatusCode, code: &str) -> Response {
     (status, Json(body)).into_response()
 }
 
-/// Refuses strangers, everybody while away, and loses answers.
+/// Refuses strangers, everybody while away, fails, and loses answers.
 async fn gate(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let expected = format!("Bearer {TOKEN}");
     let token = request.headers().get("authorization");
@@ -241,8 +244,11 @@ async fn gate(State(shared): State<Shared>, request: Request, next: Next) -> Res
         return error(StatusCode::SERVICE_UNAVAILABLE, "unavailable");
     }
     let path = request.uri().path().to_owned();
+    if is_met(&mut shared.lock().unwrap().faults, &path) {
+        return error(StatusCode::INTERNAL_SERVER_ERROR, "internal");
+    }
     let answer = next.run(request).await;
-    if shared.lock().unwrap().answer_is_lost(&path) {
+    if is_met(&mut shared.lock().unwrap().lose_answers, &path) {
         return error(StatusCode::SERVICE_UNAVAILABLE, "unavailable");
     }
     answer
