@@ -49,8 +49,9 @@ pub async fn run(args: Leaderboard, session: &Session) -> anyhow::Result<()> {
                 .await?
         }
         format => {
-            let mut board = client.leaderboard(&args.dataset, metric).await?;
-            board.rows.truncate(args.limit.unwrap_or(usize::MAX));
+            let board = client
+                .leaderboard(&args.dataset, metric, args.limit)
+                .await?;
             if session.json || format == Format::Json {
                 serde_json::to_string_pretty(&board)? + "\n"
             } else {

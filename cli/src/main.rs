@@ -21,6 +21,7 @@ mod transfer;
 mod trial;
 mod tune;
 mod up;
+mod verdict;
 mod watch;
 mod weights;
 mod worker;

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use cultivar_server::config::{Retention, TlsFiles};
 use cultivar_server::{AppState, Config, openapi, serve, service};
 use cultivar_spec::secret::{RedactedLog, redact};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -130,6 +131,15 @@ async fn main() -> ExitCode {
     }
 }
 
+/// A connection is an open file, and many systems allow a thousand until one asks for more.
+fn allow_many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
 async fn run(args: Args) -> anyhow::Result<()> {
     let home = args.home.context("--home or CULTIVAR_HOME is missing")?;
     let database_url = args
@@ -149,6 +159,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         }
         None => {}
     }
+    allow_many_files();
     let listener = TcpListener::bind(args.listen).await.with_context(|| {
         format!(
             "cannot listen on {}; choose another with --listen",

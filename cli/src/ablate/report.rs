@@ -10,6 +10,7 @@ use crate::table::{
     self,
     Column::{Number, Text},
 };
+use crate::verdict::{Shown, shown, why_not};
 
 /// What came out.
 #[derive(Clone, Debug, Serialize)]
@@ -74,7 +75,13 @@ pub fn render(report: &Report) -> String {
                 points(gap.difference, gap.low, gap.high)
             }),
             gap.map_or(String::new(), |gap| p_value(gap.p_holm)),
-            gap.map_or("", verdict).to_owned(),
+            match report.shown(row) {
+                None => "",
+                Some(Shown::Better) => "helps",
+                Some(Shown::Worse) => "hurts",
+                Some(Shown::Nothing) => "no difference shown",
+            }
+            .to_owned(),
         ]);
     }
     parts.push(table::render(&table));
@@ -92,21 +99,24 @@ fn p_value(p: f64) -> String {
     }
 }
 
-/// What the interval lets one say, and no more.
-fn verdict(gap: &Comparison) -> &'static str {
-    if gap.low > 0.0 {
-        "helps"
-    } else if gap.high < 0.0 {
-        "hurts"
-    } else {
-        "no difference shown"
+impl Report {
+    /// Seeds of the baseline and of an arm.
+    fn n_seeds(&self, row: &Row) -> [usize; 2] {
+        let baseline = self.arms.first().map_or(0, |row| row.trials.len());
+        [baseline, row.trials.len()]
+    }
+
+    /// Nothing of the baseline itself.
+    fn shown(&self, row: &Row) -> Option<Shown> {
+        let gap = row.vs_baseline.as_ref()?;
+        Some(shown(gap, self.n_seeds(row)))
     }
 }
 
 fn conclusion(report: &Report) -> String {
-    let named = |wanted: &str| {
+    let named = |wanted: Shown| {
         let arms = report.arms.iter().filter(|row| row.name.starts_with("+ "));
-        let named = arms.filter(|row| row.vs_baseline.as_ref().map(verdict) == Some(wanted));
+        let named = arms.filter(|row| report.shown(row) == Some(wanted));
         let names: Vec<&str> = named.map(|row| &row.name[2..]).collect();
         match names.is_empty() {
             true => "none".to_owned(),
@@ -115,16 +125,22 @@ fn conclusion(report: &Report) -> String {
     };
     let mut lines = vec![format!(
         "Alone, these help: {}. These hurt: {}. Of the others these runs show no difference.",
-        named("helps"),
-        named("hurts")
+        named(Shown::Better),
+        named(Shown::Worse)
     )];
     let combination = report.arms.iter().find(|row| row.name == COMBINATION);
-    if let Some(gap) = combination.and_then(|row| row.vs_baseline.as_ref()) {
+    if let Some(row) = combination
+        && let Some(gap) = &row.vs_baseline
+    {
         let interval = points(gap.difference, gap.low, gap.high);
-        lines.push(match verdict(gap) {
-            "helps" => format!("The combination gains {interval} points: the interval excludes zero."),
-            "hurts" => format!("The combination loses: {interval} points, and the interval excludes zero."),
-            _ => format!("The combination's difference is {interval} points: the interval holds zero, so no gain is shown."),
+        let n_seeds = report.n_seeds(row);
+        lines.push(match shown(gap, n_seeds) {
+            Shown::Better => format!("The combination gains {interval} points."),
+            Shown::Worse => format!("The combination loses: {interval} points."),
+            Shown::Nothing => {
+                let why = why_not(gap, n_seeds);
+                format!("The combination's difference is {interval} points, and no gain is shown: {why}.")
+            }
         });
     }
     lines.join("\n")

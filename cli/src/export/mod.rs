@@ -164,7 +164,10 @@ async fn hub(
 /// The configuration's row on the leaderboard, with all its seeds; none where the board does not show it.
 async fn row_of(detail: &TrialDetail, session: &Session) -> anyhow::Result<Option<LeaderboardRow>> {
     let trial = &detail.trial;
-    let board = session.client.leaderboard(&trial.dataset, None).await?;
+    let board = session
+        .client
+        .leaderboard(&trial.dataset, None, None)
+        .await?;
     let mut rows = board.rows.into_iter();
     Ok(rows.find(|row| row.trials.contains(&trial.id)))
 }

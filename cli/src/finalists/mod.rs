@@ -64,7 +64,7 @@ pub struct Finalists {
 pub async fn run(args: Finalists, session: &Session) -> anyhow::Result<ExitCode> {
     let sweep = session.client.sweep(args.sweep).await?;
     let name = &sweep.sweep.name;
-    let racers = racers(&args, session).await?;
+    let (racers, last_seed) = racers(&args, session).await?;
     let Some(base) = racers.first().map(|racer| racer.spec.clone()) else {
         bail!("{name} has no completed trial yet");
     };
@@ -74,8 +74,7 @@ pub async fn run(args: Finalists, session: &Session) -> anyhow::Result<ExitCode>
     if !sweep.sweep.finished && !session.json {
         eprintln!("{name} has not ended: its best may still change");
     }
-    let raced = racers.iter().map(|racer| &racer.spec.fit.seed);
-    let used = sweep.spec.seeds.iter().chain(raced);
+    let used = sweep.spec.seeds.iter().copied().chain([last_seed]);
     let racers = Racers {
         first_seed: used.max().map_or(0, |seed| seed + 1),
         confidence: args.confidence,
@@ -118,8 +117,9 @@ pub async fn run(args: Finalists, session: &Session) -> anyhow::Result<ExitCode>
     })
 }
 
-/// The best of the sweep with their labels, as specs to run again.
-async fn racers(args: &Finalists, session: &Session) -> anyhow::Result<Vec<Racer>> {
+/// The best of the sweep with their labels, as specs to run again, and the largest seed that any of its trials had: its space
+/// may have given more than the sweep lists.
+async fn racers(args: &Finalists, session: &Session) -> anyhow::Result<(Vec<Racer>, u64)> {
     let client = &session.client;
     let filter = TrialFilter {
         sweep: Some(args.sweep),
@@ -137,7 +137,8 @@ async fn racers(args: &Finalists, session: &Session) -> anyhow::Result<Vec<Racer
         let input = detail.spec.input.clone();
         found.push((detail.trial.label, unpinned(detail.spec, &input)));
     }
-    Ok(Racer::named(found))
+    let last_seed = trials.iter().map(|trial| trial.seed).max();
+    Ok((Racer::named(found), last_seed.unwrap_or_default()))
 }
 
 /// Trains round after round until the server says that the race is over; or only asks how it stands.

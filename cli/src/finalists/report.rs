@@ -8,6 +8,7 @@ use crate::table::{
     self,
     Column::{Number, Text},
 };
+use crate::verdict::{Shown, shown, why_not};
 
 /// What came out.
 #[derive(Clone, Debug, Serialize)]
@@ -128,15 +129,21 @@ fn on_test(found: &OnTest) -> String {
             gap.map_or(String::new(), |gap| format!("{:.1e}", gap.p_holm)),
         ]);
     }
-    let gaps = found.compared.arms.iter();
-    let gaps = gaps.filter_map(|arm| arm.vs_first.as_ref());
+    let arms = &found.compared.arms;
+    let n_first = arms.first().map_or(0, |arm| arm.top1.n as usize);
+    let gaps = arms.iter().filter_map(|arm| {
+        Some(verdict(
+            arm.vs_first.as_ref()?,
+            [n_first, arm.top1.n as usize],
+        ))
+    });
     let n_opened = found.trials.iter().map(|arm| arm.trials.len() as u64).sum();
     let mut lines = vec![
         format!("The baseline is {}{rate}.", found.baseline),
         "Both were trained on training and validation images, with fresh seeds.".into(),
         table::render(&table),
     ];
-    lines.extend(gaps.map(|gap| verdict(gap).to_owned()));
+    lines.extend(gaps);
     lines.push(format!(
         "{} opened the test split of {}, which has been opened {} in all.",
         counted(n_opened, "run"),
@@ -146,12 +153,14 @@ fn on_test(found: &OnTest) -> String {
     lines.join("\n")
 }
 
-/// What the interval and the test let one say, and no more.
-fn verdict(gap: &Comparison) -> &'static str {
-    match (gap.low > 0.0, gap.high < 0.0, gap.p_holm <= 0.05) {
-        (true, _, true) => "The finalist is better than the baseline.",
-        (_, true, true) => "The finalist is worse than the baseline.",
-        _ => "No difference from the baseline is shown.",
+fn verdict(gap: &Comparison, n_seeds: [usize; 2]) -> String {
+    match shown(gap, n_seeds) {
+        Shown::Better => "The finalist is better than the baseline.".into(),
+        Shown::Worse => "The finalist is worse than the baseline.".into(),
+        Shown::Nothing => {
+            let why = why_not(gap, n_seeds);
+            format!("No difference from the baseline is shown: {why}.")
+        }
     }
 }
 
@@ -260,10 +269,10 @@ mod tests {
             high: difference + 0.03,
             p_holm,
         };
-        assert!(verdict(&gap(0.05, 0.01)).contains("better"));
-        assert!(verdict(&gap(-0.05, 0.01)).contains("worse"));
+        assert!(verdict(&gap(0.05, 0.01), [5, 5]).contains("better"));
+        assert!(verdict(&gap(-0.05, 0.01), [5, 5]).contains("worse"));
         for unshown in [gap(0.05, 0.06), gap(0.02, 0.01)] {
-            assert!(verdict(&unshown).starts_with("No difference"));
+            assert!(verdict(&unshown, [5, 5]).starts_with("No difference"));
         }
     }
 }

@@ -86,7 +86,10 @@ impl Opening<'_> {
             lrs: self.baseline.lrs.clone(),
             lr: chosen.optimizer.lr(),
             compared: client.compare(&asked).await?,
-            n_test_accesses: client.leaderboard(dataset, None).await?.n_test_accesses,
+            n_test_accesses: client
+                .leaderboard(dataset, None, None)
+                .await?
+                .n_test_accesses,
             trials: asked.arms,
         }))
     }

@@ -102,7 +102,7 @@ fn arms(finalists: &[Finalist<'_>]) -> Vec<CompareArm> {
     });
     let probe = finalists.first().map(|best| CompareArm {
         name: format!("probe of {}", best.probed.candidate.backbone),
-        trials: vec![best.probed.trial],
+        trials: best.probed.trials.clone(),
     });
     tuned.chain(probe).collect()
 }
@@ -166,6 +166,7 @@ fn report_of(
         backbone: probed.candidate.backbone.clone(),
         probe: Probe {
             trial: probed.trial,
+            trials: probed.trials.clone(),
             lr: probed.lr,
             val_top1: probed.val_top1,
         },

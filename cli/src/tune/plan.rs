@@ -18,19 +18,26 @@ pub fn rates(tuning: &Tuning, known: &[Known]) -> Vec<TrialSpec> {
         .collect()
 }
 
-/// The third, once those have run: the seeds, at the rate that validation chose for each backbone.
+/// The third, once those have run: the seeds, at the rates that validation chose for each backbone, of its probe too, so that
+/// several runs are held against several.
 pub fn seeds(tuning: &Tuning, known: &[Known]) -> Vec<TrialSpec> {
     let top = top(tuning, known).into_iter();
-    top.flat_map(|probed| seeds_of(tuning, probed.candidate, known))
-        .collect()
+    top.flat_map(|probed| {
+        let mut specs = probe_seeds_of(tuning, probed.candidate, known);
+        specs.extend(seeds_of(tuning, probed.candidate, known));
+        specs
+    })
+    .collect()
 }
 
 /// A candidate whose probe has a result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probed<'a> {
     pub candidate: &'a Candidate,
-    /// At the rate that validation chose.
+    /// At the rate that validation chose, with the first seed.
     pub trial: TrialId,
+    /// That one, and those that completed with the other seeds.
+    pub trials: Vec<TrialId>,
     pub lr: f64,
     pub val_top1: f64,
 }
@@ -39,9 +46,13 @@ pub struct Probed<'a> {
 pub fn ranked<'a>(tuning: &'a Tuning, known: &[Known]) -> Vec<Probed<'a>> {
     let probed = |candidate: &'a Candidate| {
         let run = best(probes_of(tuning, candidate), known)?;
+        let specs = probe_seeds_of(tuning, candidate, known);
+        let runs = specs.iter().filter_map(|spec| find(spec, known));
+        let runs = runs.filter(|run| run.state == TrialState::Completed);
         Some(Probed {
             candidate,
             trial: run.id,
+            trials: runs.map(|run| run.id).collect(),
             lr: run.spec.optimizer.lr(),
             val_top1: run.val_top1?,
         })
@@ -90,7 +101,9 @@ pub fn finalists<'a>(tuning: &'a Tuning, known: &[Known]) -> Vec<Finalist<'a>> {
 pub fn seconds(tuning: &Tuning, candidate: &Candidate, known: &[Known]) -> f64 {
     let mut specs = probes_of(tuning, candidate);
     specs.extend(rates_of(tuning, candidate));
-    for spec in seeds_of(tuning, candidate, known) {
+    let mut seeds = probe_seeds_of(tuning, candidate, known);
+    seeds.extend(seeds_of(tuning, candidate, known));
+    for spec in seeds {
         if !specs.contains(&spec) {
             specs.push(spec);
         }
@@ -119,12 +132,23 @@ fn rates_of(tuning: &Tuning, candidate: &Candidate) -> Vec<TrialSpec> {
 
 /// None while no rate has a result.
 fn seeds_of(tuning: &Tuning, candidate: &Candidate, known: &[Known]) -> Vec<TrialSpec> {
-    let Some(chosen) = best(rates_of(tuning, candidate), known) else {
+    let rates = rates_of(tuning, candidate);
+    repeated(tuning, &candidate.tuned, best(rates, known))
+}
+
+fn probe_seeds_of(tuning: &Tuning, candidate: &Candidate, known: &[Known]) -> Vec<TrialSpec> {
+    let probes = probes_of(tuning, candidate);
+    repeated(tuning, &candidate.probe, best(probes, known))
+}
+
+/// Every seed at the rate of the run that was chosen.
+fn repeated(tuning: &Tuning, base: &TrialSpec, chosen: Option<&Known>) -> Vec<TrialSpec> {
+    let Some(chosen) = chosen else {
         return Vec::new();
     };
     let lr = chosen.spec.optimizer.lr();
     let seeds = tuning.seeds.iter();
-    seeds.map(|&seed| run(&candidate.tuned, lr, seed)).collect()
+    seeds.map(|&seed| run(base, lr, seed)).collect()
 }
 
 fn run(base: &TrialSpec, lr: f64, seed: u64) -> TrialSpec {
@@ -208,15 +232,23 @@ mod tests {
             completed(spec, if likes { 0.9 - loses } else { 0.5 })
         }));
         let third = missing(seeds(&tuning, &known), &known);
-        assert_eq!(names(&third), [(vit, 2e-4, 1), (resnet, 1e-3, 1)]);
+        let wanted = [
+            (vit, 4e-3, 1),
+            (vit, 2e-4, 1),
+            (resnet, 4e-3, 1),
+            (resnet, 1e-3, 1),
+        ];
+        assert_eq!(names(&third), wanted);
 
-        known.push(completed(&third[1], 0.8));
+        known.extend([completed(&third[2], 0.7), completed(&third[3], 0.8)]);
         let found = finalists(&tuning, &known);
         assert_eq!(found[0].probed.candidate.backbone, resnet);
         assert_eq!((found[0].trials.len(), found[1].trials.len()), (2, 1));
+        let probes = |finalist: &Finalist<'_>| finalist.probed.trials.len();
+        assert_eq!((probes(&found[0]), probes(&found[1])), (2, 1));
         assert!((found[0].val_top1 - 0.85).abs() < 1e-12);
-        // Three probes, two rates, one further seed.
-        assert_eq!(seconds(&tuning, found[0].probed.candidate, &known), 60.0);
+        // Three probes, two rates, one further seed of the best of each.
+        assert_eq!(seconds(&tuning, found[0].probed.candidate, &known), 70.0);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::table::{
     self,
     Column::{Number, Text},
 };
+use crate::verdict::{Shown, shown, why_not};
 
 /// What came out.
 #[derive(Clone, Debug, Serialize)]
@@ -41,6 +42,8 @@ pub struct Row {
 #[derive(Clone, Debug, Serialize)]
 pub struct Probe {
     pub trial: TrialId,
+    /// That one and, of a backbone that is fine-tuned, those with the other seeds.
+    pub trials: Vec<TrialId>,
     pub lr: f64,
     pub val_top1: f64,
 }
@@ -70,7 +73,7 @@ pub fn render(report: &Report) -> String {
     )];
     parts.push(rows(report));
     if let Some((best, tuned)) = report.tuned().next() {
-        parts.push(conclusion(report, best));
+        parts.push(conclusion(report, best, tuned));
         parts.push(next(report, best, tuned));
     } else {
         parts.push("Nothing is fine-tuned yet.".into());
@@ -170,30 +173,30 @@ fn interval(gap: &Comparison) -> String {
     points(gap.difference, gap.low, gap.high)
 }
 
-/// What the intervals let one say, and no more.
-fn conclusion(report: &Report, best: &Row) -> String {
+fn conclusion(report: &Report, best: &Row, tuned: &Tuned) -> String {
     let (name, split) = (&best.backbone, report.split());
+    let n_best = tuned.trials.len();
     let mut lines = Vec::new();
     if let Some(gain) = &report.gain {
-        let points = interval(gain);
-        lines.push(if gain.low > 0.0 {
-            format!("Fine-tuning {name} gains {points} points on {split} over its probe: the interval excludes zero.")
-        } else if gain.high < 0.0 {
-            format!("Fine-tuning {name} loses to its probe: {points} points on {split}, and the interval excludes zero.")
-        } else {
-            format!("Fine-tuning {name} is {points} points from its probe on {split}: the interval holds zero, so no gain is shown.")
+        let (points, n_seeds) = (interval(gain), [best.probe.trials.len(), n_best]);
+        lines.push(match shown(gain, n_seeds) {
+            Shown::Better => format!("Fine-tuning {name} gains {points} points on {split} over its probe."),
+            Shown::Worse => format!("Fine-tuning {name} loses to its probe: {points} points on {split}."),
+            Shown::Nothing => format!(
+                "Fine-tuning {name} is {points} points from its probe on {split}, and no gain is shown: {}.",
+                why_not(gain, n_seeds)
+            ),
         });
     }
     for (row, tuned) in report.tuned() {
         let Some(gap) = &tuned.vs_best else {
             continue;
         };
-        let standing = if gap.high < 0.0 {
-            format!("is worse on {split}: the interval excludes zero")
-        } else if gap.low > 0.0 {
-            format!("is better on {split}: the interval excludes zero")
-        } else {
-            format!("may be as good: the interval on {split} holds zero")
+        let n_seeds = [n_best, tuned.trials.len()];
+        let standing = match shown(gap, n_seeds) {
+            Shown::Worse => format!("is worse on {split}"),
+            Shown::Better => format!("is better on {split}"),
+            Shown::Nothing => format!("may be as good on {split}: {}", why_not(gap, n_seeds)),
         };
         lines.push(format!("Beside it, {} {standing}.", row.backbone));
     }
@@ -245,6 +248,7 @@ mod tests {
             backbone: backbone.into(),
             probe: Probe {
                 trial,
+                trials: vec![trial; n_seeds.max(1)],
                 lr: 0.004,
                 val_top1: probe,
             },
@@ -295,6 +299,7 @@ mod tests {
         for (row, test) in report.rows.iter_mut().zip([0.66, 0.64]) {
             let tuned = row.tuned.as_mut().unwrap();
             tuned.trials.push(TrialId(uuid::Uuid::nil()));
+            row.probe.trials = tuned.trials.clone();
             tuned.test_top1 = Some(estimate(test));
         }
         let second = report.rows[1].tuned.as_mut().unwrap();

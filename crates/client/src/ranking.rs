@@ -14,8 +14,11 @@ impl Client {
         &self,
         dataset: &str,
         metric: Option<&str>,
+        limit: Option<usize>,
     ) -> Result<Leaderboard, Error> {
-        self.get(&["leaderboard"], &ranked(dataset, metric)).await
+        let mut query = ranked(dataset, metric);
+        query.extend(limit.map(|limit| ("limit", limit.to_string())));
+        self.get(&["leaderboard"], &query).await
     }
 
     /// The leaderboard as the server words it: `csv` or `md`.

@@ -14,7 +14,7 @@ use ::parquet::basic::Compression;
 use ::parquet::column::reader::get_typed_column_reader;
 use ::parquet::data_type::{ByteArray, ByteArrayType, DataType, Int64Type};
 use ::parquet::errors::ParquetError as LowLevelError;
-use ::parquet::file::metadata::{KeyValue, ParquetMetaData};
+use ::parquet::file::metadata::{KeyValue, ParquetMetaData, RowGroupMetaData};
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::file::reader::{FileReader, RowGroupReader};
 use ::parquet::file::serialized_reader::SerializedFileReader;
@@ -263,17 +263,25 @@ fn for_each_row_group<E: From<ParquetError>>(
         let group = reader
             .get_row_group(group_idx)
             .map_err(|source| format_error(path, source))?;
-        let metadata = group.metadata();
-        let (n_rows, n_bytes) = (metadata.num_rows(), metadata.total_byte_size());
-        if n_rows > MAX_ROW_GROUP_ROWS || n_bytes > MAX_ROW_GROUP_BYTES {
-            let what = format!(
-                "row group {group_idx} claims {n_rows} rows and {n_bytes} bytes; at most {MAX_ROW_GROUP_ROWS} rows and {MAX_ROW_GROUP_BYTES} bytes are read"
-            );
-            return Err(content(path, what).into());
-        }
+        check_claims(path, group_idx, group.metadata())?;
         visit(group.as_ref())?;
     }
     Ok(())
+}
+
+fn check_claims(
+    path: &Path,
+    group_idx: usize,
+    group: &RowGroupMetaData,
+) -> Result<(), ParquetError> {
+    let (n_rows, n_bytes) = (group.num_rows(), group.total_byte_size());
+    if n_rows <= MAX_ROW_GROUP_ROWS && n_bytes <= MAX_ROW_GROUP_BYTES {
+        return Ok(());
+    }
+    let what = format!(
+        "row group {group_idx} claims {n_rows} rows and {n_bytes} bytes; at most {MAX_ROW_GROUP_ROWS} rows and {MAX_ROW_GROUP_BYTES} bytes are read"
+    );
+    Err(content(path, what))
 }
 
 /// The values of the leaf column `name` (dotted) in a row group, none of them null.

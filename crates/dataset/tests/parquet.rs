@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
+use cultivar_dataset::import::{Options, dataset};
 use cultivar_dataset::parquet::{
     ParquetError, ROW_GROUP_ROWS, Row, read_classes, read_images, read_rows, write,
 };
@@ -167,5 +168,13 @@ fn a_footer_that_claims_more_than_memory_holds_is_refused() {
         let error = read_images(&path, |_, _| Ok::<_, ParquetError>(())).unwrap_err();
         let error = error.to_string();
         assert!(error.contains("row group 0 claims"), "{error}");
+
+        // Nor is it imported, as somebody else's file is.
+        let options = Options {
+            out_dir: dir.path().join("out"),
+            ..Options::default()
+        };
+        let error = dataset(dir.path(), &options, &mut |_| {}).unwrap_err();
+        assert!(error.to_string().contains("row group 0 claims"), "{error}");
     }
 }

@@ -54,12 +54,17 @@ pub async fn past(
     Ok(known.collect())
 }
 
-/// By the objective of its own sweep: it is compared within that sweep only.
+/// By the objective of its own sweep: it is compared within that sweep only. Nothing where its costs are not known: that is no
+/// failure of it.
 fn scored(achieved: &Achieved, against: &[CostMetric]) -> Option<PastState> {
     let objective: Objective = serde_json::from_value(achieved.spec["objective"].clone()).ok()?;
     let (value, costs) = (achieved.objective, &achieved.costs);
+    let values = search::values(objective.direction, value, against, costs);
+    if values.iter().any(|value| value.is_nan()) {
+        return None;
+    }
     Some(PastState::Scored {
-        values: search::values(objective.direction, value, against, costs),
+        values,
         n_seeds: achieved.n_trials,
         cost_s: costs.of(CostMetric::Seconds).unwrap_or(0.0),
     })

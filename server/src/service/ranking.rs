@@ -216,7 +216,8 @@ fn fold(trials: Vec<CompletedTrial>, held_out: &HeldOut) -> Vec<Config> {
         .collect()
 }
 
-/// All rows, best first; by test, the `limit` best by validation, best by test first.
+/// All rows, best first. By test, best by test first: those that were trained on validation images too, which test has not
+/// chosen since it was not asked of the others, and of those the `limit` best by validation.
 fn table(
     trials: Vec<CompletedTrial>,
     held_out: &HeldOut,
@@ -226,8 +227,7 @@ fn table(
     let mut configs = fold(trials, held_out);
     let mut ranked = rank(&configs, RankBy::Val, held_out);
     if by == RankBy::Test {
-        ranked.truncate(limit);
-        let shown: Vec<usize> = ranked.iter().map(|(idx, _)| *idx).collect();
+        let shown = finalists(&configs, &ranked, limit);
         let n_missing = shown
             .iter()
             .filter(|&&idx| configs[idx].test.is_none())
@@ -279,6 +279,24 @@ fn table(
             }
         });
     Ok(rows.collect())
+}
+
+/// The configurations that are ranked by test, which must not have chosen them: all that were trained on validation images too,
+/// and the `limit` best by validation; beside others only where all of these were evaluated.
+fn finalists(
+    configs: &[Config],
+    by_val: &[(usize, Option<ranking::Ranked>)],
+    limit: usize,
+) -> Vec<usize> {
+    let is_refit = |idx: &usize| configs[*idx].trials[0].spec.data.train_on == TrainOn::TrainVal;
+    let (refits, searched): (Vec<usize>, Vec<usize>) =
+        by_val.iter().map(|(idx, _)| *idx).partition(is_refit);
+    let mut best: Vec<usize> = searched.into_iter().take(limit).collect();
+    if !refits.is_empty() && best.iter().any(|&idx| configs[idx].test.is_none()) {
+        best.clear();
+    }
+    best.extend(refits);
+    best
 }
 
 /// Indices of `configs` in their order, those without that split last and unranked.

@@ -165,7 +165,7 @@ pub fn past(spec: &SweepSpec, outcomes: &[Outcome]) -> Vec<Past> {
 }
 
 /// The objective and the costs it is weighed against, larger is better in each. Of costs it is the ratio that counts;
-/// one that is not known is not a number, which is worse than all.
+/// one that is not known, or is nothing at all, is not a number, which is worse than all.
 pub fn values(
     direction: Direction,
     objective: f64,
@@ -173,7 +173,8 @@ pub fn values(
     costs: &Costs,
 ) -> Vec<f64> {
     let first = in_its_direction(direction, objective);
-    let cost = |metric: &CostMetric| -costs.of(*metric).map_or(f64::NAN, f64::ln);
+    let known = |metric: &CostMetric| costs.of(*metric).filter(|cost| *cost > 0.0);
+    let cost = |metric: &CostMetric| -known(metric).map_or(f64::NAN, f64::ln);
     iter::once(first).chain(against.iter().map(cost)).collect()
 }
 

@@ -12,7 +12,8 @@ use super::columns::Columns;
 /// The columns that [`Costs::read`] reads, over the trials `t` of a group: means of those that completed.
 macro_rules! mean_costs {
     () => {
-        "avg(coalesce(t.cost->>'seconds', t.metrics->>'seconds')::double precision)
+        // Nothing took no time: whoever says so did not say.
+        "avg(coalesce(nullif((t.cost->>'seconds')::double precision, 0), (t.metrics->>'seconds')::double precision))
              FILTER (WHERE t.state = 'completed') AS seconds,
          avg(coalesce(nullif(t.cost->>'n_params', '0'), t.metrics->>'n_params')::double precision)
              FILTER (WHERE t.state = 'completed') AS n_params,

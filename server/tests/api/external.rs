@@ -340,3 +340,19 @@ fn the_lines_of_the_document_work_as_they_stand() {
         app
     });
 }
+
+#[test]
+fn a_cost_may_be_reported_as_a_metric() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let id = submit(&app, &sweep(1)).await;
+        let asked = ask(&app, &id).await;
+        let last = json!({"value": 0.9, "metrics": {"seconds": 12.5}});
+        told(&app, &asked, "complete", last).await;
+        let report = app
+            .get(&format!("/api/v1/sweeps/{id}/pareto?against=seconds"))
+            .await;
+        assert_eq!(report["configs"][0]["values"], json!([0.9, 12.5]));
+        app
+    });
+}

@@ -174,6 +174,37 @@ async fn a_fit_on_train_and_validation_has_no_validation_score() {
 }
 
 #[tokio::test]
+async fn finalists_that_were_fitted_again_are_ranked_by_test_without_what_they_were_chosen_from() {
+    on_board(async |board| {
+        let by_test = format!("{PATH}&metric=test_top1");
+        let searched = board.trial(&spec(1e-3, 0), |idx| idx < 80).await;
+        let mut refits = Vec::new();
+        for lr in [2e-3, 3e-3] {
+            let mut refit = spec(lr, 7);
+            refit.data.train_on = TrainOn::TrainVal;
+            refits.push(board.trial(&refit, |_| true).await);
+        }
+        board.predict(refits[0], Split::Test, |idx| idx < 50).await;
+        let (status, text) = board.ask(&by_test).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{text}");
+        assert!(text.contains("1 of the 2 rows"), "{text}");
+        board.predict(refits[1], Split::Test, |idx| idx < 60).await;
+        let shown = async || {
+            let table: Leaderboard = board.get(&by_test).await;
+            table
+                .rows
+                .iter()
+                .map(|row| row.trials[0])
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(shown().await, [refits[1], refits[0]]);
+        board.predict(searched, Split::Test, |idx| idx < 55).await;
+        assert_eq!(shown().await, [refits[1], searched, refits[0]]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_shown_is_refused() {
     on_board(async |board| {
         for (query, status) in [

@@ -25,6 +25,8 @@ pub enum ImportError {
     NotAFile(PathBuf),
     #[error("{} is nested too deep; is a link pointing back at a folder above it?", .0.display())]
     TooDeep(PathBuf),
+    #[error("{} holds more files and folders than anybody has; do links multiply them?", .0.display())]
+    TooMany(PathBuf),
     #[error(
         "no images in {}; want {}/CLASS/*.png, {}/SPLIT/CLASS/*.png or a metadata.csv that lists them",
         .0.display(), .0.display(), .0.display()

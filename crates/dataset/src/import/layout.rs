@@ -11,6 +11,8 @@ use super::{card, metadata};
 
 /// Folders nested deeper than this are a loop of links.
 const MAX_DEPTH: usize = 16;
+/// Entries of all folders beyond which links must have multiplied them.
+const MAX_ENTRIES: usize = 20_000_000;
 /// Files that are meant to be images. Formats that cannot be read are here too: they are to be
 /// reported as broken, not passed over.
 const IMAGE_EXTENSIONS: [&str; 12] = [
@@ -218,7 +220,7 @@ pub fn files_below(dir: &Path) -> Result<Vec<String>, ImportError> {
         path: dir.to_owned(),
         source,
     })?;
-    walk(&root, dir, "", 0, &mut files)?;
+    walk(&root, dir, "", 0, &mut 0, &mut files)?;
     files.sort();
     Ok(files)
 }
@@ -229,6 +231,7 @@ fn walk(
     dir: &Path,
     prefix: &str,
     depth: usize,
+    n_seen: &mut usize,
     files: &mut Vec<String>,
 ) -> Result<(), ImportError> {
     if depth > MAX_DEPTH {
@@ -237,6 +240,10 @@ fn walk(
     let io = |path: PathBuf| move |source| ImportError::Io { path, source };
     for entry in std::fs::read_dir(dir).map_err(io(dir.to_owned()))? {
         let entry = entry.map_err(io(dir.to_owned()))?;
+        *n_seen += 1;
+        if *n_seen > MAX_ENTRIES {
+            return Err(ImportError::TooMany(dir.to_owned()));
+        }
         let path = entry.path();
         let name = path.file_name().and_then(|name| name.to_str());
         let Some(name) = name else {
@@ -260,7 +267,8 @@ fn walk(
         }
         let metadata = std::fs::metadata(&path).map_err(io(path.clone()))?;
         if metadata.is_dir() {
-            walk(root, &path, &format!("{relative}/"), depth + 1, files)?;
+            let prefix = format!("{relative}/");
+            walk(root, &path, &prefix, depth + 1, n_seen, files)?;
         } else if metadata.is_file() {
             files.push(relative);
         } else {
@@ -306,6 +314,21 @@ mod tests {
             }
         }
         warnings
+    }
+
+    #[test]
+    fn links_cannot_multiply_a_folder_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.png", "b.png", "c.png"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let root = dir.path().canonicalize().unwrap();
+        let walked = |mut n_seen: usize| walk(&root, &root, "", 0, &mut n_seen, &mut Vec::new());
+        assert!(walked(MAX_ENTRIES - 3).is_ok());
+        assert!(matches!(
+            walked(MAX_ENTRIES - 2),
+            Err(ImportError::TooMany(_))
+        ));
     }
 
     #[test]

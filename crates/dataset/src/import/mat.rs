@@ -8,7 +8,7 @@ use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 
-/// A variable may inflate to this: annotations of tens of thousands of images take some 10 MB.
+/// Variables may inflate to this in all: annotations of tens of thousands of images take some 10 MB.
 const MAX_INFLATED: u64 = 64 << 20;
 /// Arrays inside arrays.
 const MAX_DEPTH: usize = 8;
@@ -87,18 +87,20 @@ pub fn read(bytes: &[u8]) -> Result<Vec<(String, Value)>, MatError> {
         big_endian,
     };
     let mut variables = Vec::new();
+    let mut room = MAX_INFLATED;
     while !file.left.is_empty() {
         let element = file.element()?;
         match element.kind {
             mi::COMPRESSED => {
                 let mut inflated = Vec::new();
                 ZlibDecoder::new(element.data)
-                    .take(MAX_INFLATED + 1)
+                    .take(room + 1)
                     .read_to_end(&mut inflated)
                     .or_else(|error| wrong(format!("a compressed variable is damaged: {error}")))?;
-                if inflated.len() as u64 > MAX_INFLATED {
-                    return wrong("a variable inflates to more than 64 MB");
-                }
+                let Some(left) = room.checked_sub(inflated.len() as u64) else {
+                    return wrong("its variables inflate to more than 64 MB");
+                };
+                room = left;
                 let inner = Reader {
                     left: &inflated,
                     big_endian,
@@ -316,6 +318,11 @@ fn ascii(bytes: &[u8]) -> Result<String, MatError> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+
     use super::*;
 
     const LITTLE: bool = false;
@@ -392,6 +399,16 @@ mod tests {
         );
         let damaged = element(mi::COMPRESSED, &[1, 2, 3, 4, 5, 6, 7, 8], LITTLE);
         check(&file(&damaged, LITTLE), "compressed variable is damaged");
+        // Twice half of what is allowed, and a little.
+        let zeros = element(mi::UINT8, &vec![0; (MAX_INFLATED / 2) as usize], LITTLE);
+        let half = matrix(99, (MAX_INFLATED / 2) as usize, "x", &zeros, LITTLE);
+        let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(&half).unwrap();
+        let packed = element(mi::COMPRESSED, &packed.finish().unwrap(), LITTLE);
+        check(
+            &file(&packed.repeat(2), LITTLE),
+            "inflate to more than 64 MB",
+        );
         // Announces two thousand million cells and holds none.
         let huge = matrix(mx::CELL, i32::MAX as usize, "x", &[], LITTLE);
         check(&file(&huge, LITTLE), "cut short");

@@ -10,7 +10,7 @@ use ::parquet::file::serialized_reader::SerializedFileReader;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{ParquetError, content, format_error, hugging_face_info, open};
+use super::{ParquetError, check_claims, content, format_error, hugging_face_info, open};
 
 /// An open file.
 pub(crate) struct Table {
@@ -22,11 +22,12 @@ pub(crate) struct Table {
 
 impl Table {
     /// # Errors
-    /// The file cannot be read or is no Parquet file.
+    /// The file cannot be read, is no Parquet file, or claims more rows or bytes than are read.
     pub fn open(path: &Path) -> Result<Self, ParquetError> {
         let reader = open(path)?;
         let mut starts = vec![0];
-        for group in reader.metadata().row_groups() {
+        for (group_idx, group) in reader.metadata().row_groups().iter().enumerate() {
+            check_claims(path, group_idx, group)?;
             let n_rows = usize::try_from(group.num_rows()).unwrap_or(0);
             starts.push(starts[starts.len() - 1] + n_rows);
         }

@@ -86,6 +86,19 @@ fn resolve(sweep: &SweepSpec, node: &Node, found: &mut Vec<Violation>) -> Sample
              int or quantized"
                 .into(),
         ),
+        // With forbidden combinations there is no telling how many cells are gone through for a budget.
+        (Sampler::Grid {}, Some(n_points), _)
+            if n_points > MAX_CONFIGS && !sweep.forbid.is_empty() =>
+        {
+            refuse(
+                "/space",
+                n_points.into(),
+                format!(
+                    "at most {MAX_CONFIGS} grid cells where combinations are forbidden; narrow the space \
+                     or use another sampler"
+                ),
+            );
+        }
         (Sampler::Grid {}, Some(n_points), budget)
             if budget.map_or(n_points, |budget| budget.min(n_points)) > MAX_CONFIGS =>
         {

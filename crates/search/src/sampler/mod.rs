@@ -256,6 +256,13 @@ mod tests {
     #[test]
     fn what_cannot_be_sampled_is_refused_where_it_stands() {
         assert!(refused(json!({})).is_empty());
+        // A budget bounds what is taken of a grid, not what is gone through for it.
+        let wide = |forbid: Value| {
+            let space = json!({"a": {"int": [0, 9]}, "b": {"int": [0, 1_000_000_000_000_i64]}});
+            refused(json!({"sampler": {"kind": "grid"}, "space": space, "forbid": forbid}))
+        };
+        assert!(wide(json!([])).is_empty());
+        assert_eq!(wide(json!([{"a": 0}])), ["/space"]);
         assert_eq!(
             refused(json!({"sampler": {"kind": "grid"}})),
             ["/sampler/kind"]

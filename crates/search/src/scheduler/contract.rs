@@ -307,6 +307,40 @@ fn the_population_follows_its_best() {
 }
 
 #[test]
+fn a_trial_that_has_done_its_last_epoch_is_not_stopped() {
+    check_all(|spec, scheduler, _, _| {
+        let mut history = History::new(Direction::Maximize);
+        for trial in 0..8 {
+            let point = json!({"optimizer": {"lr": 0.1}});
+            history.apply(&Event::Joined { trial, point });
+        }
+        history.apply(&Event::Closed {});
+        for epoch in 1..=N_EPOCHS {
+            for trial in 0..8 {
+                // The first is beyond what the others were on average, until their last epoch.
+                let value = match trial {
+                    0 => 0.41,
+                    _ if epoch == N_EPOCHS => 0.9,
+                    _ => 0.4,
+                };
+                history.apply(&Event::Report {
+                    trial,
+                    epoch,
+                    value,
+                });
+            }
+            let decided = step(scheduler, &mut history);
+            let of_first = decided.iter().filter(|decision| decision.trial == 0);
+            let mut actions = of_first.map(|decision| &decision.action);
+            assert!(
+                !actions.any(|action| *action == Action::Stop {}),
+                "{spec} {epoch}"
+            );
+        }
+    });
+}
+
+#[test]
 fn a_retried_trial_joins_its_rung_late() {
     let spec = json!({"kind": "successive_halving", "min_epochs": 3, "eta": 2.0});
     let scheduler = built(&spec);

@@ -13,10 +13,20 @@ const CHANGEABLE: [&str; 4] = ["optimizer", "schedule", "augment", "loss"];
 
 /// What population based training cannot vary.
 pub(super) fn check(space: &Value, found: &mut Vec<Violation>) {
+    check_at("/space", space, found);
+}
+
+fn check_at(pointer: &str, space: &Value, found: &mut Vec<Violation>) {
+    if let (Ok(Node::Choice(_)), Some(items)) = (Node::parse(space), space["choice"].as_array()) {
+        for (idx, item) in items.iter().enumerate() {
+            check_at(&format!("{pointer}/choice/{idx}"), item, found);
+        }
+        return;
+    }
     for (part, given) in space.as_object().into_iter().flatten() {
         if !CHANGEABLE.contains(&part.as_str()) && !is_fixed(given) {
             found.push(Violation::new(
-                format!("/space/{part}"),
+                format!("{pointer}/{part}"),
                 given.clone(),
                 format!(
                     "nothing but fixed values: pbt changes a trial in mid-training, and only its {} can change there",
@@ -44,23 +54,68 @@ fn is_fixed(raw: &Value) -> bool {
 /// # Errors
 /// The space is malformed.
 pub fn point_of(space: &Value, spec: &Value) -> Result<Option<Value>, Violations> {
-    Ok(extract(&Node::parse(space)?, spec))
+    Ok(extract(&Node::parse(space)?, spec).map(|found| found.point))
 }
 
-fn extract(node: &Node, spec: &Value) -> Option<Value> {
+/// A point of a node that a spec is an instance of.
+struct Found {
+    point: Value,
+    /// Values that the node fixes: of several alternatives, the one that says most is meant.
+    n_fixed: usize,
+}
+
+fn extract(node: &Node, spec: &Value) -> Option<Found> {
+    let number = |is_inside: &dyn Fn(f64) -> bool| {
+        let is_inside = spec.as_f64().is_some_and(is_inside);
+        is_inside.then(|| Found {
+            point: spec.clone(),
+            n_fixed: 0,
+        })
+    };
+    // Numbers come back from a store a little away.
+    let slack = |low: f64, high: f64| 1e-9 * (low.abs() + high.abs());
     match node {
-        Node::Fixed(value) => holds(spec, value).then(|| value.clone()),
+        Node::Fixed(value) => holds(spec, value).then(|| Found {
+            point: value.clone(),
+            n_fixed: n_leaves(value),
+        }),
         Node::Object(fields) => {
-            let field =
-                |(key, node): (&String, &Node)| Some((key.clone(), extract(node, spec.get(key)?)?));
-            let fields: Option<Map<String, Value>> = fields.iter().map(field).collect();
-            fields.map(Value::Object)
+            let (mut point, mut n_fixed) = (Map::new(), 0);
+            for (key, node) in fields {
+                let found = extract(node, spec.get(key)?)?;
+                point.insert(key.clone(), found.point);
+                n_fixed += found.n_fixed;
+            }
+            let point = Value::Object(point);
+            Some(Found { point, n_fixed })
         }
-        Node::Choice(items) => items.iter().find_map(|item| extract(item, spec)),
-        Node::Uniform { .. }
-        | Node::LogUniform { .. }
-        | Node::Int { .. }
-        | Node::Quantized { .. } => spec.is_number().then(|| spec.clone()),
+        Node::Choice(items) => meant(items, spec).map(|(_, found)| found),
+        Node::Uniform { low, high }
+        | Node::LogUniform { low, high }
+        | Node::Quantized { low, high, .. } => {
+            let slack = slack(*low, *high);
+            number(&|x| (low - slack..=high + slack).contains(&x))
+        }
+        Node::Int { low, high } => {
+            number(&|x| x.fract() == 0.0 && (*low as f64..=*high as f64).contains(&x))
+        }
+    }
+}
+
+/// The alternative that a spec is an instance of: the one that fixes most of it, the first of equals.
+fn meant(items: &[Node], spec: &Value) -> Option<(usize, Found)> {
+    let found = items.iter().map(|item| extract(item, spec)).enumerate();
+    let found = found.filter_map(|(place, found)| Some((place, found?)));
+    found.reduce(|best, next| match next.1.n_fixed > best.1.n_fixed {
+        true => next,
+        false => best,
+    })
+}
+
+fn n_leaves(value: &Value) -> usize {
+    match value {
+        Value::Object(fields) => fields.values().map(n_leaves).sum(),
+        _ => 1,
     }
 }
 
@@ -109,7 +164,7 @@ impl Explore {
                 Value::Object(fields.iter().filter_map(field).collect())
             }
             (Node::Choice(items), _) => {
-                let place = items.iter().position(|item| extract(item, point).is_some());
+                let place = meant(items, point).map(|(place, _)| place);
                 let is_scalar =
                     |item: &Node| matches!(item, Node::Fixed(value) if !value.is_object());
                 match place {
@@ -199,6 +254,38 @@ mod tests {
     }
 
     #[test]
+    fn of_several_alternatives_the_one_that_fits_and_says_most_is_meant() {
+        let lr = |low: f64, high: f64| json!({"log_uniform": [low, high]});
+        let space = json!({"optimizer": {"choice": [
+            {"kind": "sgd", "lr": lr(0.1, 1.0)},
+            {"kind": "sgd", "lr": lr(0.001, 0.01)},
+            {"kind": "sgd", "lr": lr(0.1, 1.0), "nesterov": true},
+        ]}});
+        let node = Node::parse(&space).unwrap();
+        let check = |spec: Value, alternative: usize| {
+            let spec = json!({"optimizer": spec});
+            let point = point_of(&space, &spec).unwrap().unwrap();
+            let is_nesterov = !point["optimizer"]["nesterov"].is_null();
+            assert_eq!(is_nesterov, alternative == 2, "{point}");
+            let (space, mut rng) = (node.clone(), ChaCha8Rng::seed_from_u64(1));
+            let explore = Explore {
+                space,
+                factor: 1.2,
+                resample: 0.0,
+            };
+            let near = explore.near(&point, &mut rng);
+            let ratio = near["optimizer"]["lr"].as_f64().unwrap()
+                / spec["optimizer"]["lr"].as_f64().unwrap();
+            assert!((0.8..=1.25).contains(&ratio), "{near}");
+        };
+        check(json!({"kind": "sgd", "lr": 0.3, "nesterov": false}), 0);
+        check(json!({"kind": "sgd", "lr": 0.005, "nesterov": false}), 1);
+        check(json!({"kind": "sgd", "lr": 0.3, "nesterov": true}), 2);
+        let outside = json!({"optimizer": {"kind": "sgd", "lr": 0.05, "nesterov": false}});
+        assert_eq!(point_of(&space, &outside).unwrap(), None);
+    }
+
+    #[test]
     fn a_step_stays_inside_and_moves_a_little() {
         let node = Node::parse(&space()).unwrap();
         let point = point_of(&space(), &spec()).unwrap().unwrap();
@@ -235,7 +322,14 @@ mod tests {
             &json!({"backbone": {"choice": [{"drop_path": 0.0}, {"drop_path": 0.1}]}}),
             &mut found,
         );
+        check(
+            &json!({"choice": [{"fit": {"batch_size": 8}}, {"fit": {"batch_size": {"choice": [8, 16]}}}]}),
+            &mut found,
+        );
         let pointers: Vec<&str> = found.iter().map(|v| v.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/space/fit", "/space/backbone"]);
+        assert_eq!(
+            pointers,
+            ["/space/fit", "/space/backbone", "/space/choice/1/fit"]
+        );
     }
 }

@@ -9,11 +9,13 @@ use super::{Action, Decision, History, Scheduler};
 pub(super) struct MedianStop {
     pub min_epochs: u32,
     pub min_trials: u32,
+    /// Of a whole trial: one that has come so far has nothing left to stop.
+    pub n_epochs: u32,
 }
 
 impl Scheduler for MedianStop {
     fn decide(&self, history: &History) -> Vec<Decision> {
-        let is_judged = |epoch: u32| epoch >= self.min_epochs;
+        let is_judged = |epoch: u32| (self.min_epochs..self.n_epochs).contains(&epoch);
         let judged = history
             .numbered()
             .filter(|(_, curve)| curve.is_live() && is_judged(curve.reached()));

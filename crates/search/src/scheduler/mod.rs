@@ -69,6 +69,7 @@ pub fn build(sweep: &SweepSpec, n_epochs: u32) -> Result<Box<dyn Scheduler>, Vio
         } => Box::new(median_stop::MedianStop {
             min_epochs,
             min_trials,
+            n_epochs,
         }),
         Spec::SuccessiveHalving { eta, cohort, .. } => {
             Box::new(successive_halving::SuccessiveHalving { rungs, eta, cohort })
