@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::time::Duration;
 
+use cultivar_spec::check::MAX_VIOLATIONS;
 use cultivar_spec::secret::redact;
 use cultivar_spec::wire::ErrorBody;
 use cultivar_spec::{Violation, Violations};
@@ -168,7 +169,8 @@ impl IntoResponse for ApiError {
             _ => None,
         };
         if let Self::Invalid(Violations(violations)) = self {
-            body.violations = violations.into_iter().map(redacted).collect();
+            let told = violations.into_iter().take(MAX_VIOLATIONS);
+            body.violations = told.map(redacted).collect();
         }
         let mut response = (status, Json(&body)).into_response();
         if let Some((name, value)) = extra {

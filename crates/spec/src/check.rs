@@ -19,12 +19,19 @@ use serde_json::Value;
 use crate::{SweepSpec, TrialSpec};
 use schema::Schema;
 
+/// Mistakes of a document that are told.
+pub const MAX_VIOLATIONS: usize = 100;
+/// Characters and parts of a value that are repeated to whoever sent it.
+const MAX_GLIMPSE: usize = 1000;
+/// Characters of a pointer, and of what would be right.
+const MAX_TEXT: usize = 4000;
+
 /// One thing wrong with a document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Violation {
     /// JSON pointer (RFC 6901) to the value.
     pub pointer: String,
-    /// The value found there; `null` where nothing was.
+    /// The value found there; `null` where nothing was. A large one in a few words.
     pub value: Value,
     /// What would be right.
     pub expected: String,
@@ -37,11 +44,51 @@ impl Violation {
         expected: impl Into<String>,
     ) -> Self {
         Self {
-            pointer: pointer.into(),
-            value: value.into(),
-            expected: expected.into(),
+            pointer: short(pointer.into(), MAX_TEXT),
+            value: glimpse(value.into()),
+            expected: short(expected.into(), MAX_TEXT),
         }
     }
+}
+
+fn short(text: String, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
+        Some((end, _)) => text[..end].to_owned() + "…",
+        None => text,
+    }
+}
+
+/// A value as it is shown to whoever sent it: one of any size, in a few words.
+fn glimpse(value: Value) -> Value {
+    if weight(&value, MAX_GLIMPSE) < MAX_GLIMPSE {
+        return value;
+    }
+    Value::String(match value {
+        Value::Array(items) => format!("a list of {} items", items.len()),
+        Value::Object(fields) => format!("an object of {} fields", fields.len()),
+        Value::String(text) => short(text, MAX_GLIMPSE / 4),
+        other => other.to_string(),
+    })
+}
+
+/// Bytes of the texts in a value and the number of its parts, counted up to a limit.
+fn weight(value: &Value, limit: usize) -> usize {
+    let mut total = 1;
+    let mut add = |text: &str, value: &Value| {
+        total += text.len() + weight(value, limit.saturating_sub(total));
+        total < limit
+    };
+    match value {
+        Value::String(text) => total += text.len(),
+        Value::Array(items) => {
+            items.iter().all(|item| add("", item));
+        }
+        Value::Object(fields) => {
+            fields.iter().all(|(name, value)| add(name, value));
+        }
+        _ => {}
+    }
+    total
 }
 
 /// The JSON pointer to a field of the object at `pointer`.
@@ -70,11 +117,14 @@ pub struct Violations(pub Vec<Violation>);
 
 impl fmt::Display for Violations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (idx, violation) in self.0.iter().enumerate() {
+        for (idx, violation) in self.0.iter().take(MAX_VIOLATIONS).enumerate() {
             let separator = if idx == 0 { "" } else { "\n" };
             write!(f, "{separator}{violation}")?;
         }
-        Ok(())
+        match self.0.len().saturating_sub(MAX_VIOLATIONS) {
+            0 => Ok(()),
+            n => write!(f, "\nand {n} more"),
+        }
     }
 }
 

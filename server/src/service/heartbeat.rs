@@ -1,6 +1,6 @@
 //! Heartbeats: a worker says which leases it holds, and hears what to do with each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cultivar_spec::wire::{Heartbeat, HeartbeatReply, Order};
 use cultivar_spec::{LeaseId, WorkerId};
@@ -40,22 +40,22 @@ pub async fn renew(state: &AppState, beat: Heartbeat) -> Result<HeartbeatReply, 
 
 async fn serve(state: &AppState, beats: Vec<Heartbeat>) -> Result<Vec<HeartbeatReply>, ApiError> {
     let orders = renew_all(state, &beats).await?;
-    let order = |lease: &LeaseId| orders.get(lease).copied().unwrap_or(Order::Unknown);
-    let reply = |beat: &Heartbeat| HeartbeatReply {
-        orders: beat
-            .leases
-            .iter()
-            .map(|lease| (*lease, order(lease)))
-            .collect(),
+    let reply = |beat: &Heartbeat| {
+        let order = |lease: &LeaseId| orders.get(&(*lease, beat.worker.id)).copied();
+        let leases = beat.leases.iter();
+        let orders = leases.map(|lease| (*lease, order(lease).unwrap_or(Order::Unknown)));
+        HeartbeatReply {
+            orders: orders.collect(),
+        }
     };
     Ok(beats.iter().map(reply).collect())
 }
 
-/// What is to become of every lease that is listed.
+/// What is to become of every lease that is listed by its holder. Lease ids are no secret, so others may list it too.
 async fn renew_all(
     state: &AppState,
     beats: &[Heartbeat],
-) -> Result<BTreeMap<LeaseId, Order>, ApiError> {
+) -> Result<BTreeMap<(LeaseId, WorkerId), Order>, ApiError> {
     // Of two of one worker the later counts.
     let latest: BTreeMap<WorkerId, &Heartbeat> =
         beats.iter().map(|beat| (beat.worker.id, beat)).collect();
@@ -78,25 +78,30 @@ async fn renew_all(
         })
         .await?;
     }
-    let listed: Vec<_> = beats
-        .iter()
-        .flat_map(|beat| &beat.leases)
-        .copied()
-        .collect();
+    let listed = |beat: &Heartbeat| {
+        let worker = beat.worker.id;
+        let leases = beat.leases.clone().into_iter();
+        leases.map(move |lease| (lease, worker))
+    };
+    let listed: BTreeSet<_> = beats.iter().flat_map(listed).collect();
     let mut orders = BTreeMap::new();
     if listed.is_empty() {
         return Ok(orders);
     }
+    let leases: Vec<_> = listed.iter().map(|(lease, _)| *lease).collect();
     let mut conn = state.hot.lend().await?;
-    let listed = store::attempt::orders(&mut *conn, &listed).await?;
+    let standings = store::attempt::standings(&mut *conn, &leases).await?;
     conn.keep();
-    for (lease, order, expired) in listed {
-        let order = if expired {
-            take_up_again(state, lease).await?
-        } else {
-            order
+    for standing in standings {
+        let held = (standing.lease, standing.worker);
+        if !listed.contains(&held) {
+            continue;
+        }
+        let order = match standing.is_expired {
+            true => take_up_again(state, standing.lease).await?,
+            false => standing.order,
         };
-        orders.insert(lease, order);
+        orders.insert(held, order);
     }
     Ok(orders)
 }

@@ -313,11 +313,11 @@ impl Findings {
                 violation.expected.clone(),
             );
             if self.violations.len() < MAX_VIOLATIONS && self.seen.insert(key) {
-                self.violations.push(Violation {
-                    pointer: format!("/base{}", violation.pointer),
-                    value: violation.value,
-                    expected: format!("{}; in the configuration {overlay}", violation.expected),
-                });
+                self.violations.push(Violation::new(
+                    format!("/base{}", violation.pointer),
+                    violation.value,
+                    format!("{}; in the configuration {overlay}", violation.expected),
+                ));
             }
         }
     }

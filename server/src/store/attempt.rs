@@ -317,15 +317,21 @@ pub async fn is_overdue(
     .await
 }
 
-/// What each listed lease should do, and whether an expired one might be taken up again.
-pub async fn orders(
-    db: impl PgExecutor<'_>,
-    leases: &[LeaseId],
-) -> Result<Vec<(LeaseId, Order, bool)>> {
+/// What a lease should do.
+pub struct Standing {
+    pub lease: LeaseId,
+    /// Who holds it.
+    pub worker: WorkerId,
+    pub order: Order,
+    /// It ran out, and might be taken up again.
+    pub is_expired: bool,
+}
+
+pub async fn standings(db: impl PgExecutor<'_>, leases: &[LeaseId]) -> Result<Vec<Standing>> {
     let leases: Vec<Uuid> = leases.iter().map(|lease| lease.0).collect();
     sqlx::query(
-        "-- attempt::orders
-         SELECT a.lease_id, a.outcome IS NULL AS active, a.job = 'train' AND t.cancel_requested AS cancel,
+        "-- attempt::standings
+         SELECT a.lease_id, a.worker_id, a.outcome IS NULL AS active, a.job = 'train' AND t.cancel_requested AS cancel,
                 a.job = 'train' AND t.prune_requested AS prune, a.job = 'train' AND (t.pause_requested OR t.held) AS pause,
                 a.outcome = 'lost' AND a.epoch = t.last_epoch AS expired
          FROM attempt a JOIN trial t ON t.id = a.trial_id
@@ -343,7 +349,12 @@ pub async fn orders(
             )
         };
         let expired: Option<bool> = row.try_get("expired")?;
-        Ok((LeaseId(row.try_get("lease_id")?), order, expired.unwrap_or(false)))
+        Ok(Standing {
+            lease: LeaseId(row.try_get("lease_id")?),
+            worker: WorkerId(row.try_get("worker_id")?),
+            order,
+            is_expired: expired.unwrap_or(false),
+        })
     })
     .fetch_all(db)
     .await

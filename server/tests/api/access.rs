@@ -7,6 +7,7 @@ use reqwest::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::fixtures::Worker;
 use crate::harness::{App, answer, with_app};
 
 async fn token(app: &App, scope: &str) -> (String, String) {
@@ -124,6 +125,32 @@ fn the_admin_token_is_private_and_its_secret_is_stored_nowhere_else() {
             .unwrap();
         let after = std::fs::read_to_string(app.state.config.admin_token_file()).unwrap();
         assert_eq!(after.trim(), before, "a token that works is kept");
+        app
+    });
+}
+
+#[test]
+fn the_token_for_workers_of_this_machine_is_private_and_opens_little() {
+    with_app(30.0, async |app| {
+        let file = app.state.config.worker_token_file();
+        let metadata = std::fs::metadata(&file).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+        let before = std::fs::read_to_string(&file).unwrap();
+        let by_worker = |method, path| app.anonymous(method, path).bearer_auth(before.trim());
+        let session = answer(by_worker(Method::GET, "/api/v1/session")).await.1;
+        assert_eq!(session["scope"], "worker");
+        let request = uuid::Uuid::new_v4();
+        let claim = json!({"worker": Worker::new().identity, "request": request, "max": 1});
+        let claimed = answer(by_worker(Method::POST, "/api/v1/leases").json(&claim)).await;
+        assert_eq!(claimed.0, StatusCode::OK, "{}", claimed.1);
+        let listed = answer(by_worker(Method::GET, "/api/v1/tokens")).await.0;
+        assert_eq!(listed, StatusCode::FORBIDDEN);
+
+        cultivar_server::service::tokens::ensure_local(&app.state)
+            .await
+            .unwrap();
+        let after = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(after, before, "a token that works is kept");
         app
     });
 }

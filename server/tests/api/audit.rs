@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::fixtures::Worker;
-use crate::harness::{App, Database, answer, run_async, with_app};
+use crate::harness::{App, Database, answer, run_async, with_app, with_config};
 
 async fn entries(app: &App) -> Vec<Value> {
     let page = app.get("/api/v1/audit").await;
@@ -108,6 +108,25 @@ fn nothing_in_it_can_be_changed_or_removed() {
             assert!(error.to_string().contains("append only"), "{sql}: {error}");
         }
         assert_eq!(app.count("SELECT count(*) FROM audit").await, 1);
+        app
+    });
+}
+
+#[test]
+fn what_comes_too_often_is_not_written_down() {
+    let slow = |config: &mut cultivar_server::Config| config.rate_scale = 0.01;
+    with_config(30.0, slow, async |app| {
+        let new = json!({"name": "x", "scope": "viewer"});
+        // Of this class 2 at once, then one in five seconds.
+        let mut n_made = 0;
+        for _ in 0..20 {
+            match app.post("/api/v1/tokens", &new).await.0 {
+                StatusCode::CREATED => n_made += 1,
+                status => assert_eq!(status, StatusCode::TOO_MANY_REQUESTS),
+            }
+        }
+        assert!(n_made < 15, "{n_made} of 20 answered");
+        assert_eq!(app.count("SELECT count(*) FROM audit").await, n_made);
         app
     });
 }
@@ -227,6 +246,7 @@ fn a_canary_in_every_credential_field_is_found_nowhere() {
             for (path, body) in [
                 ("/api/v1/session", json!({"login_token": secret})),
                 ("/api/v1/session", json!({"login_token": [secret]})),
+                ("/api/v1/session", json!({"login_token": {secret: 1}})),
                 ("/api/v1/session", json!({"login": secret})),
                 (
                     "/api/v1/workers/enroll",

@@ -88,6 +88,37 @@ fn a_bad_spec_is_refused_with_every_pointer() {
 }
 
 #[test]
+fn the_mistakes_of_a_large_document_are_told_in_few_words() {
+    with_app(30.0, async |app| {
+        let compare = "/api/v1/compare";
+        let fields = (0..5_000).map(|n| (format!("field_{n}"), json!(n)));
+        let fields = Value::Object(fields.collect());
+        let (status, body) = app.post(compare, &fields).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(body["violations"].as_array().unwrap().len(), 100);
+
+        let cut = format!("{}…", "é".repeat(250));
+        for (metric, shown) in [
+            (json!("é".repeat(100_000)), cut.as_str()),
+            (json!(vec![0; 10_000]), "a list of 10000 items"),
+            (fields, "an object of 5000 fields"),
+        ] {
+            let asked = json!({"dataset": "mini", "metric": metric, "arms": []});
+            let request = app.request(Method::POST, compare).json(&asked);
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+            let text = response.text().await.unwrap();
+            assert!(text.len() < 20_000, "{} bytes", text.len());
+            let body: Value = serde_json::from_str(&text).unwrap();
+            let violations = body["violations"].as_array().unwrap();
+            let of_metric = violations.iter().find(|v| v["pointer"] == "/metric");
+            assert_eq!(of_metric.unwrap()["value"], shown);
+        }
+        app
+    });
+}
+
+#[test]
 fn names_that_mean_nothing_here_are_refused() {
     with_app(30.0, async |app| {
         app.register().await;

@@ -223,3 +223,29 @@ fn a_result_that_does_not_hold_is_refused_and_leaves_the_lease_active() {
         app
     });
 }
+
+#[test]
+fn what_is_too_large_to_be_predictions_is_refused_unread() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        app.submit(1).await;
+        let lease = Worker::new().claim_one(&app).await;
+        let mut finish = completed(&app, &lease, 5).await;
+        // Ten images of two classes, and a head of 1 MiB.
+        let max_bytes = 10 * (4 * 2 + 16) + (1 << 20);
+        for (n_bytes, expect) in [
+            (max_bytes, "not safetensors"),
+            (max_bytes + 1, "1048816 bytes at most"),
+        ] {
+            finish["predictions"] = json!(app.upload(&vec![0; n_bytes]).await);
+            let (status, body) = tell(&app, &lease, "finish", finish.clone()).await;
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body:#}");
+            let violation = &body["violations"][0];
+            assert_eq!(violation["pointer"], "/predictions");
+            let expected = violation["expected"].as_str().unwrap();
+            assert!(expected.contains(expect), "{expected}");
+        }
+        complete(&app, &lease, 5).await;
+        app
+    });
+}

@@ -76,6 +76,32 @@ fn one_token_running_wild_does_not_hold_up_another() {
 }
 
 #[test]
+fn invented_methods_have_one_name_in_counters_and_audit_log() {
+    with_app(30.0, async |app| {
+        for n in 0..50 {
+            let method = Method::from_bytes(format!("AAAA{n}").as_bytes()).unwrap();
+            let path = match n {
+                // Of strangers only what they do here is written down.
+                0 => "/api/v1/workers/enroll",
+                _ => "/api/v1/trials",
+            };
+            let status = answer(app.request(method, path)).await.0;
+            assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+        }
+        let metrics = app.anonymous(Method::GET, "/metrics").send().await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let n_series = metrics.matches(r#"method="other""#).count();
+        assert_eq!(n_series, 2, "one a route: {metrics}");
+        let audit = app.get("/api/v1/audit").await;
+        let action = &audit["entries"][0]["action"];
+        assert_eq!(action, "other /api/v1/workers/enroll");
+        let told = format!("{metrics}{audit}");
+        assert!(!told.contains("AAAA"), "{told}");
+        app
+    });
+}
+
+#[test]
 fn packed_bodies_are_refused_unread() {
     with_app(30.0, async |app| {
         for path in ["/api/v1/trials", "/api/v1/leases"] {

@@ -56,6 +56,25 @@ fn a_log_is_searched_for_the_very_text() {
 }
 
 #[test]
+fn a_line_that_is_too_long_is_cut_between_two_characters() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let id = app.submit(0).await;
+        let lease = Worker::new().claim_one(&app).await;
+        // 8 KiB of characters of two bytes; then shifted by one, so that the last lies across the boundary.
+        let longest = "é".repeat(4096);
+        let lines = [longest.clone(), format!("a{longest}"), "short".to_owned()];
+        let batch = json!({"first_line": 0, "lines": lines});
+        assert_eq!(tell(&app, &lease, "logs", batch).await.0, StatusCode::OK);
+        let (_, text, _) = read(&app, &id, &[]).await;
+        let cut = format!("a{}…", "é".repeat(4095));
+        let found: Vec<_> = text.lines().skip(1).collect();
+        assert_eq!(found, [longest.as_str(), cut.as_str(), "short"]);
+        app
+    });
+}
+
+#[test]
 fn a_log_is_read_on_from_a_cursor() {
     with_app(30.0, async |app| {
         app.register().await;

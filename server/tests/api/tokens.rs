@@ -210,6 +210,82 @@ fn an_enrolment_is_good_for_one_worker_and_one_time() {
     });
 }
 
+/// The status of a POST with somebody's token.
+async fn write(app: &App, secret: &str, path: &str, body: &Value) -> StatusCode {
+    let request = app.anonymous(Method::POST, path).bearer_auth(secret);
+    answer(request.json(body)).await.0
+}
+
+#[test]
+fn an_enrolled_worker_writes_to_no_attempt_but_its_own() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let (worker, other) = (Worker::new(), Worker::new());
+        let enrolment = enrolment(&app, 60).await;
+        let secret = secret_of(&enroll(&app, &enrolment, worker.identity.id).await.1);
+        app.submit(0).await;
+        let own = worker.claim_one(&app).await.id;
+        app.submit(1).await;
+        let foreign = other.claim_one(&app).await.id;
+        let base = json!({"task": {"kind": "external"}, "objective": {"metric": "value"}});
+        let sweep = json!({"name": "external", "base": base});
+        let sweep = app.post_ok("/api/v1/sweeps", &sweep).await;
+        let ask = format!("/api/v1/sweeps/{}/ask", sweep["id"].as_str().unwrap());
+        let asked = app.post_ok(&ask, &json!({"wait_s": 20.0})).await;
+        let external = asked["lease"].as_str().expect("there is a trial");
+
+        let sha256 = app.upload(b"checkpoint").await;
+        let point = json!({"metric": "loss", "step": 1, "epoch": 1.0, "value": 0.5});
+        let of_worker = [
+            ("metrics", json!({"points": [point]})),
+            ("logs", json!({"first_line": 0, "lines": ["one"]})),
+            (
+                "checkpoint",
+                json!({"sha256": sha256, "epoch": 1, "step": 1}),
+            ),
+            ("finish", json!({"outcome": "crashed", "step": 1})),
+        ];
+        let of_external = [
+            ("report", json!({"epoch": 1, "value": 0.5})),
+            ("should_stop", json!({})),
+            ("complete", json!({"value": 0.5})),
+        ];
+        let mut refused = vec![(ask, json!({}))];
+        for (what, body) in &of_worker {
+            refused.push((format!("/api/v1/leases/{foreign}/{what}"), body.clone()));
+        }
+        for (what, body) in &of_external {
+            refused.push((format!("/api/v1/leases/{external}/{what}"), body.clone()));
+        }
+        // The replica that handed a lease out remembers whose it is; another looks it up.
+        let replica = App::start(app.database.clone(), 30.0).await;
+        for server in [&app, &replica] {
+            for (path, body) in &refused {
+                let found = write(server, &secret, path, body).await;
+                assert_eq!(found, StatusCode::FORBIDDEN, "{path}");
+            }
+        }
+        replica.stop().await;
+        // Its heartbeat renews nothing of theirs, and hears of none.
+        let beat = json!({"worker": worker.identity, "leases": [own, foreign, external]});
+        let request = app.anonymous(Method::POST, "/api/v1/heartbeats");
+        let (_, heard) = answer(request.bearer_auth(&secret).json(&beat)).await;
+        let orders = json!({own.to_string(): "continue", foreign.to_string(): "unknown", external: "unknown"});
+        assert_eq!(heard["orders"], orders);
+        let changed = "SELECT (SELECT count(*) FROM log_line) + (SELECT count(*) FROM superseded_write)
+            + (SELECT count(*) FROM attempt, metric_values(lease_id))
+            + (SELECT count(*) FROM attempt WHERE num_nulls(outcome, checkpoint_step, renewed_at) < 3)";
+        assert_eq!(app.count(changed).await, 0);
+        assert_eq!(app.count("SELECT count(*) FROM attempt").await, 3);
+        for (what, body) in &of_worker {
+            let path = format!("/api/v1/leases/{own}/{what}");
+            let found = write(&app, &secret, &path, body).await;
+            assert_eq!(found, StatusCode::OK, "{what}");
+        }
+        app
+    });
+}
+
 #[test]
 fn an_enrolment_runs_out_and_can_be_taken_back() {
     with_app(30.0, async |app| {

@@ -6,12 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Violation, Violations, one_of, pointer_to};
-
-/// Mistakes of a document that are told.
-const MAX_VIOLATIONS: usize = 100;
-/// Characters and values of a mistake that are repeated.
-const MAX_GLIMPSE: usize = 1000;
+use super::{MAX_VIOLATIONS, Violation, Violations, one_of, pointer_to};
 
 /// A type's JSON schema, compiled.
 pub(super) struct Schema {
@@ -54,7 +49,7 @@ impl Schema {
         out: &mut Vec<Violation>,
     ) {
         let pointer = error.instance_path().as_str().to_owned();
-        let at = |pointer: &str| raw.pointer(pointer).map_or(Value::Null, glimpse);
+        let at = |pointer: &str| raw.pointer(pointer).cloned().unwrap_or(Value::Null);
         // What a text with a pattern means, in words.
         let description = || {
             let of_text = error.schema_path().as_str().trim_end_matches("/pattern");
@@ -147,39 +142,6 @@ impl Schema {
             }
         }
     }
-}
-
-/// A value as it is shown to whoever sent it: one of any size, in a few words.
-fn glimpse(value: &Value) -> Value {
-    if weight(value, MAX_GLIMPSE) < MAX_GLIMPSE {
-        return value.clone();
-    }
-    Value::String(match value {
-        Value::Array(items) => format!("a list of {} items", items.len()),
-        Value::Object(fields) => format!("an object of {} fields", fields.len()),
-        Value::String(text) => text.chars().take(MAX_GLIMPSE / 4).chain(['…']).collect(),
-        other => other.to_string(),
-    })
-}
-
-/// Bytes of the texts in a value and the number of its parts, counted up to a limit.
-fn weight(value: &Value, limit: usize) -> usize {
-    let mut total = 1;
-    let mut add = |text: &str, value: &Value| {
-        total += text.len() + weight(value, limit.saturating_sub(total));
-        total < limit
-    };
-    match value {
-        Value::String(text) => total += text.len(),
-        Value::Array(items) => {
-            items.iter().all(|item| add("", item));
-        }
-        Value::Object(fields) => {
-            fields.iter().all(|(name, value)| add(name, value));
-        }
-        _ => {}
-    }
-    total
 }
 
 /// The same document, its whole numbers written as such where they are exact.
