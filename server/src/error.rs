@@ -131,8 +131,10 @@ impl From<sqlx::Error> for ApiError {
             "22P05" | "22021" => {
                 Self::Malformed("text must be valid UTF-8 without NUL characters".into())
             }
-            // Serialization failure, deadlock, shutdown, start-up, too many connections.
-            "40001" | "40P01" | "57P01" | "57P02" | "57P03" | "53300" => {
+            // Serialization failure, deadlock, shutdown, start-up, too many connections; a lock that was not to be had, a statement
+            // that took too long, a disk that is full, a standby.
+            "40001" | "40P01" | "57P01" | "57P02" | "57P03" | "53300" | "55P03" | "57014"
+            | "53100" | "25006" => {
                 tracing::warn!(%error, "the database asked to try again");
                 Self::Unavailable("the database was interrupted: try again".into())
             }

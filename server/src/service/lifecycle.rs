@@ -100,17 +100,21 @@ pub async fn retry(state: &AppState, id: SweepId) -> Result<SweepView, ApiError>
 pub async fn cancel(state: &AppState, id: SweepId) -> Result<SweepView, ApiError> {
     run_tx("cancel_sweep", &state.pool, move |conn| {
         Box::pin(async move {
-            if !store::sweep::cancel(conn, id).await? {
-                return Err(ApiError::no_such("sweep", id));
-            }
-            let unsettled = store::lifecycle::lock_unsettled(conn, id).await?;
-            let ids: Vec<_> = unsettled.iter().map(|trial| trial.id).collect();
-            store::lifecycle::cancel(conn, &ids).await?;
-            tell(conn, id, trials::cancellations(&unsettled)).await
+            let standing = store::sweep::lock(conn, id).await?;
+            standing.ok_or_else(|| ApiError::no_such("sweep", id))?;
+            cancel_locked(conn, id).await
         })
     })
     .await?;
     view(state, id).await
+}
+
+async fn cancel_locked(conn: &mut PgConnection, id: SweepId) -> Result<(), ApiError> {
+    store::sweep::cancel(conn, id).await?;
+    let unsettled = store::lifecycle::lock_unsettled(conn, id).await?;
+    let ids: Vec<_> = unsettled.iter().map(|trial| trial.id).collect();
+    store::lifecycle::cancel(conn, &ids).await?;
+    tell(conn, id, trials::cancellations(&unsettled)).await
 }
 
 /// Cancels the sweeps whose deadline has passed.
@@ -119,9 +123,22 @@ pub async fn cancel(state: &AppState, id: SweepId) -> Result<SweepView, ApiError
 /// The database is out of reach.
 pub async fn end_overdue(state: &AppState) -> Result<(), ApiError> {
     for sweep in store::sweep::overdue(&state.pool).await? {
-        tracing::info!(%sweep, "the sweep's deadline has passed: cancelling what is left");
-        if let Err(error) = cancel(state, sweep).await {
-            tracing::error!(%sweep, %error, "cannot cancel the sweep");
+        let ended = run_tx("end_overdue", &state.pool, move |conn| {
+            Box::pin(async move {
+                // Somebody may have given it another deadline since.
+                let is_overdue = store::sweep::lock_overdue(conn, sweep).await?;
+                if is_overdue {
+                    cancel_locked(conn, sweep).await?;
+                }
+                Ok(is_overdue)
+            })
+        });
+        match ended.await {
+            Ok(true) => {
+                tracing::info!(%sweep, "the sweep's deadline has passed: what was left is cancelled")
+            }
+            Ok(false) => {}
+            Err(error) => tracing::error!(%sweep, %error, "cannot cancel the sweep"),
         }
     }
     Ok(())

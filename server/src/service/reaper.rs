@@ -56,7 +56,9 @@ impl Look {
             let theirs = (now - last.now).as_seconds_f64();
             gap < lease_s / 2.0 && theirs - ours < lease_s / 4.0
         };
-        let healthy_since = last.filter(is_sound).map_or(now, |last| last.healthy_since);
+        let healthy_since = last
+            .filter(is_sound)
+            .map_or(now, |last| last.healthy_since.min(now));
         Self {
             began,
             ended: began,
@@ -194,7 +196,7 @@ mod tests {
             let began = start + Duration::from_secs(ours);
             let later = now + chrono::Duration::seconds(theirs);
             let look = Look::begin(Some(first), began, later, 30.0);
-            let expect = if is_sound { now } else { later };
+            let expect = if is_sound { now.min(later) } else { later };
             assert_eq!(
                 look.healthy_since, expect,
                 "{ours} s here, {theirs} s there"

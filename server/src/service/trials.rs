@@ -288,7 +288,7 @@ async fn queue_again(
     store::lifecycle::reopen(conn, trial.id).await?;
     match (trial.sweep, standing) {
         (Some(sweep), Some(Standing { cancelled: false })) => {
-            store::sweep::open(conn, sweep).await?;
+            store::sweep::reopen(conn, sweep).await?;
             feeder::feed(conn, sweep).await?;
         }
         _ => store::queue::push(conn, trial.id, JobKind::Train, None, 0.0).await?,

@@ -104,7 +104,8 @@ pub async fn withdraw(conn: &mut PgConnection, sweep: SweepId) -> Result<()> {
 }
 
 /// Queues a job that goes before fresh training of its priority, to be handed out after `delay_s` seconds: an
-/// evaluation, or work already begun. The training of a trial whose sweep is paused is left to wait outside the queue.
+/// evaluation, or work already begun. The training of a trial whose sweep is paused is left to wait outside the queue; of one that was cancelled meanwhile nobody
+/// else lets it in.
 pub async fn push(
     conn: &mut PgConnection,
     trial: TrialId,
@@ -118,7 +119,7 @@ pub async fn push(
          SELECT t.id, $2, $3, 2 * coalesce(s.priority, 0) + 1, now() + make_interval(secs => $4),
                 t.spec->'task'->>'kind' = 'external', coalesce(t.needs, s.needs)
          FROM trial t LEFT JOIN sweep s ON s.id = t.sweep_id
-         WHERE t.id = $1 AND ($2 <> 'train' OR s.paused_at IS NULL)",
+         WHERE t.id = $1 AND ($2 <> 'train' OR s.paused_at IS NULL OR s.cancelled_at IS NOT NULL)",
     )
     .bind(trial.0)
     .bind(job.name())

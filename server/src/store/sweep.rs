@@ -167,6 +167,18 @@ pub async fn overdue(db: impl PgExecutor<'_>) -> Result<Vec<SweepId>> {
     .await
 }
 
+/// Locks a sweep whose deadline has passed and that was not cancelled. Whether it is one.
+pub async fn lock_overdue(conn: &mut PgConnection, id: SweepId) -> Result<bool> {
+    let done = sqlx::query(
+        "-- sweep::lock_overdue
+         SELECT FROM sweep WHERE id = $1 AND deadline <= now() AND cancelled_at IS NULL FOR UPDATE",
+    )
+    .bind(id.0)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Locks a sweep against its feeder. Whether there is one, and whether it may still change.
 pub async fn lock(conn: &mut PgConnection, id: SweepId) -> Result<Option<Standing>> {
     sqlx::query(
@@ -211,7 +223,16 @@ pub async fn hold(
         return Ok(HashSet::new());
     }
     let skip = match busy {
-        Busy::Wait => "",
+        Busy::Wait => {
+            // Whoever has the sweep may need one of the connections that would all wait here.
+            sqlx::query(
+                "-- sweep::hold
+                 SET LOCAL lock_timeout = '2s'",
+            )
+            .execute(&mut *conn)
+            .await?;
+            ""
+        }
         Busy::Skip => "SKIP LOCKED",
     };
     sqlx::query(AssertSqlSafe(format!(
@@ -289,9 +310,9 @@ pub async fn set_queueing(conn: &mut PgConnection, id: SweepId, queueing: &Queue
     Ok(())
 }
 
-/// Whether there is such a sweep; the first cancellation keeps its time.
-pub async fn cancel(conn: &mut PgConnection, id: SweepId) -> Result<bool> {
-    let done = sqlx::query(
+/// Cancels a sweep; the first cancellation keeps its time.
+pub async fn cancel(conn: &mut PgConnection, id: SweepId) -> Result<()> {
+    sqlx::query(
         "-- sweep::cancel
          UPDATE sweep SET cancelled_at = coalesce(cancelled_at, now()), paused_at = NULL, open = false, searching = false
          WHERE id = $1",
@@ -299,7 +320,7 @@ pub async fn cancel(conn: &mut PgConnection, id: SweepId) -> Result<bool> {
     .bind(id.0)
     .execute(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(())
 }
 
 fn view(row: &PgRow) -> Result<SweepView> {

@@ -4,8 +4,9 @@ use reqwest::StatusCode;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::fixtures::{Worker, complete, tell};
+use crate::fixtures::{Worker, complete, tell, trial_spec};
 use crate::harness::{answer, with_app};
+use cultivar_spec::Sha256Digest;
 use cultivar_spec::wire::Job;
 
 #[test]
@@ -87,6 +88,24 @@ fn a_trial_is_claimed_reported_and_completed() {
                 .await,
             1
         );
+        app
+    });
+}
+
+#[test]
+fn weights_may_be_a_file_that_only_the_worker_has() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let sha256 = Sha256Digest::of(b"on the worker's disk");
+        let mut spec = trial_spec(1);
+        spec["backbone"] = json!({"weights": "file:mine.safetensors", "weights_sha256": sha256});
+        app.post_ok("/api/v1/trials", &json!({"spec": spec})).await;
+        let lease = Worker::new().claim_one(&app).await;
+        let Job::Train { spec, weights, .. } = &lease.job else {
+            panic!("a fresh trial is trained");
+        };
+        assert_eq!(spec.backbone.weights_sha256, Some(sha256));
+        assert_eq!(weights, &None, "the server cannot hand it out");
         app
     });
 }

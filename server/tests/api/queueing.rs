@@ -8,7 +8,7 @@ use crate::fixtures::{Worker, complete, tell, trial_spec};
 use crate::harness::{App, eventually, with_app};
 
 /// A sweep of `n` seeds on the default trial.
-async fn submit(app: &App, name: &str, n: usize, queueing: Value) -> String {
+pub async fn submit(app: &App, name: &str, n: usize, queueing: Value) -> String {
     let seeds: Vec<usize> = (0..n).collect();
     let sweep = json!({"name": name, "base": trial_spec(0), "seeds": seeds, "queueing": queueing});
     let made = app.post_ok("/api/v1/sweeps", &sweep).await;
@@ -29,7 +29,7 @@ async fn order(app: &App, worker: &Worker, n: usize, names: &[(&str, &str)]) -> 
     order
 }
 
-async fn counts(app: &App, sweep: &str) -> Value {
+pub async fn counts(app: &App, sweep: &str) -> Value {
     app.get(&format!("/api/v1/sweeps/{sweep}")).await["sweep"]["counts"].clone()
 }
 

@@ -1,10 +1,18 @@
-//! What follows each outcome.
+//! What follows each outcome, and what is queued again because somebody asks for it.
 
-use reqwest::StatusCode;
-use serde_json::json;
+use cultivar_server::service::lifecycle;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 
-use crate::fixtures::{Worker, tell};
-use crate::harness::with_app;
+use crate::fixtures::{Worker, complete, tell};
+use crate::harness::{App, answer, eventually, with_app};
+use crate::queueing::{counts, submit};
+
+/// The first trial of the only sweep.
+async fn first_trial(app: &App) -> String {
+    let page = app.get("/api/v1/trials").await;
+    page["trials"][0]["id"].as_str().unwrap().to_owned()
+}
 
 /// Ends an attempt with `outcome` and expects the trial in `state`.
 fn check(outcome: &'static str, state: &'static str) {
@@ -79,6 +87,129 @@ fn crashes_back_off_until_the_budget_is_spent_and_spare_the_siblings() {
         }
         let sibling = app.submit(2).await;
         assert_eq!(worker.claim_one(&app).await.trial.to_string(), sibling);
+        app
+    });
+}
+
+/// A pause that came in between would leave the trial queued for ever, or let it run.
+#[test]
+fn an_ending_waits_for_whoever_changes_its_sweep() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let sweep = submit(&app, "s", 1, json!({})).await;
+        let worker = Worker::new();
+        let lease = worker.claim_one(&app).await;
+        let mut pausing = app.state.pool.begin().await.unwrap();
+        sqlx::query("SELECT FROM sweep FOR UPDATE")
+            .execute(&mut *pausing)
+            .await
+            .unwrap();
+        let path = format!("/api/v1/leases/{}/finish", lease.id);
+        let request = app.request(Method::POST, &path);
+        let mut finish = tokio::spawn(answer(request.json(&json!({"outcome": "preempted"}))));
+        let waits = eventually("the finish waits for the sweep", async || {
+            let waiting = "SELECT count(*) FROM pg_stat_activity
+                           WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            app.count(waiting).await == 1
+        });
+        tokio::select! {
+            answered = &mut finish => panic!("it did not wait: {answered:?}"),
+            () = waits => {}
+        }
+        sqlx::query("UPDATE sweep SET paused_at = now()")
+            .execute(&mut *pausing)
+            .await
+            .unwrap();
+        pausing.commit().await.unwrap();
+
+        let (status, body) = finish.await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{body:#}");
+        assert_eq!(counts(&app, &sweep).await, json!({"queued": 1}));
+        assert_eq!(app.count("SELECT count(*) FROM trial_queue").await, 0);
+        app.post_ok(&format!("/api/v1/sweeps/{sweep}/resume"), &json!({}))
+            .await;
+        assert_eq!(worker.claim_one(&app).await.trial, lease.trial);
+        app
+    });
+}
+
+#[test]
+fn a_retried_trial_waits_until_its_sweep_has_room() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        submit(&app, "s", 2, json!({"parallel": 1})).await;
+        let worker = Worker::new();
+        let failed = worker.claim_one(&app).await;
+        tell(&app, &failed, "finish", json!({"outcome": "diverged"})).await;
+        let running = worker.claim_one(&app).await;
+        let path = format!("/api/v1/trials/{}/retry", failed.trial);
+        assert_eq!(app.post_ok(&path, &json!({})).await["state"], "queued");
+        assert!(worker.claim(&app, 5).await.is_empty());
+        complete(&app, &running, 5).await;
+        assert_eq!(worker.claim_one(&app).await.trial, failed.trial);
+        app
+    });
+}
+
+#[test]
+fn a_resumed_trial_waits_until_the_time_of_its_sweep_has_come() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let later = chrono::Utc::now() + chrono::Duration::hours(1);
+        let sweep = submit(&app, "s", 1, json!({"start_after": later})).await;
+        let id = first_trial(&app).await;
+        for (verb, state) in [("pause", "paused"), ("resume", "queued")] {
+            app.post_ok(&format!("/api/v1/trials/{id}/{verb}"), &json!({}))
+                .await;
+            assert_eq!(counts(&app, &sweep).await, json!({state: 1}));
+        }
+        assert!(Worker::new().claim(&app, 5).await.is_empty());
+        app
+    });
+}
+
+#[test]
+fn one_trial_of_a_sweep_that_was_paused_and_cancelled_goes_on_alone() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let sweep = submit(&app, "s", 2, json!({})).await;
+        for verb in ["pause", "cancel"] {
+            app.post_ok(&format!("/api/v1/sweeps/{sweep}/{verb}"), &json!({}))
+                .await;
+        }
+        let id = first_trial(&app).await;
+        app.post_ok(&format!("/api/v1/trials/{id}/retry"), &json!({}))
+            .await;
+        let worker = Worker::new();
+        assert_eq!(worker.claim_one(&app).await.trial.to_string(), id);
+        assert_eq!(
+            counts(&app, &sweep).await,
+            json!({"running": 1, "cancelled": 1})
+        );
+        app
+    });
+}
+
+#[test]
+fn a_sweep_that_is_retried_after_its_deadline_has_none() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let later = chrono::Utc::now() + chrono::Duration::hours(1);
+        let sweep = submit(&app, "s", 2, json!({"deadline": later})).await;
+        sqlx::query("UPDATE sweep SET deadline = now()")
+            .execute(&app.state.pool)
+            .await
+            .unwrap();
+        eventually("its deadline has passed", async || {
+            counts(&app, &sweep).await == json!({"cancelled": 2})
+        })
+        .await;
+        let retried = app
+            .post_ok(&format!("/api/v1/sweeps/{sweep}/retry"), &json!({}))
+            .await;
+        assert_eq!(retried["queueing"]["deadline"], Value::Null);
+        lifecycle::end_overdue(&app.state).await.unwrap();
+        assert_eq!(Worker::new().claim(&app, 5).await.len(), 2);
         app
     });
 }

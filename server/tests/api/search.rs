@@ -2,17 +2,18 @@
 //! number of replicas.
 
 use cultivar_search::sampler;
+use cultivar_server::service::feeder;
 use cultivar_server::service::search::{as_seen, past};
 use cultivar_server::store;
 use cultivar_server::store::proposal::Seen;
 use cultivar_spec::wire::{Job, Lease};
-use cultivar_spec::{SweepId, SweepSpec};
+use cultivar_spec::{Sha256Digest, SweepId, SweepSpec};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Row;
 
 use crate::fixtures::{Worker, complete, tell, trial_spec};
-use crate::harness::{App, Database, answer, run_async, with_app};
+use crate::harness::{App, Database, answer, eventually, run_async, with_app};
 
 fn sweep(sampler: Value, configs: u32) -> Value {
     json!({
@@ -255,6 +256,69 @@ fn four_replicas_propose_what_one_does() {
         }
         // What was asked before the first result depends on nothing else.
         assert_eq!(proposed[0][..1], proposed[1][..1]);
+    });
+}
+
+#[test]
+fn a_search_may_begin_from_a_file_that_only_its_workers_have() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let sha256 = Sha256Digest::of(b"on the workers' disks");
+        let mut spec = sweep(json!({"kind": "tpe"}), 2);
+        spec["base"]["backbone"] =
+            json!({"weights": "file:mine.safetensors", "weights_sha256": sha256});
+        app.post_ok("/api/v1/sweeps", &spec).await;
+        Worker::new().claim_one(&app).await;
+        app
+    });
+}
+
+#[test]
+fn a_search_that_cannot_go_on_keeps_no_newer_one_waiting() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let spec = sweep(json!({"kind": "tpe"}), 2);
+        app.post_ok("/api/v1/sweeps", &spec).await;
+        sqlx::query("UPDATE sweep SET spec = '0'")
+            .execute(&app.state.pool)
+            .await
+            .unwrap();
+        app.post_ok("/api/v1/sweeps", &spec).await;
+        eventually("the newer one proposes", async || {
+            let of_newer = "SELECT count(*) FROM proposal
+                            WHERE sweep_id = (SELECT id FROM sweep ORDER BY id DESC LIMIT 1)";
+            app.count(of_newer).await == 1
+        })
+        .await;
+        app
+    });
+}
+
+#[test]
+fn a_search_has_as_many_in_flight_as_its_limit_says_now() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        for _ in 0..4 {
+            Worker::new().beat(&app, &[]).await;
+        }
+        let mut spec = sweep(json!({"kind": "tpe"}), 8);
+        spec["queueing"] = json!({"parallel": 1});
+        let made = app.post_ok("/api/v1/sweeps", &spec).await;
+        let path = format!("/api/v1/sweeps/{}/queueing", made["id"].as_str().unwrap());
+        for parallel in [1, 3] {
+            let request = app.request(Method::PUT, &path);
+            let request = request.json(&json!({"parallel": parallel}));
+            assert_eq!(answer(request).await.0, StatusCode::OK);
+            let n_proposed = "SELECT count(*) FROM proposal";
+            eventually("as many are proposed", async || {
+                feeder::feed_all(&app.state).await.unwrap();
+                app.count(n_proposed).await == parallel
+            })
+            .await;
+            feeder::feed_all(&app.state).await.unwrap();
+            assert_eq!(app.count(n_proposed).await, parallel, "and no more");
+        }
+        app
     });
 }
 

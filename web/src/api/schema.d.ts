@@ -5894,7 +5894,7 @@ export interface components {
             expected: string;
             /** @description JSON pointer (RFC 6901) to the value. */
             pointer: string;
-            /** @description The value found there; `null` where nothing was. */
+            /** @description The value found there; `null` where nothing was. A large one in a few words. */
             value: unknown;
         };
         /** @description `POST /api/v1/weights`: makes an artifact the `pretrained` weights of a backbone. */

@@ -326,9 +326,6 @@ impl Model {
     }
 
     pub fn ask_trial(&mut self, trial: usize, wish: Wish) -> Answer {
-        let gated = self.trials[trial]
-            .sweep
-            .is_some_and(|sweep| self.sweeps[sweep].paused);
         let row = &mut self.trials[trial];
         let settled = row.state.is_terminal();
         match (wish, row.state) {
@@ -351,13 +348,23 @@ impl Model {
             }
             (Wish::Resume, TrialState::Queued | TrialState::Running) => row.pause = false,
             (Wish::Resume | Wish::Retry, TrialState::Paused)
-            | (Wish::Retry, TrialState::Failed | TrialState::Cancelled) => {
-                row.reopen();
-                row.ready = (!gated).then_some(true);
-            }
+            | (Wish::Retry, TrialState::Failed | TrialState::Cancelled) => self.queue_again(trial),
             (Wish::Resume | Wish::Retry, _) => return Answer::Conflict,
         }
         Answer::Done
+    }
+
+    /// It waits until its sweep has room; of a sweep that was cancelled it goes on alone.
+    fn queue_again(&mut self, trial: usize) {
+        let row = &mut self.trials[trial];
+        row.reopen();
+        match row.sweep {
+            Some(sweep) if !self.sweeps[sweep].cancelled => {
+                self.sweeps[sweep].open = true;
+                self.feed(sweep);
+            }
+            _ => row.ready = Some(true),
+        }
     }
 
     pub fn ask_sweep(&mut self, sweep: usize, wish: Wish) -> Answer {
@@ -389,6 +396,7 @@ impl Model {
             }
             Wish::Cancel => {
                 row.cancelled = true;
+                row.paused = false;
                 row.open = false;
                 for trial in trials.filter(|trial| !trial.state.is_terminal()) {
                     trial.cancel = true;

@@ -138,6 +138,30 @@ fn a_running_trial_hears_that_it_is_pruned_from_any_answer() {
 }
 
 #[test]
+fn what_an_attempt_says_after_its_end_is_no_word_of_its_trial() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        submit(&app, &sweep(json!({"kind": "median_stop"}), 2)).await;
+        let first = Worker::new().claim_one(&app).await;
+        assert_eq!(report(&app, &first, 1, 0.1).await, "continue");
+        finish(&app, &first, "preempted").await;
+        let second = Worker::new().claim_one(&app).await;
+        assert_eq!(second.trial, first.trial);
+        let heard = async || {
+            sqlx::query_scalar::<_, f64>("SELECT value FROM epoch_report WHERE epoch = 2")
+                .fetch_optional(&app.state.pool)
+                .await
+                .unwrap()
+        };
+        assert_eq!(report(&app, &first, 2, 0.9).await, "unknown");
+        assert_eq!(heard().await, None);
+        assert_eq!(report(&app, &second, 2, 0.2).await, "continue");
+        assert_eq!(heard().await, Some(0.2));
+        app
+    });
+}
+
+#[test]
 fn a_loss_is_halved_by_the_lowest() {
     with_app(30.0, async |app| {
         app.register().await;
