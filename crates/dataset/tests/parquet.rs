@@ -172,6 +172,7 @@ fn a_footer_that_claims_more_than_memory_holds_is_refused() {
         // Nor is it imported, as somebody else's file is.
         let options = Options {
             out_dir: dir.path().join("out"),
+            name: Some("forged".into()),
             ..Options::default()
         };
         let error = dataset(dir.path(), &options, &mut |_| {}).unwrap_err();

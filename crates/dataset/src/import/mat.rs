@@ -404,11 +404,11 @@ mod tests {
         let half = matrix(99, (MAX_INFLATED / 2) as usize, "x", &zeros, LITTLE);
         let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
         packed.write_all(&half).unwrap();
-        let packed = element(mi::COMPRESSED, &packed.finish().unwrap(), LITTLE);
-        check(
-            &file(&packed.repeat(2), LITTLE),
-            "inflate to more than 64 MB",
-        );
+        let packed = packed.finish().unwrap();
+        // These alone are not filled up to eight bytes.
+        let tag = [mi::COMPRESSED as usize, packed.len()].map(|n| word(n, LITTLE));
+        let twice = [tag.concat(), packed].concat().repeat(2);
+        check(&file(&twice, LITTLE), "inflate to more than 64 MB");
         // Announces two thousand million cells and holds none.
         let huge = matrix(mx::CELL, i32::MAX as usize, "x", &[], LITTLE);
         check(&file(&huge, LITTLE), "cut short");
