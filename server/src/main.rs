@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use cultivar_server::config::{Retention, TlsFiles};
 use cultivar_server::{AppState, Config, openapi, serve, service};
-use cultivar_spec::secret::{RedactedLog, redact};
+use cultivar_spec::secret::{Redacted, redact};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -120,7 +120,7 @@ async fn main() -> ExitCode {
     };
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_env("CULTIVAR_LOG").unwrap_or_else(|_| level.into()))
-        .with_writer(|| RedactedLog)
+        .with_writer(|| Redacted(std::io::stderr()))
         .init();
     match run(args).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cultivar_client::Problem;
-use cultivar_spec::secret::RedactedLog;
+use cultivar_spec::secret::Redacted;
 use cultivar_worker::options::{Cli, Command};
 use cultivar_worker::{local, serve, supervisor, trainer};
 use tracing_subscriber::EnvFilter;
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(|| RedactedLog)
+        .with_writer(|| Redacted(std::io::stderr()))
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
     let as_json = match &cli.command {

@@ -151,20 +151,20 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Standard error for the lines of a log: whatever a library logs, no credential stands in it.
+/// Where the lines of a log go: whatever a library logs, no credential stands in it.
 #[derive(Clone, Copy, Debug)]
-pub struct RedactedLog;
+pub struct Redacted<W>(pub W);
 
-impl io::Write for RedactedLog {
+impl<W: io::Write> io::Write for Redacted<W> {
     /// The subscriber hands over a whole event at a time.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
-        io::stderr().write_all(redact(&text).as_bytes())?;
+        self.0.write_all(redact(&text).as_bytes())?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        self.0.flush()
     }
 }
 

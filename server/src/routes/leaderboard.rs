@@ -37,7 +37,8 @@ struct Query {
     /// `json` (the default), `csv` or `md`.
     #[schemars(extend("enum" = ["json", "csv", "md"]))]
     format: Option<String>,
-    /// Rows shown, 200 unless said otherwise. With `test_top1`, the rows are this many best by validation.
+    /// Rows shown, 200 unless said otherwise. With `test_top1`, the rows are this many best by validation, and
+    /// all that were trained on validation images too and evaluated.
     #[schemars(range(min = 1))]
     limit: Option<usize>,
 }

@@ -34,8 +34,10 @@ pub struct Taken {
 /// # Errors
 /// The token ended, or the database is out of reach.
 pub async fn claim(state: &AppState, token: Uuid, claim: Claim) -> Result<ClaimReply, ApiError> {
+    let patience = Duration::from_secs_f64(claim.wait_s);
     let taken = wait(state, token, claim, None).await?;
-    let mut leases = Vec::with_capacity(taken.claimed.len());
+    let n_claimed = taken.claimed.len();
+    let mut leases = Vec::with_capacity(n_claimed);
     for claimed in taken.claimed {
         let (id, trial) = (claimed.lease, claimed.trial);
         match lease(state, claimed).await {
@@ -44,6 +46,13 @@ pub async fn claim(state: &AppState, token: Uuid, claim: Claim) -> Result<ClaimR
             Err(error) => {
                 tracing::error!(lease = %id, %trial, "a trial cannot be handed out: {error:#}");
             }
+        }
+    }
+    if leases.is_empty() && n_claimed > 0 {
+        // Asked again at once, it would go through the whole queue.
+        tokio::select! {
+            () = tokio::time::sleep(patience) => {}
+            () = state.shutdown.cancelled() => {}
         }
     }
     Ok(ClaimReply {

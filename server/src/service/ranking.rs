@@ -72,8 +72,8 @@ pub struct Query {
     /// The newest, if left out.
     pub version: Option<Sha256Digest>,
     pub by: RankBy,
-    /// Rows shown, at least 1. By test, the rows are this many best by validation, so that
-    /// which ones are shown is no choice by test.
+    /// Rows shown, at least 1. By test, the rows are this many best by validation, and all that were trained on validation
+    /// images too and evaluated, so that which ones are shown is no choice by test.
     pub limit: usize,
 }
 
@@ -103,7 +103,11 @@ pub async fn leaderboard(state: &AppState, query: &Query) -> Result<Leaderboard,
         dataset: dataset.name,
         version: Some(version),
         metric: query.by.metric().into(),
-        rows: rows.iter().take(query.limit).cloned().collect(),
+        rows: match query.by {
+            RankBy::Val => rows.iter().take(query.limit).cloned().collect(),
+            // The limit is in them: to show the first of these would be choosing by test.
+            RankBy::Test => rows.to_vec(),
+        },
         sota,
         n_test_accesses,
         notes,
@@ -281,16 +285,17 @@ fn table(
     Ok(rows.collect())
 }
 
-/// The configurations that are ranked by test, which must not have chosen them: all that were trained on validation images too,
-/// and the `limit` best by validation; beside others only where all of these were evaluated.
+/// The configurations that are ranked by test, which must not have chosen them: all that were trained on validation images too and
+/// evaluated, and the `limit` best by validation; beside others only where all of these were evaluated.
 fn finalists(
     configs: &[Config],
     by_val: &[(usize, Option<ranking::Ranked>)],
     limit: usize,
 ) -> Vec<usize> {
     let is_refit = |idx: &usize| configs[*idx].trials[0].spec.data.train_on == TrainOn::TrainVal;
-    let (refits, searched): (Vec<usize>, Vec<usize>) =
+    let (mut refits, searched): (Vec<usize>, Vec<usize>) =
         by_val.iter().map(|(idx, _)| *idx).partition(is_refit);
+    refits.retain(|&idx| configs[idx].test.is_some());
     let mut best: Vec<usize> = searched.into_iter().take(limit).collect();
     if !refits.is_empty() && best.iter().any(|&idx| configs[idx].test.is_none()) {
         best.clear();

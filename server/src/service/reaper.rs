@@ -109,13 +109,17 @@ async fn end_lost(
     let lease_s = state.config.lease_s;
     run_tx("reap", &state.pool, move |conn| {
         Box::pin(async move {
-            store::sweep::hold(conn, &[lease], Busy::Wait).await?;
+            let kept = store::sweep::hold(conn, &[lease], Busy::Skip).await?;
             let held = store::attempt::lock(conn, &[lease], Busy::Wait)
                 .await?
                 .pop();
             let Some(held) = held.filter(|held| held.outcome.is_none()) else {
                 return Ok(false);
             };
+            if held.sweep.is_some_and(|sweep| !kept.contains(&sweep)) {
+                // Somebody changes its sweep: the next round ends it.
+                return Ok(false);
+            }
             if let Some(since) = healthy_since
                 && !store::attempt::is_overdue(conn, lease, since, lease_s).await?
             {

@@ -50,7 +50,11 @@ pub async fn metrics(
     let Some(sweep) = heard_by.flatten() else {
         return Ok(reply);
     };
-    scheduling::step(state, sweep).await?;
+    if let Err(error) = scheduling::step(state, sweep).await {
+        // The values are stored, and whoever steps next sees them.
+        tracing::error!(%sweep, %error, "cannot schedule the sweep");
+        return Ok(reply);
+    }
     let order = store::report::order(&state.pool, lease).await?;
     Ok(order.map_or(reply, |order| LeaseReply { order }))
 }

@@ -282,7 +282,8 @@ pub async fn open(conn: &mut PgConnection, id: SweepId) -> Result<()> {
 pub async fn reopen(conn: &mut PgConnection, id: SweepId) -> Result<()> {
     sqlx::query(
         "-- sweep::reopen
-         UPDATE sweep SET open = true, cancelled_at = NULL, deadline = CASE WHEN deadline > now() THEN deadline END
+         UPDATE sweep SET open = true, paused_at = CASE WHEN cancelled_at IS NULL THEN paused_at END,
+                          cancelled_at = NULL, deadline = CASE WHEN deadline > now() THEN deadline END
          WHERE id = $1",
     )
     .bind(id.0)

@@ -184,11 +184,11 @@ async fn finalists_that_were_fitted_again_are_ranked_by_test_without_what_they_w
             refit.data.train_on = TrainOn::TrainVal;
             refits.push(board.trial(&refit, |_| true).await);
         }
-        board.predict(refits[0], Split::Test, |idx| idx < 50).await;
         let (status, text) = board.ask(&by_test).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{text}");
-        assert!(text.contains("1 of the 2 rows"), "{text}");
-        board.predict(refits[1], Split::Test, |idx| idx < 60).await;
+        for (refit, n_right) in [(refits[0], 50), (refits[1], 60)] {
+            board.predict(refit, Split::Test, |idx| idx < n_right).await;
+        }
         let shown = async || {
             let table: Leaderboard = board.get(&by_test).await;
             table
@@ -200,6 +200,9 @@ async fn finalists_that_were_fitted_again_are_ranked_by_test_without_what_they_w
         assert_eq!(shown().await, [refits[1], refits[0]]);
         board.predict(searched, Split::Test, |idx| idx < 55).await;
         assert_eq!(shown().await, [refits[1], searched, refits[0]]);
+        // A limit is one on those that validation ranks.
+        let table: Leaderboard = board.get(&format!("{by_test}&limit=1")).await;
+        assert_eq!(table.rows.len(), 3);
     })
     .await;
 }
