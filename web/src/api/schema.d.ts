@@ -536,7 +536,10 @@ export interface paths {
                     dataset: string;
                     /** @description `json` (the default), `csv` or `md`. */
                     format?: "json" | "csv" | "md" | null;
-                    /** @description Rows shown, 200 unless said otherwise. With `test_top1`, the rows are this many best by validation. */
+                    /**
+                     * @description Rows shown, 200 unless said otherwise. With `test_top1`, the rows are this many best by validation, and
+                     *      all that were trained on validation images too and evaluated.
+                     */
                     limit?: number | null;
                     /** @description `val_top1` (the default), or `test_top1` where every row shown was evaluated on test. */
                     metric?: "val_top1" | "test_top1" | null;
@@ -4796,7 +4799,8 @@ export interface components {
             format?: "json" | "csv" | "md" | null;
             /**
              * Format: uint
-             * @description Rows shown, 200 unless said otherwise. With `test_top1`, the rows are this many best by validation.
+             * @description Rows shown, 200 unless said otherwise. With `test_top1`, the rows are this many best by validation, and
+             *      all that were trained on validation images too and evaluated.
              */
             limit?: number | null;
             /**
