@@ -78,12 +78,10 @@ async fn renew_all(
         })
         .await?;
     }
-    let listed = |beat: &Heartbeat| {
-        let worker = beat.worker.id;
-        let leases = beat.leases.clone().into_iter();
-        leases.map(move |lease| (lease, worker))
-    };
-    let listed: BTreeSet<_> = beats.iter().flat_map(listed).collect();
+    let listed: BTreeSet<_> = beats
+        .iter()
+        .flat_map(|beat| beat.leases.iter().map(|lease| (*lease, beat.worker.id)))
+        .collect();
     let mut orders = BTreeMap::new();
     if listed.is_empty() {
         return Ok(orders);

@@ -229,15 +229,12 @@ async fn try_enter(
     busy: Busy,
     counters: &Metrics,
 ) -> Result<(Vec<Option<Verdict>>, Vec<Outcome>), ApiError> {
-    let may_return: Vec<_> = entries
-        .iter()
-        .filter(|entry| entry.finish.outcome != Outcome::Completed)
-        .map(|entry| entry.lease)
-        .collect();
-    let kept = store::sweep::hold(conn, &may_return, busy).await?;
+    let may_return = |entry: &&Arc<Entry>| entry.finish.outcome != Outcome::Completed;
+    let returning = entries.iter().filter(may_return).map(|entry| entry.lease);
+    let kept = store::sweep::hold(conn, &returning.collect::<Vec<_>>(), busy).await?;
     let is_kept = |entry: &&Arc<Entry>| {
         let sweep = entry.job.sweep;
-        entry.finish.outcome == Outcome::Completed || sweep.is_none_or(|id| kept.contains(&id))
+        !may_return(entry) || sweep.is_none_or(|id| kept.contains(&id))
     };
     let leases: Vec<_> = entries
         .iter()

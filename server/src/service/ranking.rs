@@ -220,8 +220,7 @@ fn fold(trials: Vec<CompletedTrial>, held_out: &HeldOut) -> Vec<Config> {
         .collect()
 }
 
-/// All rows, best first. By test, best by test first: those that were trained on validation images too, which test has not
-/// chosen since it was not asked of the others, and of those the `limit` best by validation.
+/// All rows, best first; by test, the [`finalists`], best by test first.
 fn table(
     trials: Vec<CompletedTrial>,
     held_out: &HeldOut,

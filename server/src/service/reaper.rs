@@ -92,7 +92,7 @@ async fn reap_once(state: &AppState, last: Option<Look>) -> Result<Look, ApiErro
     })
 }
 
-/// Ends an attempt whose lease ran out, if it is still active; whether it was.
+/// Ends an attempt whose lease ran out, if it is still active; whether it was. Waits for whoever changes its sweep.
 ///
 /// # Errors
 /// The database is out of reach.
@@ -100,7 +100,8 @@ pub async fn lose(state: &AppState, lease: LeaseId) -> Result<bool, ApiError> {
     end_lost(state, lease, None).await
 }
 
-/// The same; where it is told since when this replica has been healthy, only if nobody has renewed the lease meanwhile.
+/// The same; where it is told since when this replica has been healthy, only if nobody has renewed the lease meanwhile or changes
+/// its sweep: the next round sees to it.
 async fn end_lost(
     state: &AppState,
     lease: LeaseId,
@@ -109,7 +110,11 @@ async fn end_lost(
     let lease_s = state.config.lease_s;
     run_tx("reap", &state.pool, move |conn| {
         Box::pin(async move {
-            let kept = store::sweep::hold(conn, &[lease], Busy::Skip).await?;
+            let busy = match healthy_since {
+                Some(_) => Busy::Skip,
+                None => Busy::Wait,
+            };
+            let kept = store::sweep::hold(conn, &[lease], busy).await?;
             let held = store::attempt::lock(conn, &[lease], Busy::Wait)
                 .await?
                 .pop();
@@ -117,7 +122,6 @@ async fn end_lost(
                 return Ok(false);
             };
             if held.sweep.is_some_and(|sweep| !kept.contains(&sweep)) {
-                // Somebody changes its sweep: the next round ends it.
                 return Ok(false);
             }
             if let Some(since) = healthy_since
