@@ -3,11 +3,12 @@
     record.py head  --worker BIN --data DIR --weights efficientnet_lite0.safetensors --out FOLDER   learning curves, heads
     record.py wide  ...                                                                             from a wider space
     record.py long  ...                                                                             of whole networks
+    record.py whole ...                                                                             from a wider space, at 64 px
     record.py table --weights efficientnet_lite0.safetensors efficientnet_lite1.safetensors ...     the table of cells
     record.py sweep --id ID --token FILE --out FOLDER                       the curves of a sweep of `full.yaml`, from its server
     record.py pack  --out FOLDER                                                                    what was recorded
 
-Each appends one JSON line a trial to FOLDER/{head,wide,long,table}.jsonl and goes on where it was left; `sweep` writes full.jsonl.
+Each appends one JSON line a trial to FOLDER/{head,wide,long,whole,table}.jsonl and goes on where it was left; `sweep` writes full.jsonl.
 Curves that are packed already are not recorded again, and `pack` adds to them: --fresh leaves them out.
 """
 
@@ -30,6 +31,7 @@ from recorded import (
     TABLE_NAME,
     TABLE_SEEDS,
     TABLE_SPACE,
+    WHOLE_SPACE,
     WIDE_SPACE,
     cells,
     draw,
@@ -46,19 +48,22 @@ BASE = {
     "loss": {"kind": "cross_entropy"},
     "fit": {"epochs": 1, "batch_size": 64, "resolution": 96},
 }
-# Small images, and a third of them, since whole networks take long on a CPU.
-WHOLE = BASE | {
-    "data": {"train_fraction": 1 / 3},
-    "adaptation": {"mode": "full"},
-    "fit": BASE["fit"] | {"resolution": 32},
-}
-SPACES = {"head": HEAD_SPACE, "wide": WIDE_SPACE, "long": LONG_SPACE}
-N_CURVES = {"head": 480, "wide": 240, "long": 164}
+
+
+def whole_network(resolution: int) -> dict:
+    """Small images, and a third of them, since whole networks take long on a CPU."""
+    fit = BASE["fit"] | {"resolution": resolution}
+    return BASE | {"data": {"train_fraction": 1 / 3}, "adaptation": {"mode": "full"}, "fit": fit}
+
+
+BASES = {"long": whole_network(32), "whole": whole_network(64)}
+SPACES = {"head": HEAD_SPACE, "wide": WIDE_SPACE, "long": LONG_SPACE, "whole": WHOLE_SPACE}
+N_CURVES = {"head": 480, "wide": 240, "long": 164, "whole": 48}
 
 
 def warm(args, backbone: str, weights: Path) -> dict:
     """Trains one epoch, which decodes the images and computes what all trials share. Returns the resolved spec."""
-    spec = (WHOLE if args.what == "long" else BASE) | {"backbone": {"name": backbone}}
+    spec = BASES.get(args.what, BASE) | {"backbone": {"name": backbone}}
     with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
         out = Path(folder) / "run"
         (Path(folder) / "spec.json").write_text(json.dumps(spec))

@@ -64,13 +64,15 @@ HEAD_SPACE = {
 }
 # The same over every rate that anybody would try: at both ends of them nothing is learnt.
 WIDE_RATES = {"sgd": [1e-5, 10.0], "adamw": [1e-6, 1.0], "radam": [1e-6, 1.0], "ranger": [1e-6, 1.0]}
-WIDE_SPACE = HEAD_SPACE | {
-    "optimizer": {
-        "choice": [
-            item | {"lr": {"log_uniform": WIDE_RATES[item["kind"]]}} for item in HEAD_SPACE["optimizer"]["choice"]
-        ]
-    }
-}
+
+
+def over_rates(space: dict, rates: dict) -> dict:
+    """The space with other learning rates, by optimizer."""
+    items = [item | {"lr": {"log_uniform": rates[item["kind"]]}} for item in space["optimizer"]["choice"]]
+    return space | {"optimizer": {"choice": items}}
+
+
+WIDE_SPACE = over_rates(HEAD_SPACE, WIDE_RATES)
 
 # The space of `full.yaml`: the whole network, here trained for three times as many epochs.
 LONG_SPACE = {
@@ -86,6 +88,8 @@ LONG_SPACE = {
     "augment": {"mix": {"choice": [{"kind": "none"}, {"kind": "cutmix", "alpha": 1.0, "prob": 0.5}]}},
     "loss": {"smoothing": {"choice": [0.0, 0.1]}},
 }
+# The same over four decades of rates, as one would write it who does not know the network.
+WHOLE_SPACE = over_rates(LONG_SPACE, {"sgd": [1e-4, 1.0], "adamw": [1e-5, 0.1], "ranger": [1e-4, 1.0]})
 
 DISTRIBUTIONS = ("choice", "log_uniform")
 

@@ -27,8 +27,8 @@ async fn what_can_be_probed_is_tuned_and_the_rest_is_named() {
 
     let report = stack.cli_json(&tune);
     let first: TrialPage = stack.get("/api/v1/trials").await;
-    // Two probes, and two seeds at the only rate.
-    assert_eq!(first.trials.len(), 4);
+    // Two probes, the better one's other seed, and two seeds at the only rate of fine-tuning.
+    assert_eq!(first.trials.len(), 5);
     assert_eq!(report["left_out"], json!(["resnet50"]));
     assert_eq!(report["missing"], json!([]));
     assert_eq!(report["metric"], "val_top1");
@@ -42,13 +42,13 @@ async fn what_can_be_probed_is_tuned_and_the_rest_is_named() {
 
     let on_test = stack.cli_json(&[&tune[..], &["--test"]].concat());
     let second: TrialPage = stack.get("/api/v1/trials").await;
-    assert_eq!(second.trials.len(), 4, "runs were trained again");
+    assert_eq!(second.trials.len(), 5, "runs were trained again");
     assert_eq!(on_test["metric"], "test_top1");
     assert_eq!(on_test["rows"][0]["tuned"]["test_top1"]["n"], 2);
     let board: serde_json::Value = stack.get("/api/v1/leaderboard?dataset=emoji-part").await;
     assert_eq!(
-        board["n_test_accesses"], 3,
-        "both seeds and the probe opened test once"
+        board["n_test_accesses"], 4,
+        "both seeds of both arms opened test once"
     );
 
     let looked = stack.cli_json(&[&tune[..], &["--no-run"]].concat());
