@@ -6,8 +6,10 @@ One Postgres with fsync on serves everybody, in databases of their own. Ours: ei
 trial and completes it; the time counts from before the sweep is submitted, since that is when its configurations are
 drawn, and also from when all are queued, since pgbench finds its jobs there. They do so in turn, each waiting for every
 answer, and as the slots of a worker do, which claim while results are on their way. Optuna: eight processes, each asks, draws
-the same three parameters at random and tells. The floor is pgbench with eight clients on a bare table, each in turn. A second
-server has a million finished trials in its database.
+the same three parameters at random and tells. The floor is pgbench with eight clients on a bare table, each in turn.
+
+Only then a second server gets a million finished trials into its database, and takes turns with the first: for minutes after
+gigabytes were stored the disk is slower for everybody, and most for who asks most of it.
 """
 
 import argparse
@@ -116,35 +118,43 @@ class Floor:
         return next(float(line.split("=")[1].split()[0]) for line in said.splitlines() if line.startswith("tps"))
 
 
+def started(stack, folder, cluster, name, program, client):
+    """A server with a thousand finished trials, and every cache warm."""
+    server = Server(folder, cluster, name, program)
+    stack.callback(server.stop)
+    measure(server, client, 1000, 0)
+    return server
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("programs", type=Path, help="folder of cultivar-server and examples/bench_queue")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--history", type=int, default=1_000_000)
     args = parser.parse_args()
     program, client = args.programs / "cultivar-server", args.programs / "examples/bench_queue"
     with contextlib.ExitStack() as stack:
         folder, cluster = workplace(stack)
-        young, old = (Server(folder, cluster, name, program) for name in ("young", "old"))
-        stack.callback(young.stop)
-        stack.callback(old.stop)
-        # The first thousand, and every cache warm.
-        for server in (young, old):
-            measure(server, client, 1000, 0)
-        fill(old, args.history)
+        young = started(stack, folder, cluster, "young", program, client)
         optuna, floor = Optuna(cluster), Floor(cluster)
-        ours, ours_old, as_workers, peer, bare = [], [], [], [], []
+        ours, as_workers, peer, bare = [], [], [], []
         for idx in range(args.rounds):
             seed = idx + 1
             ours.append(measure(young, client, N_TRIALS, seed))
             bare.append(floor.measure())
             as_workers.append(measure(young, client, N_TRIALS, seed, "worker"))
-            ours_old.append(measure(old, client, N_TRIALS, seed))
             peer.append(optuna.measure(idx))
             rate, queued = ours[-1]
-            print(f"round {seed}: {rate:.0f} ours, {queued:.0f} once queued, {as_workers[-1][0]:.0f} as workers, {ours_old[-1][0]:.0f} with history, {bare[-1]:.0f} bare, {peer[-1]:.0f} Optuna", file=sys.stderr)
+            print(f"round {seed}: {rate:.0f} ours, {queued:.0f} once queued, {as_workers[-1][0]:.0f} as workers, {bare[-1]:.0f} bare, {peer[-1]:.0f} Optuna", file=sys.stderr)
+        old = started(stack, folder, cluster, "old", program, client)
+        fill(old, args.history)
+        with_history, without = [], []
+        for seed in range(args.rounds + 1, 2 * args.rounds + 1):
+            with_history.append(measure(old, client, N_TRIALS, seed)[0])
+            without.append(measure(young, client, N_TRIALS, seed)[0])
+            print(f"round {seed}: {with_history[-1]:.0f} with history, {without[-1]:.0f} without", file=sys.stderr)
         row = lambda what, ours, peer, name: result.row(what, "trials/s", ours, peer, name, smaller_is_better=False)
-        (ours, queued), (as_workers, queued_as_workers), (ours_old, _) = (zip(*rates) for rates in (ours, as_workers, ours_old))
+        (ours, queued), (as_workers, queued_as_workers) = (zip(*rates) for rates in (ours, as_workers))
         pgbench = "pgbench, claim + finish on a bare table, 8 clients"
         rows = [
             row("ask + complete, 8 clients over HTTP", ours, peer, "Optuna RDBStorage, 8 processes, same Postgres"),
@@ -152,7 +162,7 @@ def main():
             row("claim + complete of what is queued, 8 clients over HTTP", queued, bare, pgbench),
             row("ask + complete, 8 slots as a worker has them", as_workers, bare, pgbench),
             row("claim + complete of what is queued, 8 slots as a worker has them", queued_as_workers, bare, pgbench),
-            row(f"ask + complete with {args.history:,} finished trials", ours_old, ours, "ours with some thousand"),
+            row(f"ask + complete with {args.history:,} finished trials", with_history, without, "ours with some thousand"),
         ]
         result.save("queue", rows)
 

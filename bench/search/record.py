@@ -3,7 +3,7 @@
     record.py head  --worker BIN --data DIR --weights efficientnet_lite0.safetensors --out FOLDER   learning curves, heads
     record.py wide  ...                                                                             from a wider space
     record.py long  ...                                                                             of whole networks
-    record.py whole ...                                                                             from a wider space, at 64 px
+    record.py whole ...                                                                             from a wider space, at 48 px
     record.py table --weights efficientnet_lite0.safetensors efficientnet_lite1.safetensors ...     the table of cells
     record.py sweep --id ID --token FILE --out FOLDER                       the curves of a sweep of `full.yaml`, from its server
     record.py pack  --out FOLDER                                                                    what was recorded
@@ -56,7 +56,7 @@ def whole_network(resolution: int) -> dict:
     return BASE | {"data": {"train_fraction": 1 / 3}, "adaptation": {"mode": "full"}, "fit": fit}
 
 
-BASES = {"long": whole_network(32), "whole": whole_network(64)}
+BASES = {"long": whole_network(32), "whole": whole_network(48)}
 SPACES = {"head": HEAD_SPACE, "wide": WIDE_SPACE, "long": LONG_SPACE, "whole": WHOLE_SPACE}
 N_CURVES = {"head": 480, "wide": 240, "long": 164, "whole": 48}
 

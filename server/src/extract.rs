@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use cultivar_spec::check::{self, pointer_to};
 use cultivar_spec::{Violation, Violations};
 use futures::StreamExt;
+use memchr::memmem;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -63,8 +64,7 @@ fn json_value(bytes: &[u8]) -> Result<Value, ApiError> {
 /// A JSON document without NUL characters, which no text in Postgres can hold.
 fn storable(bytes: &[u8]) -> Result<Value, ApiError> {
     let mut value = json_value(bytes)?;
-    // In JSON they are written so.
-    if bytes.windows(6).any(|escape| escape == br"\u0000") {
+    if mentions_nul(bytes) {
         let mut found = Vec::new();
         replace_nuls(&mut value, "", &mut found);
         if !found.is_empty() {
@@ -74,13 +74,27 @@ fn storable(bytes: &[u8]) -> Result<Value, ApiError> {
     Ok(value)
 }
 
-/// Puts U+FFFD in the place of every NUL character, and says where they were.
+/// Whether a text may hold a NUL character: in JSON they are written so.
+fn mentions_nul(bytes: &[u8]) -> bool {
+    memmem::find(bytes, br"\u0000").is_some()
+}
+
+/// Without them, for what is not worth refusing for one.
+fn without_nuls(bytes: &[u8]) -> Result<Value, ApiError> {
+    let mut value = json_value(bytes)?;
+    replace_nuls(&mut value, "", &mut Vec::new());
+    Ok(value)
+}
+
+/// Puts U+FFFD in the place of every NUL character, and says where they were, of the first of them.
 fn replace_nuls(value: &mut Value, pointer: &str, found: &mut Vec<Violation>) {
     match value {
         Value::String(text) if text.contains('\0') => {
             *text = text.replace('\0', "\u{fffd}");
-            let expected = "a text without NUL characters";
-            found.push(Violation::new(pointer, text.as_str(), expected));
+            if found.len() < check::MAX_VIOLATIONS {
+                let expected = "a text without NUL characters";
+                found.push(Violation::new(pointer, text.as_str(), expected));
+            }
         }
         Value::Array(items) => {
             for (idx, item) in items.iter_mut().enumerate() {
@@ -90,7 +104,7 @@ fn replace_nuls(value: &mut Value, pointer: &str, found: &mut Vec<Violation>) {
         Value::Object(fields) => {
             for (name, value) in fields.iter_mut() {
                 let at = pointer_to(pointer, &name.replace('\0', "\u{fffd}"));
-                if name.contains('\0') {
+                if name.contains('\0') && found.len() < check::MAX_VIOLATIONS {
                     let expected = "a name without NUL characters";
                     found.push(Violation::new(&at, Value::Null, expected));
                 }
@@ -157,6 +171,9 @@ async fn read(
 
 /// A type that tells for itself whether its schema would admit it.
 pub trait Checked {
+    /// Texts lose their NUL characters, as those of [`Lossy`].
+    const LOSES_NULS: bool = false;
+
     /// True only where the schema has nothing against it.
     fn is_admitted(&self) -> bool;
 }
@@ -171,12 +188,24 @@ impl<S: Send + Sync, T: JsonSchema + DeserializeOwned + Checked + 'static> FromR
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let bytes = json_bytes(request).await?;
-        match serde_json::from_slice::<T>(&bytes) {
-            Ok(value) if value.is_admitted() => Ok(Self(value)),
-            _ => Ok(Self(check::document(&storable(&bytes)?)?)),
-        }
+        read_quick(&json_bytes(request).await?).map(Self)
     }
+}
+
+fn read_quick<T: JsonSchema + DeserializeOwned + Checked + 'static>(
+    bytes: &[u8],
+) -> Result<T, ApiError> {
+    if !mentions_nul(bytes)
+        && let Ok(value) = serde_json::from_slice::<T>(bytes)
+        && value.is_admitted()
+    {
+        return Ok(value);
+    }
+    let value = match T::LOSES_NULS {
+        true => without_nuls(bytes)?,
+        false => storable(bytes)?,
+    };
+    Ok(check::document(&value)?)
 }
 
 impl<S: Send + Sync, T: JsonSchema + DeserializeOwned + 'static> FromRequest<S> for Body<T> {
@@ -192,8 +221,7 @@ impl<S: Send + Sync, T: JsonSchema + DeserializeOwned + 'static> FromRequest<S> 
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let mut value = json_value(&json_bytes(request).await?)?;
-        replace_nuls(&mut value, "", &mut Vec::new());
+        let value = without_nuls(&json_bytes(request).await?)?;
         Ok(Self(check::document(&value)?))
     }
 }

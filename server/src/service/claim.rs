@@ -15,6 +15,7 @@ use crate::error::ApiError;
 use crate::service::desk::{self, Question};
 use crate::state::AppState;
 use crate::store::claim::Claimed;
+use crate::store::spec_text::SpecText;
 
 /// The part of its time that an empty-handed claim waits at least.
 const MIN_PATIENCE: f64 = 0.5;
@@ -33,7 +34,11 @@ pub struct Taken {
 ///
 /// # Errors
 /// The token ended, or the database is out of reach.
-pub async fn claim(state: &AppState, token: Uuid, claim: Claim) -> Result<ClaimReply, ApiError> {
+pub async fn claim(
+    state: &AppState,
+    token: Uuid,
+    claim: Claim,
+) -> Result<ClaimReply<SpecText>, ApiError> {
     let patience = Duration::from_secs_f64(claim.wait_s);
     let taken = wait(state, token, claim, None).await?;
     let n_claimed = taken.claimed.len();
@@ -118,7 +123,7 @@ pub async fn wait(
     })
 }
 
-async fn lease(state: &AppState, claimed: Claimed) -> Result<Lease, ApiError> {
+async fn lease(state: &AppState, claimed: Claimed) -> Result<Lease<SpecText>, ApiError> {
     let version = claimed
         .version
         .ok_or_else(|| anyhow::anyhow!("trial {} is for no worker", claimed.trial))?;
@@ -126,10 +131,10 @@ async fn lease(state: &AppState, claimed: Claimed) -> Result<Lease, ApiError> {
     let dataset = known.files.clone();
     let job = match claimed.job {
         JobKind::Train => Job::Train {
-            weights: match claimed.spec.backbone.weights {
+            weights: match claimed.gist.backbone.weights {
                 // On the worker's own disk.
                 Weights::File(_) => None,
-                _ => claimed.spec.backbone.weights_sha256,
+                _ => claimed.gist.backbone.weights_sha256,
             },
             spec: Box::new(claimed.spec),
             dataset,

@@ -6,7 +6,7 @@ use cultivar_spec::wire::{
     Ask, Asked, Claim, Complete, DeviceInfo, EpochReport, Finish, MetricBatch, MetricPoint, Order,
     Verdict, WorkerIdentity,
 };
-use cultivar_spec::{BootId, LeaseId, Outcome, Sha256Digest, SweepId, WorkerId};
+use cultivar_spec::{BootId, LeaseId, Outcome, Sha256Digest, SweepId, TrialSpec, WorkerId};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -78,11 +78,12 @@ pub async fn ask(
         Some(claimed) => {
             asked.lease = Some(claimed.lease);
             asked.trial = Some(claimed.trial);
-            if let Task::External { params } = claimed.spec.task {
+            let spec: TrialSpec = claimed.spec.read().map_err(anyhow::Error::from)?;
+            if let Task::External { params } = spec.task {
                 asked.params = params;
             }
-            asked.seed = claimed.spec.fit.seed;
-            asked.epochs = claimed.spec.fit.epochs;
+            asked.seed = spec.fit.seed;
+            asked.epochs = spec.fit.epochs;
             asked.resume = claimed.resume;
         }
         None => {

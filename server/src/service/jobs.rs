@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use cultivar_spec::trial::Task;
 use cultivar_spec::{LeaseId, WorkerId};
 
 use crate::error::ApiError;
@@ -20,17 +21,17 @@ pub struct Jobs(Mutex<HashMap<LeaseId, Job>>);
 
 impl Jobs {
     pub fn remember(&self, worker: WorkerId, claimed: &Claimed) {
-        let spec = &claimed.spec;
+        let gist = &claimed.gist;
         let job = Job {
             trial: claimed.trial,
             worker,
             sweep: claimed.sweep,
-            dataset: spec.data.dataset.clone(),
+            dataset: gist.data.dataset.clone(),
             job: claimed.job,
             split: claimed.split,
-            is_external: spec.is_external(),
-            train_on: spec.data.train_on,
-            objective: spec.objective.metric,
+            is_external: matches!(gist.task, Task::External { .. }),
+            train_on: gist.data.train_on,
+            objective: gist.objective.metric,
             version: claimed.version,
         };
         self.keep(claimed.lease, job);

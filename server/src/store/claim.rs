@@ -3,9 +3,7 @@
 use cultivar_spec::manifest::Split;
 use cultivar_spec::queueing::{Needs, Offer};
 use cultivar_spec::wire::{CheckpointRef, Claim, Event, JobKind};
-use cultivar_spec::{
-    BootId, LeaseId, Sha256Digest, SweepId, TrialId, TrialSpec, TrialState, WorkerId,
-};
+use cultivar_spec::{BootId, LeaseId, Sha256Digest, SweepId, TrialId, TrialState, WorkerId};
 use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
@@ -13,7 +11,8 @@ use sqlx::{PgConnection, PgExecutor, Row};
 use uuid::Uuid;
 
 use super::Result;
-use super::columns::Columns;
+use super::columns::{Columns, decode_error};
+use super::spec_text::{Gist, SpecText};
 use super::token::is_usable;
 
 /// An attempt and all that its lease must say.
@@ -25,7 +24,8 @@ pub struct Claimed {
     pub epoch: u64,
     pub job: JobKind,
     pub split: Option<Split>,
-    pub spec: TrialSpec,
+    pub spec: SpecText,
+    pub gist: Gist,
     /// None of an external trial.
     pub version: Option<Sha256Digest>,
     pub model: Option<Sha256Digest>,
@@ -325,6 +325,7 @@ fn claimed(row: &PgRow) -> Result<Claimed> {
         }),
         _ => None,
     };
+    let spec: SpecText = row.json("spec")?;
     Ok(Claimed {
         lease: LeaseId(row.try_get("lease_id")?),
         trial: TrialId(row.try_get("trial_id")?),
@@ -332,7 +333,8 @@ fn claimed(row: &PgRow) -> Result<Claimed> {
         epoch: row.count("epoch")?,
         job: row.word("job")?,
         split: row.maybe_word("split")?,
-        spec: row.json("spec")?,
+        gist: spec.read().map_err(|e| decode_error("spec", e))?,
+        spec,
         version: row.maybe_digest("dataset_version")?,
         model: row.maybe_digest("model_sha256")?,
         resume,

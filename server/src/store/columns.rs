@@ -82,7 +82,11 @@ fn to_variant<T: DeserializeOwned>(name: &str, text: String) -> Result<T> {
     T::deserialize(Value::String(text)).map_err(|e| decode_error(name, e))
 }
 
-fn decode_error(name: &str, source: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+/// A column that holds something else than it should.
+pub fn decode_error(
+    name: &str,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> sqlx::Error {
     sqlx::Error::ColumnDecode {
         index: name.to_owned(),
         source: Box::new(source),

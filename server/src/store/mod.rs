@@ -27,6 +27,7 @@ pub mod ranking;
 pub mod report;
 pub mod schedule;
 pub mod sota;
+pub mod spec_text;
 pub mod sweep;
 pub mod token;
 pub mod trial;

@@ -71,9 +71,11 @@ impl Claim {
     }
 }
 
+// `S` is how a spec is held: the server passes on the text that it stores.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct ClaimReply {
-    pub leases: Vec<Lease>,
+#[schemars(rename = "ClaimReply")]
+pub struct ClaimReply<S = TrialSpec> {
+    pub leases: Vec<Lease<S>>,
     /// A lease not renewed for this long is given to somebody else, in seconds.
     pub lease_s: f64,
     /// How often to send heartbeats, in seconds.
@@ -89,20 +91,22 @@ pub struct ClaimReply {
 
 /// The right to write to one attempt.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Lease {
+#[schemars(rename = "Lease")]
+pub struct Lease<S = TrialSpec> {
     pub id: LeaseId,
     pub trial: TrialId,
     /// Orders the attempts of a trial.
     pub epoch: u64,
-    pub job: Job,
+    pub job: Job<S>,
 }
 
 /// What to do. Everything it names is an artifact of the server.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Job {
+#[schemars(rename = "Job")]
+pub enum Job<S = TrialSpec> {
     Train {
-        spec: Box<TrialSpec>,
+        spec: Box<S>,
         dataset: DatasetFiles,
         /// Backbone weights; none for random weights.
         weights: Option<Sha256Digest>,
@@ -114,7 +118,7 @@ pub enum Job {
         resume_spec: Option<Sha256Digest>,
     },
     Evaluate {
-        spec: Box<TrialSpec>,
+        spec: Box<S>,
         dataset: DatasetFiles,
         model: Sha256Digest,
         split: Split,
