@@ -132,8 +132,9 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<ExitCode
             })?;
         }
         Command::Preview { file, changes } => {
-            let preview = client.preview_sweep(&read(&file, &changes)?).await?;
-            session.print(&preview, sample)?;
+            let sweep = read(&file, &changes)?;
+            let preview = client.preview_sweep(&sweep).await?;
+            session.print(&preview, |preview| sample(&sweep.space, preview))?;
         }
         Command::Estimate { file, changes } => {
             let estimate = client.estimate_sweep(&read(&file, &changes)?).await?;

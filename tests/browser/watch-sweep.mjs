@@ -101,6 +101,20 @@ await checks.run("the learning curve draws", async () => {
   return `${points} points, ${nColored} pixels`;
 });
 
+await checks.run("a trial's log fills and is searched", async () => {
+  const lines = page.locator(".log-line");
+  await eventually("log line", 60, () => lines.count());
+  const search = page.getByLabel("Search the log lines");
+  await search.fill("EPOCH");
+  const n = await eventually("search that leaves lines with its words alone", 60, async () => {
+    const texts = await lines.allTextContents();
+    const isAnswered = (await page.locator(".log-foot").textContent()).includes("found");
+    return isAnswered && texts.every((text) => /epoch/i.test(text)) && texts.length;
+  });
+  await search.fill("");
+  return `${n} found`;
+});
+
 // The picture is best with half of the sweep done and a trial in mid-step; not worth a failure.
 await eventually("half-finished sweep with a trial in mid-step", sweepDeadline / 2, async () => {
   const left = (await countOf("queued")) + (await countOf("running"));

@@ -64,6 +64,8 @@ async function handle(request, response) {
     return fail(response, 401, "unauthorized", "no token: open the page's login URL");
   }
   if (url.pathname === "/api/v1/events") return follow(request, response);
+  const logged = /^\/api\/v1\/trials\/([^/]+)\/logs$/.exec(url.pathname);
+  if (logged) return log(logged[1], url, response);
   const answer = route(request.method, url);
   return answer === undefined ? fail(response, 404, "not_found", `there is no ${url.pathname}`) : json(response, 200, answer);
 }
@@ -81,12 +83,26 @@ function route(method, url) {
     const metric = url.searchParams.get("metric");
     return { metric, points: world.series.get(id)?.[metric] ?? [] };
   }
+  if (resource === "trials" && id && !action && world.trials.has(id)) return answers.trial(world.trials.get(id));
   if (resource === "trials" && !id) {
     const limit = Number(url.searchParams.get("limit") ?? 100);
     const all = world.list(url.searchParams.get("state")).filter((trial) => !dataset || trial.dataset === dataset);
     return { trials: all.slice(0, limit), next_cursor: all.length > limit ? all[limit - 1].id : null };
   }
   return undefined;
+}
+
+/** What a trainer would have written by now: a line for each epoch that has been validated. */
+function log(id, url, response) {
+  const trial = world.trials.get(id);
+  if (!trial) return fail(response, 404, "not_found", `there is no trial ${id}`);
+  const lines = (world.series.get(id)?.val_top1 ?? []).map(({ epoch, value }) => `epoch ${Math.round(epoch)}: val_top1 ${value.toFixed(4)}`);
+  const after = Number(url.searchParams.get("after") ?? 0);
+  const words = url.searchParams.get("q")?.toLowerCase() ?? "";
+  const found = lines.slice(after).filter((line) => line.toLowerCase().includes(words));
+  const head = after === 0 && found.length > 0 ? ["--- attempt 1"] : [];
+  response.writeHead(200, { "content-type": "text/plain; charset=utf-8", "log-cursor": String(lines.length) });
+  response.end([...head, ...found].map((line) => `${line}\n`).join(""));
 }
 
 async function logIn(request, response) {

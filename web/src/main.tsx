@@ -8,6 +8,7 @@ import "./styles/base.css";
 import "./styles/layout.css";
 import "./styles/leaderboard.css";
 import "./styles/panels.css";
+import "./styles/logs.css";
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");

@@ -69,6 +69,12 @@ fn train(job: &TrainJob, orders: &Receiver<ToTrainer>) -> JobResult {
             progress(job, 1);
             idle(orders)
         }
+        "hangs up" => {
+            progress(job, 1);
+            let nowhere = fs::File::create("/dev/null").expect("every machine has it");
+            rustix::stdio::dup2_stdout(&nowhere).expect("a standard output");
+            idle(orders)
+        }
         "endless" => endless(job, orders),
         "stops slowly" => stop_slowly(job, orders),
         "faults" => ended(Outcome::WorkerFault, 0),

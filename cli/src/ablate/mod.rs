@@ -132,6 +132,7 @@ async fn compare(
                 trials: arm.trials.clone(),
             })
             .collect(),
+        selected: false,
     };
     let answer = session.client.compare(&asked).await?;
     let rows = found.into_iter().zip(answer.arms);

@@ -80,6 +80,7 @@ impl Opening<'_> {
             dataset: dataset.clone(),
             metric: "test_top1".into(),
             arms,
+            selected: false,
         };
         Ok(Some(OnTest {
             baseline: self.baseline.name.clone(),

@@ -1,9 +1,11 @@
 //! How sweeps read.
 
 use cultivar_spec::TrialState;
+use cultivar_spec::space::Node;
 use cultivar_spec::wire::{
     Interval, SweepDetail, SweepEstimate, SweepPreview, SweepView, TrialView,
 };
+use serde_json::Value;
 
 use crate::numbers::{ago, count, counted, percent_of, roughly};
 use crate::table::{
@@ -141,16 +143,67 @@ pub fn trial_table(trials: &[TrialView]) -> String {
     table::render(&table)
 }
 
-pub fn sample(preview: &SweepPreview) -> String {
+/// What a sweep varies, how many configurations that comes to, and some of them.
+pub fn sample(space: &Value, preview: &SweepPreview) -> String {
     let size = match preview.space_size {
         Some(size) => counted(size, "point"),
         None => "without end".into(),
     };
-    let mut lines = vec![format!(
-        "the space: {size}\n{}, {} with the seeds; the first change in the base:",
+    let mut lines = vec![format!("the space: {size}")];
+    add_params(space, "", &mut lines);
+    lines.push(format!(
+        "{}, {} with the seeds; the first change in the base:",
         counted(preview.n_configs, "configuration"),
         counted(preview.n_trials, "trial")
-    )];
+    ));
     lines.extend(preview.samples.iter().map(|sample| format!("  {sample}")));
     lines.join("\n")
+}
+
+/// A line for each parameter: its place in the spec, and what it is drawn from.
+fn add_params(space: &Value, place: &str, lines: &mut Vec<String>) {
+    match (Node::parse(space), space) {
+        (Ok(Node::Object(_)), Value::Object(fields)) => {
+            for (name, inner) in fields {
+                let place = match place {
+                    "" => name.clone(),
+                    outer => format!("{outer}.{name}"),
+                };
+                add_params(inner, &place, lines);
+            }
+        }
+        _ => lines.push(format!("  {place}: {space}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_preview_shows_the_space_the_count_and_samples() {
+        let space = json!({
+            "optimizer": {"choice": [
+                {"kind": "sgd", "lr": {"log_uniform": [0.01, 1.0]}},
+                {"kind": "adamw", "lr": {"choice": [0.001, 0.01]}},
+            ]},
+            "fit": {"epochs": 3, "batch_size": {"choice": [32, 64]}},
+        });
+        let preview = SweepPreview {
+            space_size: None,
+            n_configs: 20,
+            n_trials: 40,
+            samples: vec![json!({"fit": {"batch_size": 32}})],
+        };
+        insta::assert_snapshot!(sample(&space, &preview), @r#"
+        the space: without end
+          fit.batch_size: {"choice":[32,64]}
+          fit.epochs: 3
+          optimizer: {"choice":[{"kind":"sgd","lr":{"log_uniform":[0.01,1.0]}},{"kind":"adamw","lr":{"choice":[0.001,0.01]}}]}
+        20 configurations, 40 trials with the seeds; the first change in the base:
+          {"fit":{"batch_size":32}}
+        "#);
+    }
 }

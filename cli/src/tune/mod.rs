@@ -23,6 +23,8 @@ use report::{Probe, Report, Row, Tuned};
 
 /// Kept with every opening of the test split.
 const REASON: &str = "tuning";
+/// What says which backbone is the best.
+const RANKED_BY: &str = "val_top1";
 
 /// Rank backbones by a probe on frozen features, and fine-tune the best
 ///
@@ -129,11 +131,12 @@ impl Compared {
                 dataset: args.dataset.clone(),
                 metric: metric.into(),
                 arms: arms(finalists),
+                selected: metric == RANKED_BY,
             };
             Ok(session.client.compare(&asked).await?.arms)
         };
         Ok(Self {
-            val: ask("val_top1").await?,
+            val: ask(RANKED_BY).await?,
             test: match args.test {
                 true => Some(ask("test_top1").await?),
                 false => None,

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use cultivar_search::stats::interval::{difference, estimate};
-use cultivar_search::stats::{Correct, holm, signflip};
-use cultivar_spec::wire::{Compare, CompareReport, ComparedArm, Comparison};
+use cultivar_search::stats::interval::estimate;
+use cultivar_search::stats::ranking::{against, n_pairs};
+use cultivar_search::stats::{Correct, SeedSpread};
+use cultivar_spec::wire::{Compare, CompareReport, ComparedArm};
 use cultivar_spec::{Sha256Digest, TrialId, Violation, Violations};
 
 use super::ranking::{HeldOut, RankBy, find_dataset};
@@ -65,21 +66,13 @@ fn compare(
     let Some((first, others)) = arms.split_first() else {
         return Err(ApiError::violation("/arms", 0, "at least two"));
     };
-    let p: Vec<f64> = others
-        .iter()
-        .map(|arm| signflip::p_value(arm, first))
-        .collect();
-    let comparisons = others.iter().zip(holm::adjust(&p, p.len()));
-    let comparisons = comparisons.map(|(arm, p_holm)| {
-        let gap = difference(arm, first);
-        Some(Comparison {
-            difference: gap.mean,
-            low: gap.low,
-            high: gap.high,
-            p_holm,
-        })
-    });
-    let vs_first = std::iter::once(None).chain(comparisons);
+    let family = match asked.selected {
+        true => n_pairs(arms.len()),
+        false => others.len(),
+    };
+    let others: Vec<&Correct> = others.iter().collect();
+    let comparisons = against(first, &others, &SeedSpread::UNKNOWN, family);
+    let vs_first = std::iter::once(None).chain(comparisons.into_iter().map(Some));
     let compared = asked.arms.into_iter().zip(&arms).zip(vs_first);
     Ok(CompareReport {
         dataset: asked.dataset,

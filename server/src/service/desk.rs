@@ -165,12 +165,15 @@ async fn grant(state: &AppState, questions: Vec<Question>) -> Result<Vec<Answer>
 async fn take(state: &AppState, questions: &[Question]) -> Result<Vec<Answer>, ApiError> {
     let mut answers = vec![Answer::default(); questions.len()];
     let first = questions.first().map(|question| &question.claim.datasets);
+    let have_same = questions
+        .iter()
+        .all(|question| Some(&question.claim.datasets) == first);
     let is_any = |question: &&Question| {
-        question.is_new
+        // Else a job may go rather where its dataset is.
+        have_same
+            && question.is_new
             && question.asked.is_none()
             && state.workers.knows(&question.claim.worker)
-            // Else a job may go rather where its dataset is.
-            && Some(&question.claim.datasets) == first
     };
     let seats: Vec<_> = questions.iter().filter(is_any).flat_map(seats).collect();
     if seats.is_empty() {

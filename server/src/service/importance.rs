@@ -29,10 +29,11 @@ pub async fn report(state: &AppState, id: SweepId) -> Result<ImportanceReport, A
     spec.against.clear();
     let is_adaptive = sampler::is_adaptive(&spec).map_err(anyhow::Error::from)?;
     let past = match is_adaptive {
-        true => search::past(
-            &spec,
-            &store::proposal::results(&state.pool, id, &[]).await?,
-        ),
+        true => {
+            let mut outcomes = store::proposal::results(&state.pool, id, &[]).await?;
+            outcomes.retain(|outcome| outcome.n_clones == 0);
+            search::past(&spec, &outcomes)
+        }
         false => of_plan(state, id, &spec).await?,
     };
     let direction = search::objective(&spec).direction;

@@ -139,12 +139,14 @@ async fn ask(study: Study, number: u32) -> Result<(Study, Option<Value>), ApiErr
 }
 
 /// What the sampler is told of earlier proposals. Trials that somebody cancelled count as failed: nobody wants
-/// their like again.
+/// their like again. So does a configuration of which as many seeds failed as came to something: the mean of those that did
+/// would speak for luck.
 pub fn past(spec: &SweepSpec, outcomes: &[Outcome]) -> Vec<Past> {
     let direction = objective(spec).direction;
     let state = |outcome: &Outcome| match outcome.mean {
         _ if outcome.refused => PastState::Failed {},
         _ if outcome.n_open > 0 => PastState::Pending {},
+        _ if outcome.n_failed > 0 && outcome.n_failed >= outcome.n_scored => PastState::Failed {},
         Some(mean) if outcome.n_forecast > 0 => forecast(in_its_direction(direction, mean)),
         Some(mean) => PastState::Scored {
             values: values(direction, mean, &spec.against, &outcome.costs),
@@ -259,4 +261,34 @@ async fn draw(
         return Ok(Err(Violations(violations)));
     }
     Ok(Ok(Draw::new(overlay, spec, &sweep.seeds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn where_as_many_seeds_failed_as_came_to_something_it_failed() {
+        let outcome = |n_scored, n_failed| Outcome {
+            number: 0,
+            overlay: json!({}),
+            refused: false,
+            n_open: 0,
+            n_forecast: 0,
+            n_scored,
+            n_failed,
+            n_clones: 0,
+            mean: (n_scored > 0).then_some(0.9),
+            costs: Costs::default(),
+        };
+        let sweep = serde_json::from_value(json!({"name": "s", "base": {}, "space": {}}));
+        let sweep: SweepSpec = sweep.expect("a sweep");
+        let states = [(1, 0), (2, 1), (1, 1), (1, 4), (0, 1)].map(|(n_scored, n_failed)| {
+            let past = past(&sweep, &[outcome(n_scored, n_failed)]);
+            matches!(past[0].state, PastState::Scored { .. })
+        });
+        assert_eq!(states, [true, true, false, false, false]);
+    }
 }

@@ -209,7 +209,11 @@ pub async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Plan, ApiError>
     }
     configs.retain(|config| !config.draw.seeds.is_empty());
     let (n_configs, n_trials) = match (is_search, sweep.budget.configs) {
-        (true, Some(n)) => (n.into(), u64::from(n) * sweep.seeds.len() as u64),
+        (true, Some(n)) => {
+            let space = Node::parse(&sweep.space).map_err(anyhow::Error::from)?;
+            let n = size(&space).map_or(u64::from(n), |size| size.min(n.into()));
+            (n, n * sweep.seeds.len() as u64)
+        }
         _ => {
             let n_seeds = configs.iter().map(|config| config.draw.seeds.len());
             (ids.len() as u64, n_seeds.sum::<usize>() as u64)

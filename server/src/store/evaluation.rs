@@ -12,11 +12,20 @@ use sqlx::{PgConnection, PgExecutor, Row};
 use super::Result;
 use super::columns::Columns;
 
+/// What [`view`] reads, by name: see `sweep::list`.
+macro_rules! columns {
+    () => {
+        "split, state, reason, metrics, predictions_sha256, requested_at, finished_at, error"
+    };
+}
+
 pub async fn of_trial(db: impl PgExecutor<'_>, trial: TrialId) -> Result<Vec<EvaluationView>> {
-    sqlx::query(
+    sqlx::query(concat!(
         "-- evaluation::of_trial
-         SELECT * FROM evaluation WHERE trial_id = $1 ORDER BY split",
-    )
+         SELECT ",
+        columns!(),
+        " FROM evaluation WHERE trial_id = $1 ORDER BY split",
+    ))
     .bind(trial.0)
     .try_map(|row: PgRow| view(&row))
     .fetch_all(db)
@@ -28,10 +37,12 @@ pub async fn find(
     trial: TrialId,
     split: Split,
 ) -> Result<Option<EvaluationView>> {
-    sqlx::query(
+    sqlx::query(concat!(
         "-- evaluation::find
-         SELECT * FROM evaluation WHERE trial_id = $1 AND split = $2",
-    )
+         SELECT ",
+        columns!(),
+        " FROM evaluation WHERE trial_id = $1 AND split = $2",
+    ))
     .bind(trial.0)
     .bind(split.name())
     .try_map(|row: PgRow| view(&row))

@@ -75,6 +75,9 @@ pub struct Outcome {
     /// Those, and completed and pruned trials with a finite objective; what a pruned one had come to by then is better than
     /// nothing.
     pub n_scored: u32,
+    pub n_failed: u32,
+    /// Trials that went on from another's checkpoint and under its configuration: what they came to is not this proposal's.
+    pub n_clones: u32,
     /// Mean of forecasts and objectives over those.
     pub mean: Option<f64>,
     pub costs: Costs,
@@ -88,9 +91,15 @@ pub async fn results(
 ) -> Result<Vec<Outcome>> {
     sqlx::query(concat!(
         "-- proposal::results
+         WITH cloned AS (
+             SELECT DISTINCT trial_id FROM schedule_event
+             WHERE sweep_id = $1 AND kind = 'decided' AND detail->>'kind' = 'clone'
+         )
          SELECT p.number, p.overlay, p.error IS NOT NULL AS refused,
                 count(t.id) FILTER (WHERE t.state IN ('queued', 'running', 'paused') AND f.value IS NULL) AS n_open,
                 count(f.value) AS n_forecast,
+                count(t.id) FILTER (WHERE t.state = 'failed') AS n_failed,
+                count(c.trial_id) AS n_clones,
                 count(coalesce(f.value, t.objective))
                     FILTER (WHERE t.state IN ('completed', 'pruned') OR f.value IS NOT NULL) AS n_scored,
                 avg(coalesce(f.value, t.objective))
@@ -99,6 +108,7 @@ pub async fn results(
         " FROM proposal p LEFT JOIN trial t ON t.sweep_id = p.sweep_id AND t.proposal = p.number
               LEFT JOIN UNNEST($2::uuid[], $3::float8[]) AS f (trial_id, value)
                    ON f.trial_id = t.id AND t.state NOT IN ('failed', 'cancelled')
+              LEFT JOIN cloned c ON c.trial_id = t.id
          WHERE p.sweep_id = $1
          GROUP BY p.sweep_id, p.number ORDER BY p.number",
     ))
@@ -114,6 +124,8 @@ pub async fn results(
             n_open: row.count("n_open")?,
             n_forecast: row.count("n_forecast")? as u32,
             n_scored: row.count("n_scored")? as u32,
+            n_failed: row.count("n_failed")? as u32,
+            n_clones: row.count("n_clones")? as u32,
             mean: row.try_get("mean")?,
             costs: Costs::read(&row)?,
         })

@@ -43,18 +43,28 @@ pub async fn insert(
     Ok(())
 }
 
+/// What [`view`] reads of a sweep `s` and the counts `c` of its trials. By name: a statement that a connection has prepared fails
+/// there for good once a newer server gives `*` another column.
+macro_rules! columns {
+    () => {
+        "s.id, s.name, s.dataset, s.created_at, s.cancelled_at, s.paused_at, s.priority, s.weight, s.parallel, s.start_after,
+         s.deadline, s.needs, s.searching, s.search_note, s.n_planned, c.counts"
+    };
+}
+
 /// Newest first.
 pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<SweepView>> {
-    sqlx::query(
+    sqlx::query(concat!(
         "-- sweep::list
-         SELECT s.*, c.counts
-         FROM (SELECT * FROM sweep ORDER BY id DESC LIMIT $1) s
+         SELECT ",
+        columns!(),
+        " FROM (SELECT * FROM sweep ORDER BY id DESC LIMIT $1) s
          CROSS JOIN LATERAL (
              SELECT coalesce(jsonb_object_agg(state, n), '{}') AS counts
              FROM (SELECT state, count(*) AS n FROM trial WHERE sweep_id = s.id GROUP BY state) AS by_state
          ) c
          ORDER BY s.id DESC",
-    )
+    ))
     .bind(MAX_LISTED)
     .try_map(|row: PgRow| view(&row))
     .fetch_all(db)
@@ -64,16 +74,17 @@ pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<SweepView>> {
 /// Its trials are counted by the number given and not by the row's: of a value that it does not know Postgres thinks that every
 /// sweep is as large as the largest, and reads the whole table.
 pub async fn detail(db: impl PgExecutor<'_>, id: SweepId) -> Result<Option<SweepDetail>> {
-    sqlx::query(
+    sqlx::query(concat!(
         "-- sweep::detail
-         SELECT s.*, c.counts
-         FROM sweep s
+         SELECT s.spec, ",
+        columns!(),
+        " FROM sweep s
          CROSS JOIN LATERAL (
              SELECT coalesce(jsonb_object_agg(state, n), '{}') AS counts
              FROM (SELECT state, count(*) AS n FROM trial WHERE sweep_id = $1 GROUP BY state) AS by_state
          ) c
          WHERE s.id = $1",
-    )
+    ))
     .bind(id.0)
     .try_map(|row: PgRow| {
         Ok(SweepDetail {

@@ -221,17 +221,17 @@ pub async fn specs(db: impl PgExecutor<'_>, ids: &[TrialId]) -> Result<HashMap<T
     .map(|specs| specs.into_iter().collect())
 }
 
-/// Locks completed trials of sweeps that are not among the best `keep_best` of theirs and still have a model
-/// or a checkpoint. Those that somebody else holds are left for the next time.
+/// Locks completed and pruned trials of sweeps that are not among the best `keep_best` of theirs, pruned ones last, and still
+/// have a model or a checkpoint. Those that somebody else holds are left for the next time.
 pub async fn lock_beyond_best(conn: &mut PgConnection, keep_best: u32) -> Result<Vec<TrialId>> {
     sqlx::query(
         "-- trial::lock_beyond_best
          SELECT t.id FROM trial t JOIN (
              SELECT id, row_number() OVER (
                  PARTITION BY sweep_id
-                 ORDER BY objective * CASE spec #>> '{objective,direction}' WHEN 'minimize' THEN 1 ELSE -1 END NULLS LAST, id
+                 ORDER BY state = 'pruned', objective * CASE spec #>> '{objective,direction}' WHEN 'minimize' THEN 1 ELSE -1 END NULLS LAST, id
              ) AS place
-             FROM trial WHERE sweep_id IS NOT NULL AND state = 'completed'
+             FROM trial WHERE sweep_id IS NOT NULL AND state IN ('completed', 'pruned')
          ) ranked ON ranked.id = t.id
          WHERE ranked.place > $1 AND (t.model_sha256 IS NOT NULL OR t.checkpoint_sha256 IS NOT NULL)
          LIMIT 1000 FOR UPDATE OF t SKIP LOCKED",

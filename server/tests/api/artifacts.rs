@@ -390,7 +390,7 @@ fn only_the_best_of_a_sweep_keep_their_models_if_the_setting_says_so() {
     };
     with_config(30.0, keep_one, async |app| {
         app.register().await;
-        let sweep = json!({"name": "s", "base": trial_spec(0), "seeds": [1, 2, 3, 4]});
+        let sweep = json!({"name": "s", "base": trial_spec(0), "seeds": [1, 2, 3, 4, 5]});
         app.post_ok("/api/v1/sweeps", &sweep).await;
         let worker = Worker::new();
         let mut trials = Vec::new();
@@ -408,11 +408,24 @@ fn only_the_best_of_a_sweep_keep_their_models_if_the_setting_says_so() {
         let latest = app.upload(b"latest").await;
         let body = json!({"sha256": latest, "epoch": 1, "step": 1});
         tell(&app, &running, "checkpoint", body).await;
+        // One was pruned, and is not gone on with.
+        let pruned = worker.claim_one(&app).await;
+        let last = app.upload(b"last").await;
+        let body = json!({"sha256": last, "epoch": 1, "step": 1});
+        tell(&app, &pruned, "checkpoint", body).await;
+        tell(
+            &app,
+            &pruned,
+            "finish",
+            json!({"outcome": "pruned", "step": 1}),
+        )
+        .await;
         let path = format!("/api/v1/trials/{}/evaluate", trials[0].0);
         let val = json!({"split": "val", "reason": "x"});
         app.post_ok(&path, &val).await;
 
-        assert_eq!(collect(&app.state).await.unwrap().n_models, 1);
+        assert_eq!(collect(&app.state).await.unwrap().n_models, 2);
+        assert!(!is_here(&app, last).await, "nobody goes on from it");
         let model = async |n: usize| {
             let trial: Value = app.trial(&trials[n].0.to_string()).await;
             assert_eq!(trial["model"].is_null(), !is_here(&app, trials[n].1).await);

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use cultivar_spec::wire::ClaimReply;
+use cultivar_spec::Sha256Digest;
+use cultivar_spec::wire::{ClaimReply, Job};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::fixtures::{Worker, trial_spec};
+use crate::fixtures::{Worker, manifest, trial_spec};
 use crate::harness::{App, eventually, with_app};
 
 /// Claims with what a machine has to offer; returns the trials it gets.
@@ -119,6 +120,55 @@ fn a_job_waits_for_a_machine_that_has_what_it_needs() {
                 .len(),
             1
         );
+        app
+    });
+}
+
+/// Waits for a job as a new worker that has a dataset at hand; the dataset version of what it gets.
+async fn wait_with(app: &App, at_hand: Sha256Digest) -> Sha256Digest {
+    let claim = json!({
+        "worker": Worker::new().identity, "request": Uuid::new_v4(), "max": 1, "wait_s": 20.0, "datasets": [at_hand],
+    });
+    let reply = app.post_ok("/api/v1/leases", &claim).await;
+    let reply: ClaimReply = serde_json::from_value(reply).unwrap();
+    match &reply.leases.first().expect("there is a job").job {
+        Job::Train { spec, .. } => spec.data.version.expect("it is pinned"),
+        Job::Evaluate { .. } => panic!("nobody asked for an evaluation"),
+    }
+}
+
+#[test]
+fn of_jobs_queued_together_each_goes_where_its_dataset_is() {
+    const N_ROUNDS: i64 = 16;
+    with_app(600.0, async |app| {
+        app.register().await;
+        let mut other = manifest();
+        other.name = "other".into();
+        app.post_ok("/api/v1/datasets", &other).await;
+        let versions = [manifest().version(), other.version()];
+        let mut n_right = 0;
+        for round in 0..N_ROUNDS {
+            // The first job in line is for either worker in turn.
+            let mut names = ["mini", "other"];
+            names.rotate_left(round as usize % 2);
+            let sweep = json!({
+                "name": "s", "base": trial_spec(0), "seeds": [round], "sampler": {"kind": "grid"},
+                "space": {"data": {"dataset": {"choice": names}}},
+            });
+            let waiting = versions.map(|version| wait_with(&app, version));
+            let submitting = async {
+                eventually("both wait", async || {
+                    app.count("SELECT count(*) FROM worker").await == 2 * (round + 1)
+                })
+                .await;
+                app.post_ok("/api/v1/sweeps", &sweep).await
+            };
+            let (got, _) = tokio::join!(futures::future::join_all(waiting), submitting);
+            n_right += i64::from(got == versions);
+        }
+        // Were they served in the order in which they came, half the rounds would go wrong. A busy machine may wake one of the two
+        // too late to be served with the other.
+        assert!(n_right >= N_ROUNDS - 2, "{n_right} of {N_ROUNDS} rounds");
         app
     });
 }

@@ -63,19 +63,34 @@ impl Page {
         }
     }
 
-    /// The next `n` states of trials, with the id of the last.
-    async fn states(&mut self, n: usize) -> (Vec<String>, String) {
-        let mut states = Vec::new();
-        loop {
+    /// The next `n` events of trials: which trial, its state, and the event's id.
+    async fn trials(&mut self, n: usize) -> Vec<[String; 3]> {
+        let mut trials = Vec::new();
+        while trials.len() < n {
             let event = self.next().await;
             if event.name == "trial" {
-                states.push(event.data["state"].as_str().unwrap().to_owned());
-                if states.len() == n {
-                    return (states, event.id.unwrap());
-                }
+                let field = |name: &str| event.data[name].as_str().unwrap().to_owned();
+                trials.push([field("trial"), field("state"), event.id.unwrap()]);
             }
         }
+        trials
     }
+
+    /// The next `n` states of trials, with the id of the last.
+    async fn states(&mut self, n: usize) -> (Vec<String>, String) {
+        let mut last = String::new();
+        let trials = self.trials(n).await;
+        let states = trials.into_iter().map(|[_, state, id]| {
+            last = id;
+            state
+        });
+        (states.collect(), last)
+    }
+}
+
+fn progress(step: u64) -> Value {
+    json!({"phase": "training", "epoch": 0, "n_epochs": 2, "step": step, "n_steps": 20,
+        "train_loss": 1.0, "val_top1": null, "images_per_s": null, "eta_s": null})
 }
 
 #[test]
@@ -87,9 +102,7 @@ fn a_page_sees_a_trial_live_and_resumes_after_its_last_event() {
         let lease = Worker::new().claim_one(&app).await;
         let (states, last) = page.states(2).await;
         assert_eq!(states, ["queued", "running"]);
-        let progress = json!({"phase": "training", "epoch": 0, "n_epochs": 2, "step": 5, "n_steps": 20,
-            "train_loss": 1.0, "val_top1": null, "images_per_s": null, "eta_s": null});
-        tell(&app, &lease, "metrics", json!({"progress": progress})).await;
+        tell(&app, &lease, "metrics", json!({"progress": progress(5)})).await;
         let event = page.next().await;
         assert_eq!(
             (event.name.as_str(), &event.data["progress"]["step"]),
@@ -108,6 +121,49 @@ fn a_page_sees_a_trial_live_and_resumes_after_its_last_event() {
         );
         app.submit(3).await;
         assert_eq!(resumed.states(1).await.0, ["queued"]);
+        app
+    });
+}
+
+#[test]
+fn a_page_hears_of_what_other_replicas_do_and_resumes_at_any() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let other = App::start_at(app.database.clone(), 30.0, app.home.path()).await;
+        let mut page = Page::open(&app, None).await;
+        let id = other.submit(1).await;
+        let lease = Worker::new().claim_one(&other).await;
+        let mut heard = page.trials(2).await;
+        tell(&other, &lease, "metrics", json!({"progress": progress(7)})).await;
+        let event = page.next().await;
+        assert_eq!(
+            (event.name.as_str(), &event.data["progress"]["step"]),
+            ("progress", &json!(7))
+        );
+        complete(&other, &lease, 5).await;
+        heard.extend(page.trials(1).await);
+        drop(page);
+        let states = heard.iter().map(|[trial, state, _]| {
+            assert_eq!(*trial, id);
+            state.as_str()
+        });
+        let states: Vec<_> = states.collect();
+        assert_eq!(states, ["queued", "running", "completed"]);
+
+        // The ids are the database's: another replica goes on where this one left off.
+        let next = app.submit(2).await;
+        let [_, _, first] = &heard[0];
+        let mut resumed = Page::open(&other, Some(first)).await;
+        assert_eq!(resumed.trials(2).await, heard[1..]);
+        let queued = |id: String, event: &[String; 3]| {
+            assert_eq!(event[..2], [id, "queued".into()]);
+        };
+        queued(next, &resumed.trials(1).await[0]);
+        // From here on the page is live, and what happens happens elsewhere.
+        let last = app.submit(3).await;
+        queued(last, &resumed.trials(1).await[0]);
+        drop(resumed);
+        other.stop().await;
         app
     });
 }

@@ -26,6 +26,7 @@ mod metrics;
 mod queueing;
 mod race;
 mod replays;
+mod replicas;
 mod retries;
 mod scheduling;
 mod scopes;

@@ -91,6 +91,55 @@ fn crashes_back_off_until_the_budget_is_spent_and_spare_the_siblings() {
     });
 }
 
+#[test]
+fn trials_that_crash_together_are_not_tried_again_together() {
+    const N: u32 = 8;
+    /// By how much of itself a wait is drawn out at most.
+    const JITTER: f64 = 0.25;
+    with_app(600.0, async |app| {
+        app.register().await;
+        submit(&app, "s", N as usize, json!({})).await;
+        let worker = Worker::new();
+        for wait_s in [1.0, 2.0, 4.0] {
+            sqlx::query("UPDATE trial_queue SET available_at = now()")
+                .execute(&app.state.pool)
+                .await
+                .unwrap();
+            let leases = worker.claim(&app, N).await;
+            assert_eq!(leases.len(), N as usize);
+            let crashed = json!({"outcome": "crashed", "error": "signal 11"});
+            let told = leases
+                .iter()
+                .map(|lease| tell(&app, lease, "finish", crashed.clone()));
+            for (status, body) in futures::future::join_all(told).await {
+                assert_eq!(status, StatusCode::OK, "{body:#}");
+            }
+            // An attempt ends and its trial is queued in one transaction, whose time is one.
+            let mut waits_s: Vec<f64> = sqlx::query_scalar(
+                "SELECT extract(epoch FROM q.available_at - max(a.ended_at))::float8
+                 FROM trial_queue q JOIN attempt a ON a.trial_id = q.trial_id GROUP BY q.seq",
+            )
+            .fetch_all(&app.state.pool)
+            .await
+            .unwrap();
+            assert_eq!(waits_s.len(), N as usize);
+            // The database counts in microseconds.
+            let allowed = wait_s - 1e-5..=wait_s * (1.0 + JITTER) + 1e-5;
+            assert!(
+                waits_s.iter().all(|wait_s| allowed.contains(wait_s)),
+                "{waits_s:?} are not all in {allowed:?}"
+            );
+            waits_s.sort_by(f64::total_cmp);
+            waits_s.dedup();
+            assert!(
+                waits_s.len() > N as usize / 2,
+                "many of {N} wait alike: {waits_s:?}"
+            );
+        }
+        app
+    });
+}
+
 /// A pause that came in between would leave the trial queued for ever, or let it run.
 #[test]
 fn an_ending_waits_for_whoever_changes_its_sweep() {

@@ -15,7 +15,7 @@ use sqlx::Row;
 use crate::fixtures::{Worker, complete, tell, trial_spec};
 use crate::harness::{App, Database, answer, eventually, run_async, with_app};
 
-fn sweep(sampler: Value, configs: u32) -> Value {
+pub fn sweep(sampler: Value, configs: u32) -> Value {
     json!({
         "name": "search", "base": trial_spec(0), "sampler": sampler, "budget": {"configs": configs},
         "space": {"optimizer": {"choice": [
@@ -26,7 +26,7 @@ fn sweep(sampler: Value, configs: u32) -> Value {
 }
 
 /// Correct images of ten: adamw is better, and lr 0.01 best of all.
-fn accuracy(lease: &Lease) -> usize {
+pub fn accuracy(lease: &Lease) -> usize {
     let Job::Train { spec, .. } = &lease.job else {
         panic!("a fresh trial is trained");
     };
@@ -40,7 +40,7 @@ fn accuracy(lease: &Lease) -> usize {
 }
 
 /// The next trial of a search; `None` once it has ended.
-async fn next(app: &App, id: &str, worker: &Worker) -> Option<Lease> {
+pub async fn next(app: &App, id: &str, worker: &Worker) -> Option<Lease> {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
         if let Some(lease) = worker.claim(app, 1).await.pop() {

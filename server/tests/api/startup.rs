@@ -2,7 +2,10 @@
 
 use std::process::{Command, Stdio};
 
-use crate::fixtures::Worker;
+use serde_json::json;
+use sqlx::AssertSqlSafe;
+
+use crate::fixtures::{Worker, complete, trial_spec};
 use crate::harness::{App, Database, run_async, with_app};
 
 fn server() -> Command {
@@ -34,6 +37,113 @@ fn servers_that_start_at_once_migrate_one_database() {
             app.stop().await;
         }
         database.drop().await;
+    });
+}
+
+#[test]
+fn an_older_server_starts_again_on_the_schema_of_a_newer_one() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        app.submit(1).await;
+        sqlx::query(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             SELECT max(version) + 1, 'of a newer server', true, '\\x00'::bytea, 1 FROM _sqlx_migrations",
+        )
+        .execute(&app.state.pool)
+        .await
+        .unwrap();
+        let again = App::start_at(app.database.clone(), 30.0, app.home.path()).await;
+        again.submit(2).await;
+        let worker = Worker::new();
+        for _ in 0..2 {
+            let lease = worker.claim_one(&again).await;
+            complete(&again, &lease, 5).await;
+        }
+        let completed = "SELECT count(*) FROM trial WHERE state = 'completed'";
+        assert_eq!(again.count(completed).await, 2);
+        let recorded =
+            "SELECT count(*) FROM _sqlx_migrations WHERE description = 'of a newer server'";
+        assert_eq!(again.count(recorded).await, 1);
+        again.stop().await;
+        app
+    });
+}
+
+#[test]
+fn a_migration_that_is_known_and_was_another_is_not_passed_over() {
+    with_app(30.0, async |app| {
+        sqlx::query("UPDATE _sqlx_migrations SET checksum = '\\x00'::bytea WHERE version = 1")
+            .execute(&app.state.pool)
+            .await
+            .unwrap();
+        let started = tokio::spawn(App::start(app.database.clone(), 30.0)).await;
+        let why = started.err().expect("it does not start").into_panic();
+        let why = why.downcast_ref::<String>().expect("it says why");
+        assert!(
+            why.contains("migration 1 was previously applied but has been modified"),
+            "{why}"
+        );
+        app
+    });
+}
+
+/// Of everything that is done all the time, once.
+async fn go_through(app: &App, seed: u64) {
+    let sweep = json!({"name": "s", "base": trial_spec(0), "seeds": [seed]});
+    let made = app.post_ok("/api/v1/sweeps", &sweep).await;
+    let worker = Worker::new();
+    let lease = worker.claim_one(app).await;
+    assert_eq!(worker.beat(app, &[&lease]).await, ["continue"]);
+    complete(app, &lease, 5).await;
+    let trial = format!("/api/v1/trials/{}", lease.trial);
+    let ask = json!({"split": "test", "reason": "r"});
+    app.post_ok(&format!("{trial}/evaluate"), &ask).await;
+    complete(app, &worker.claim_one(app).await, 5).await;
+    let sweep = format!("/api/v1/sweeps/{}", made["id"].as_str().unwrap());
+    for path in [
+        trial.as_str(),
+        sweep.as_str(),
+        "/api/v1/trials",
+        "/api/v1/sweeps",
+        "/api/v1/workers",
+        "/api/v1/datasets",
+        "/api/v1/weights",
+        "/api/v1/tokens",
+        "/api/v1/audit",
+        "/api/v1/leaderboard?dataset=mini",
+    ] {
+        app.get(path).await;
+    }
+}
+
+/// Postgres refuses a prepared statement whose columns are others than when it was prepared.
+#[test]
+fn columns_that_a_newer_server_adds_disturb_no_older_one_that_runs() {
+    const N_TIMES: u64 = 4;
+    with_app(600.0, async |app| {
+        app.register().await;
+        for seed in 0..N_TIMES {
+            go_through(&app, seed).await;
+        }
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT table_name::text FROM information_schema.tables
+             WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name <> '_sqlx_migrations'",
+        )
+        .fetch_all(&app.state.pool)
+        .await
+        .unwrap();
+        assert!(tables.len() > 10, "{tables:?}");
+        for table in tables {
+            let expand = format!("ALTER TABLE {table} ADD COLUMN of_a_newer_server text");
+            sqlx::query(AssertSqlSafe(expand))
+                .execute(&app.state.pool)
+                .await
+                .unwrap();
+        }
+        for seed in N_TIMES..2 * N_TIMES {
+            go_through(&app, seed).await;
+        }
+        app
     });
 }
 

@@ -16,6 +16,13 @@ export function datasets({ isEmpty = false } = {}) {
   ];
 }
 
+/** As much of a trial as the page reads. */
+export function trial(view) {
+  const outcomes = { queued: [], running: [null], completed: ["completed"], cancelled: ["cancelled"], failed: ["crashed"] };
+  const attempts = (outcomes[view.state] ?? []).map((outcome) => ({ epoch: 1, outcome }));
+  return { trial: view, spec: {}, attempts, evaluations: [], cost: null, model: null, predictions: null };
+}
+
 function estimate(values, nImages) {
   const n = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / n;

@@ -4,14 +4,20 @@ import { queryOptions } from "@tanstack/react-query";
 
 import { MAX_ROWS } from "../leaderboard/rows";
 import type { Topic } from "../live/refresh";
-import { get, post } from "./request";
+import { appendText, NO_LOG, type Log } from "../logs/lines";
+import { get, getText, post } from "./request";
 import { whoAmI } from "./session";
 
 /** Trials of a list; a longer list is cut and says so by its cursor. */
 const MAX_RUNNING = 1000;
 export const MAX_QUEUED = 100;
+/** A list is oldest first: only the longest has the newest. */
+const MAX_FAILED = 1000;
 /** Points of a learning curve: more than the panel has pixels. */
 const CURVE_POINTS = 500;
+
+/** The header that says where the last line of a log stands. */
+const LOG_CURSOR = "log-cursor";
 
 export type CurveMetric = "val_top1" | "train_loss";
 
@@ -57,17 +63,50 @@ export const queries = {
       },
     }),
 
+  failed: (dataset: string) =>
+    queryOptions({
+      queryKey: ["failed", dataset],
+      queryFn: ({ signal }) =>
+        get("/api/v1/trials", { query: { dataset, state: "failed", limit: MAX_FAILED }, signal }),
+    }),
+
+  trial: (trial: string) =>
+    queryOptions({
+      queryKey: ["trial", trial],
+      queryFn: ({ signal }) => get("/api/v1/trials/{id}", { path: { id: trial }, signal }),
+    }),
+
+  /** The last log lines, with `words` those that hold them. Asked again, it reads on after those it has. */
+  logs: (trial: string, words: string) =>
+    queryOptions({
+      queryKey: ["logs", trial, words],
+      queryFn: async ({ client, queryKey, signal }) => {
+        let log = client.getQueryData<Log>(queryKey) ?? NO_LOG;
+        for (;;) {
+          const { text, headers } = await getText("/api/v1/trials/{id}/logs", {
+            path: { id: trial },
+            query: { q: words || null, after: log.cursor },
+            signal,
+          });
+          const isFirst = log.cursor === null;
+          log = appendText(log, text, headers.get(LOG_CURSOR));
+          // The first answer has the last lines; of those after a cursor there may be more than one answer holds.
+          if (isFirst || text === "") return log;
+        }
+      },
+    }),
+
   series: (trial: string, metric: CurveMetric) =>
     queryOptions({
-      queryKey: [...seriesKey(trial), metric],
+      queryKey: ["series", trial, metric],
       queryFn: ({ signal }) =>
         get("/api/v1/trials/{id}/series", { path: { id: trial }, query: { metric, points: CURVE_POINTS }, signal }),
     }),
 };
 
-/** The start of the keys of a trial's curves. */
-export function seriesKey(trial: string): readonly string[] {
-  return ["series", trial];
+/** The starts of the keys of what is known of one trial. */
+export function trialKeys(trial: string): readonly (readonly string[])[] {
+  return [["series", trial], ["trial", trial], ["logs", trial]];
 }
 
 /** The start of the keys that a topic covers. */

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 
-import { ApiError, get, post, urlOf } from "./request";
+import { ApiError, get, getText, post, urlOf } from "./request";
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -44,6 +44,14 @@ test("no answer at all is an error of its own", async () => {
 test("an answer that is not JSON is an error, not a crash", async () => {
   answer("<!doctype html>");
   expect(await errorOfGet()).toMatchObject({ code: "unreadable" });
+});
+
+test("plain text comes as it is, refusals as JSON", async () => {
+  const where = { path: { id: "t1" } };
+  answer("--- attempt 1\none\n");
+  expect((await getText("/api/v1/trials/{id}/logs", where)).text).toBe("--- attempt 1\none\n");
+  answer(JSON.stringify({ error: "there is no trial t1", code: "not_found" }), 404);
+  await expect(getText("/api/v1/trials/{id}/logs", where)).rejects.toMatchObject({ message: "there is no trial t1", status: 404 });
 });
 
 test("a missing session is told apart", async () => {

@@ -8,11 +8,13 @@ type JsonOf<Operation> = Operation extends {
 }
   ? Body
   : never;
+type TextOperation = { responses: { 200: { content: { "text/plain; charset=utf-8": unknown } } } };
 type Paths<Method extends string> = {
   [P in keyof paths]: paths[P] extends Record<Method, object> ? P : never;
 }[keyof paths];
 type GetPath = Paths<"get">;
 type PostPath = Paths<"post">;
+type TextPath = { [P in keyof paths]: paths[P] extends { get: TextOperation } ? P : never }[keyof paths];
 
 interface Where {
   /** Fills the `{name}`s of the path. */
@@ -46,6 +48,17 @@ export async function get<P extends GetPath>(path: P, where: Where = {}): Promis
   return (await send("GET", path, where)) as JsonOf<paths[P]["get" & keyof paths[P]]>;
 }
 
+/** An answer in plain text, with its headers. */
+export async function getText(path: TextPath, where: Where = {}): Promise<{ text: string; headers: Headers }> {
+  const response = await answerTo("GET", path, where, "text/plain");
+  try {
+    return { text: await response.text(), headers: response.headers };
+  } catch (cause) {
+    if (where.signal?.aborted) throw cause;
+    throw new ApiError(`the answer to GET ${path} broke off`, response.status, "unreadable");
+  }
+}
+
 export async function post(path: PostPath, body: unknown, where: Where = {}): Promise<unknown> {
   return send("POST", path, where, body);
 }
@@ -66,7 +79,17 @@ export function urlOf(path: string, { path: names = {}, query = {} }: Where): st
 }
 
 async function send(method: string, path: string, where: Where, body?: unknown): Promise<unknown> {
-  const init: RequestInit = { method, headers: { accept: "application/json" }, credentials: "same-origin" };
+  const response = await answerTo(method, path, where, "application/json", body);
+  try {
+    return await response.json();
+  } catch (cause) {
+    if (where.signal?.aborted) throw cause;
+    throw new ApiError(`the answer to ${method} ${path} is not JSON`, response.status, "unreadable");
+  }
+}
+
+async function answerTo(method: string, path: string, where: Where, accept: string, body?: unknown): Promise<Response> {
+  const init: RequestInit = { method, headers: { accept }, credentials: "same-origin" };
   if (body !== undefined) {
     init.headers = { ...init.headers, "content-type": "application/json" };
     init.body = JSON.stringify(body);
@@ -80,12 +103,7 @@ async function send(method: string, path: string, where: Where, body?: unknown):
     throw new ApiError("the server did not answer", 0, "unreachable");
   }
   if (!response.ok) throw await errorOf(response);
-  try {
-    return await response.json();
-  } catch (cause) {
-    if (where.signal?.aborted) throw cause;
-    throw new ApiError(`the answer to ${method} ${path} is not JSON`, response.status, "unreadable");
-  }
+  return response;
 }
 
 /** What an answer that is not a 2xx says. A proxy's HTML page has no body of ours. */

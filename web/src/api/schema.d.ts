@@ -3323,6 +3323,12 @@ export interface components {
              * @enum {string}
              */
             metric: "val_top1" | "test_top1";
+            /**
+             * @description The first arm is the first because it did best by this metric: p values are then adjusted over all pairs of arms, from
+             *      which looking picked these, and not only over the comparisons made.
+             * @default false
+             */
+            selected: boolean;
         };
         /** @description Trials that differ in nothing but their seeds. */
         CompareArm: {

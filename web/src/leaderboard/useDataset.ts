@@ -1,25 +1,13 @@
-import { useCallback, useEffect, useState } from "react";
+import { useCallback } from "react";
 
+import { useAddress } from "../address";
 import type { DatasetView } from "../api/types";
 
-/** The dataset on show, kept in the address as `?dataset=`, so that a link and a reload find it again. */
+/** The dataset on show, in the address as `?dataset=`. */
 export function useDataset(datasets: readonly DatasetView[] | undefined): [DatasetView | null, (name: string) => void] {
-  const [name, setName] = useState(nameInAddress);
-  useEffect(() => {
-    const onBack = () => setName(nameInAddress());
-    window.addEventListener("popstate", onBack);
-    return () => window.removeEventListener("popstate", onBack);
-  }, []);
-  const choose = useCallback((next: string) => {
-    const url = new URL(window.location.href);
-    url.searchParams.set("dataset", next);
-    window.history.pushState(null, "", url);
-    setName(next);
-  }, []);
+  const [name, go] = useAddress("dataset");
+  // A trial is one of its dataset's.
+  const choose = useCallback((next: string) => go({ dataset: next, trial: null }), [go]);
   const chosen = datasets?.find((dataset) => dataset.name === name) ?? datasets?.[0] ?? null;
   return [chosen, choose];
-}
-
-function nameInAddress(): string | null {
-  return new URLSearchParams(window.location.search).get("dataset");
 }

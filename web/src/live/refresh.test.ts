@@ -10,6 +10,9 @@ afterEach(() => void vi.useRealTimers());
 test.each<[LiveEvent, Topic[]]>([
   [{ kind: "trial", trial: "a", dataset: "cars", state: "completed" }, ["leaderboard", "transfer", "queued", "sweeps"]],
   [{ kind: "trial", trial: "a", dataset: "cars", state: "running" }, ["running", "queued", "sweeps"]],
+  [{ kind: "trial", trial: "a", dataset: "cars", state: "failed" }, ["failed", "queued", "sweeps"]],
+  [{ kind: "trial", trial: "a", dataset: "cars", state: "queued" }, ["failed", "queued", "sweeps"]],
+  [{ kind: "trial", trial: "a", dataset: "cars", state: "cancelled" }, ["queued", "sweeps"]],
   [{ kind: "trial", trial: "a", dataset: "birds", state: "completed" }, ["sweeps"]],
   [{ kind: "progress", trial: "a", progress: sampleProgress() }, []],
   [{ kind: "evaluation", trial: "a", dataset: "cars" }, ["leaderboard", "transfer"]],

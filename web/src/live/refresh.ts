@@ -2,9 +2,20 @@
 
 import type { LiveEvent } from "../api/types";
 
-export type Topic = "datasets" | "leaderboard" | "queued" | "running" | "series" | "sweeps" | "transfer";
+export const ALL_TOPICS = [
+  "datasets",
+  "failed",
+  "leaderboard",
+  "logs",
+  "queued",
+  "running",
+  "series",
+  "sweeps",
+  "transfer",
+  "trial",
+] as const;
 
-export const ALL_TOPICS: readonly Topic[] = ["datasets", "leaderboard", "queued", "running", "series", "sweeps", "transfer"];
+export type Topic = (typeof ALL_TOPICS)[number];
 
 /** What to ask for again after `event`, for a page that shows `dataset`. */
 export function staleAfter(event: LiveEvent, dataset: string): Topic[] {
@@ -12,7 +23,9 @@ export function staleAfter(event: LiveEvent, dataset: string): Topic[] {
     case "trial":
       if (event.dataset !== dataset) return ["sweeps"];
       if (event.state === "completed") return ["leaderboard", "transfer", "queued", "sweeps"];
-      return event.state === "running" ? ["running", "queued", "sweeps"] : ["queued", "sweeps"];
+      if (event.state === "running") return ["running", "queued", "sweeps"];
+      // One that failed is queued again where somebody asks for it.
+      return event.state === "failed" || event.state === "queued" ? ["failed", "queued", "sweeps"] : ["queued", "sweeps"];
     case "evaluation":
       return event.dataset === dataset ? ["leaderboard", "transfer"] : [];
     case "sweep":

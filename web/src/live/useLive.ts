@@ -3,7 +3,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 
-import { keyOf, queries, seriesKey } from "../api/queries";
+import { keyOf, queries, trialKeys } from "../api/queries";
 import type { SseMessage } from "../api/sse";
 import { followStream, type StreamState } from "../api/stream";
 import type { LiveEvent } from "../api/types";
@@ -41,8 +41,9 @@ export function useLive(dataset: string | null): Live {
       store.takeEvents(batch);
       refresher.add(batch.flatMap(({ event }) => staleAfter(event, current.current ?? "")));
       for (const { event } of batch) {
-        // A curve that was read while its trial ran lacks its end.
-        if (event.kind === "trial") void client.invalidateQueries({ queryKey: seriesKey(event.trial) });
+        // A curve or a log that was read while its trial ran lacks its end; an evaluation writes into the log, too.
+        if (event.kind !== "trial" && event.kind !== "evaluation") continue;
+        for (const queryKey of trialKeys(event.trial)) void client.invalidateQueries({ queryKey });
       }
     };
     const ending = new AbortController();
@@ -91,12 +92,14 @@ export function useRunningCount(store: LiveStore, dataset: string): number {
 export interface RunningName {
   id: string;
   label: string;
+  /** Null until a list names it. */
+  seed: number | null;
 }
 
-/** Ids and labels of the running trials; the same array until one of these changes, whatever progress comes. */
+/** Ids and names of the running trials; the same array until one of these changes, whatever progress comes. */
 export function useRunningNames(store: LiveStore, dataset: string): RunningName[] {
   const json = useSyncExternalStore(store.subscribe, () =>
-    JSON.stringify(runningOn(store.get(), dataset).map(({ id, label }): RunningName => ({ id, label: label ?? "running trial" }))),
+    JSON.stringify(runningOn(store.get(), dataset).map(({ id, label, seed }): RunningName => ({ id, label: label ?? "running trial", seed }))),
   );
   return useMemo(() => JSON.parse(json) as RunningName[], [json]);
 }

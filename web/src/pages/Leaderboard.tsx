@@ -8,6 +8,7 @@ import { Failure } from "../components/Failure";
 import { Header } from "../components/Header";
 import { LeaderboardPanel } from "../components/LeaderboardPanel";
 import { LivePanel } from "../components/LivePanel";
+import { LogsPanel } from "../components/LogsPanel";
 import { NoDataset } from "../components/NoDataset";
 import { SweepsPanel } from "../components/SweepsPanel";
 import { TransferPanel } from "../components/TransferPanel";
@@ -53,6 +54,7 @@ export function LeaderboardPage({ session }: { session: SessionView }) {
         <div className="columns" key={dataset.name}>
           <main className="column-main">
             {board.data ? <LeaderboardPanel board={board.data} selection={selection} /> : <div className="card skeleton" />}
+            <LogsPanel store={live.store} dataset={name} rows={board.data?.rows ?? NO_ROWS} colors={selection.colors} />
           </main>
           <aside className="column-side" aria-label="Progress and analysis">
             <LivePanel store={live.store} dataset={name} mayCancel={mayCancel} />

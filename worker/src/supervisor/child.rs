@@ -32,6 +32,9 @@ const RSS_PERIOD: Duration = Duration::from_secs(1);
 /// What a trainer's own children may still hold of its log after its death.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How long a trainer that says nothing more may live on, and then how long the kernel may take to kill it.
+const BURIAL: Duration = Duration::from_secs(10);
+
 /// Variables a trainer may see. The token is not among them.
 const ENVIRONMENT: [&str; 8] = [
     "PATH",
@@ -190,12 +193,21 @@ impl Trainer {
         self.bury().await
     }
 
+    /// Waits for its death. Where it lives on in silence it is killed, and left behind where it cannot be: its trial shall not
+    /// wait with it for a wedged driver or file system.
     async fn bury(&mut self) -> Obituary {
-        let status = self.child.wait().await;
+        let mut died = tokio::time::timeout(BURIAL, self.child.wait()).await;
+        let lives_on = died.is_err();
+        if lives_on {
+            let _ = self.child.start_kill();
+            died = tokio::time::timeout(BURIAL, self.child.wait()).await;
+        }
         let _ = tokio::time::timeout(LAST_WORDS, &mut self.log_reader).await;
-        let cause = match status {
-            Ok(status) => obituary::cause(status, self.rss.0, obituary::total_bytes()),
-            Err(error) => format!("trainer is gone: {error}"),
+        let cause = match died {
+            Ok(Ok(_)) if lives_on => "trainer was killed: it lived on and said nothing more".into(),
+            Ok(Ok(status)) => obituary::cause(status, self.rss.0, obituary::total_bytes()),
+            Ok(Err(error)) => format!("trainer is gone: {error}"),
+            Err(_) => "trainer cannot be killed: it waits in the kernel, for a device or a disk that does not answer".into(),
         };
         Obituary {
             cause,

@@ -112,6 +112,17 @@ async fn a_silent_trainer_is_stalled() {
 }
 
 #[tokio::test]
+async fn a_trainer_that_hangs_up_and_lives_on_is_killed() {
+    let server = Server::start().await;
+    let lease = server.queue("hangs up");
+    let _worker = Worker::start(&server, &["--once"]);
+    let finish = server.finish(lease).await;
+    assert_eq!(finish.outcome, Outcome::Crashed);
+    let error = finish.error.expect("a cause");
+    assert!(error.contains("lived on"), "{error}");
+}
+
+#[tokio::test]
 async fn a_cancelled_job_stops_and_says_so() {
     let server = Server::start().await;
     let lease = server.queue("endless");

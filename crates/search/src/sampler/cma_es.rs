@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::gp::linalg::{cholesky, dot, solve_lower};
-use super::observed::{Observed, observed};
+use super::observed::{Observed, observed, targets};
 use super::study::Study;
 use crate::space::points::{Point, Space};
 
@@ -30,9 +30,8 @@ pub(super) fn propose(
         None => 4 + (3.0 * (n as f64).ln()) as usize,
     };
     let observed = observed(study, rng);
-    let (own, foreign): (Vec<&Observed>, Vec<&Observed>) =
-        observed.iter().partition(|o| o.source.is_none());
-    let mut strategy = Strategy::new(start(&study.space, &foreign), sigma, lambda);
+    let own: Vec<&Observed> = observed.iter().filter(|o| o.source.is_none()).collect();
+    let mut strategy = Strategy::new(start(&study.space, &observed), sigma, lambda);
     for generation in own.chunks_exact(lambda) {
         let mut ranked = generation.to_vec();
         ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.number.cmp(&b.number)));
@@ -50,14 +49,15 @@ pub(super) fn propose(
     )
 }
 
-/// The middle, or the best that other sweeps found.
-fn start(space: &Space, foreign: &[&Observed]) -> Vec<f64> {
-    let best = foreign
+/// The middle, or the best that other sweeps found: the one that stands out most from its own sweep.
+fn start(space: &Space, observed: &[Observed]) -> Vec<f64> {
+    let best = observed
         .iter()
-        .filter(|o| o.score.is_finite())
-        .max_by(|a, b| a.score.total_cmp(&b.score));
+        .zip(targets(observed))
+        .filter(|(o, _)| o.source.is_some() && o.score.is_finite())
+        .max_by(|(a, x), (b, y)| (a.weight * x).total_cmp(&(b.weight * y)));
     match best {
-        Some(best) => units(space, best.point),
+        Some((best, _)) => units(space, best.point),
         None => vec![0.5; space.params().len()],
     }
 }

@@ -10,7 +10,7 @@ use rand::seq::index::sample;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::observed::observed;
+use super::observed::{observed, targets};
 use super::sobol;
 use super::study::Study;
 use crate::space::points::{Domain, Param, Point, Space};
@@ -34,17 +34,17 @@ pub(super) fn propose(
     if observed.len() < population {
         return sobol::propose(study, seed, number);
     }
-    // Foreign results come after the own ones in a study, yet count as the older.
-    let mut by_age: Vec<_> = observed.iter().collect();
-    by_age.sort_by_key(|o| (o.source.is_none(), o.number));
+    // Foreign results come after the own ones in a study, yet count as the older. Each is measured by its own sweep.
+    let mut by_age: Vec<_> = observed.iter().zip(targets(&observed)).collect();
+    by_age.sort_by_key(|(o, _)| (o.source.is_none(), o.number));
     let youngest = &by_age[by_age.len() - population..];
     for _ in 0..MAX_MISSES {
         let drawn = sample(rng, population, tournament.min(population));
         let parent = drawn
             .into_iter()
             .map(|idx| youngest[idx])
-            .max_by(|a, b| a.score.total_cmp(&b.score))?;
-        let child = mutate(&study.space, parent.point, STEP, rng);
+            .max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+        let child = mutate(&study.space, parent.0.point, STEP, rng);
         if study.is_new(&child) {
             return Some(child);
         }

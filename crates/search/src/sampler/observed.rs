@@ -45,7 +45,9 @@ pub(super) fn observed_evenly(study: &Study) -> Vec<Observed<'_>> {
 }
 
 fn n_objectives(study: &Study) -> usize {
-    let lens = study.own().filter_map(|(_, entry)| entry.state.values());
+    let lens = study
+        .entries()
+        .filter_map(|(_, _, entry)| entry.state.values());
     lens.map(<[f64]>::len).max().unwrap_or(0)
 }
 

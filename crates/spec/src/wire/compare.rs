@@ -14,6 +14,10 @@ pub struct Compare {
     pub metric: String,
     #[schemars(length(min = 2, max = 200))]
     pub arms: Vec<CompareArm>,
+    /// The first arm is the first because it did best by this metric: p values are then adjusted over all pairs of arms, from
+    /// which looking picked these, and not only over the comparisons made.
+    #[serde(default)]
+    pub selected: bool,
 }
 
 /// Trials that differ in nothing but their seeds.

@@ -103,6 +103,41 @@ fn a_population_copies_its_best_at_changed_hyperparameters() {
 }
 
 #[test]
+fn what_a_clone_comes_to_is_no_result_of_what_it_was() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let mut spec = sweep(json!({"kind": "pbt", "interval": 3, "quantile": 0.25}), 2);
+        spec["space"] = json!({"optimizer": {"kind": "sgd", "lr": {"log_uniform": [0.001, 1.0]}}});
+        spec["sampler"] = json!({"kind": "tpe"});
+        spec["budget"] = json!({"configs": 4});
+        let id = submit(&app, &spec).await;
+        let worker = Worker::new();
+        let mut leases = Vec::new();
+        while leases.len() < 4 {
+            leases.push(worker.claim_one(&app).await);
+        }
+        for (lease, value) in leases.iter().zip([0.4, 0.1, 0.3, 0.2]) {
+            assert_eq!(report(&app, lease, 3, value).await, "yield");
+            give_way(&app, lease, 3).await;
+        }
+        let mut resumed: BTreeMap<_, Lease> = BTreeMap::new();
+        while resumed.len() < 4 {
+            let lease = worker.claim_one(&app).await;
+            resumed.insert(lease.trial, lease);
+        }
+        for lease in resumed.values() {
+            finish(&app, lease, "pruned").await;
+        }
+        let importance = app.get(&format!("/api/v1/sweeps/{id}/importance")).await;
+        assert_eq!(
+            importance["n_results"], 3,
+            "the worst went on from the best"
+        );
+        app
+    });
+}
+
+#[test]
 fn what_somebody_paused_and_what_its_scheduler_holds_are_two_things() {
     with_app(30.0, async |app| {
         app.register().await;
