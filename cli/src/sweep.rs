@@ -19,7 +19,7 @@ use crate::watch::{self, Tally};
 use crate::yaml::{self, Change};
 use share::Share;
 pub use text::trial_table;
-use text::{estimated, headline, list, sample, so_far, submitted};
+use text::{estimated, headline, list, recommended, sample, so_far, submitted};
 
 /// Trials in the table after watching.
 const BEST: usize = 10;
@@ -62,6 +62,11 @@ pub enum Command {
     Ls,
     /// Show a sweep and its trials
     Show {
+        /// The sweep
+        id: SweepId,
+    },
+    /// Name the configuration to go on with: the best by all results so far, not the luckiest single one
+    Recommend {
         /// The sweep
         id: SweepId,
     },
@@ -164,6 +169,10 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<ExitCode
                     trial_table(&trials)
                 );
             }
+        }
+        Command::Recommend { id } => {
+            let recommendation = client.recommendation(id).await?;
+            session.print(&recommendation, |found| recommended(id, found))?;
         }
         Command::Importance { id } => {
             let report = client.importance(id).await?;

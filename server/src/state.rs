@@ -19,6 +19,7 @@ use crate::limits::Buckets;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::service::desk::{self, Desk};
+use crate::service::front::Front;
 use crate::service::heartbeat::{self, Pulse};
 use crate::service::jobs::Jobs;
 use crate::service::known::{Tokens, Workers};
@@ -78,6 +79,7 @@ pub struct Shared {
     pub door: Arc<Door>,
     /// Where claims wait for their turn.
     pub desk: Arc<Desk>,
+    pub front: Front,
     /// Where heartbeats do.
     pub pulse: Arc<Pulse>,
     /// Where finishes do.
@@ -123,6 +125,7 @@ impl AppState {
             feeder: Arc::default(),
             door: Arc::new(auth::door()),
             desk: Arc::new(desk::open(Arc::clone(&crowd))),
+            front: Front::default(),
             pulse: Arc::new(heartbeat::pulse()),
             ledger: Arc::new(ledger::open(crowd)),
             jobs: Arc::default(),

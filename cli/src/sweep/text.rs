@@ -1,10 +1,10 @@
 //! How sweeps read.
 
-use cultivar_spec::TrialState;
 use cultivar_spec::space::Node;
 use cultivar_spec::wire::{
-    Interval, SweepDetail, SweepEstimate, SweepPreview, SweepView, TrialView,
+    Interval, Recommendation, SweepDetail, SweepEstimate, SweepPreview, SweepView, TrialView,
 };
+use cultivar_spec::{SweepId, TrialState};
 use serde_json::Value;
 
 use crate::numbers::{ago, count, counted, percent_of, roughly};
@@ -141,6 +141,22 @@ pub fn trial_table(trials: &[TrialView]) -> String {
         ]);
     }
     table::render(&table)
+}
+
+pub fn recommended(sweep: SweepId, found: &Recommendation) -> String {
+    let Some(config) = &found.config else {
+        return "nothing can be recommended yet: no configuration has a result".into();
+    };
+    let trials: Vec<String> = config.trials.iter().map(ToString::to_string).collect();
+    format!(
+        "{}\nmeasured: {:.4}, the mean of {}; the best expected value by the results of {}\ntrials: {}\n\
+         Show that it is better than another: cultivar finalists {sweep}",
+        config.label,
+        config.mean,
+        counted(config.n_seeds.into(), "seed"),
+        counted(found.n_results as u64, "configuration"),
+        trials.join(" "),
+    )
 }
 
 /// What a sweep varies, how many configurations that comes to, and some of them.

@@ -3,7 +3,8 @@
 use cultivar_spec::queueing::Queueing;
 use cultivar_spec::sweep::CostMetric;
 use cultivar_spec::wire::{
-    ImportanceReport, ParetoReport, PauseSweep, SweepDetail, SweepEstimate, SweepPreview, SweepView,
+    ImportanceReport, ParetoReport, PauseSweep, Recommendation, SweepDetail, SweepEstimate,
+    SweepPreview, SweepView,
 };
 use cultivar_spec::{SweepId, SweepSpec};
 use reqwest::Method;
@@ -41,6 +42,11 @@ impl Client {
     }
 
     /// Which of its parameters matter, by its results so far.
+    pub async fn recommendation(&self, id: SweepId) -> Result<Recommendation, Error> {
+        self.get(&["sweeps", &id.to_string(), "recommendation"], &[])
+            .await
+    }
+
     pub async fn importance(&self, id: SweepId) -> Result<ImportanceReport, Error> {
         self.get(&["sweeps", &id.to_string(), "importance"], &[])
             .await

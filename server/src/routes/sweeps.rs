@@ -7,7 +7,8 @@ use axum::extract::State;
 use cultivar_spec::queueing::Queueing;
 use cultivar_spec::sweep::CostMetric;
 use cultivar_spec::wire::{
-    ImportanceReport, ParetoReport, PauseSweep, SweepDetail, SweepEstimate, SweepPreview, SweepView,
+    ImportanceReport, ParetoReport, PauseSweep, Recommendation, SweepDetail, SweepEstimate,
+    SweepPreview, SweepView,
 };
 use cultivar_spec::{SweepId, SweepSpec, check};
 use schemars::JsonSchema;
@@ -69,6 +70,13 @@ pub fn router() -> ApiRouter<AppState> {
             "/api/v1/sweeps/{id}/importance",
             get_with(importance, |op| {
                 op.summary("Which of a sweep's parameters matter, by its results so far")
+                    .tag("sweeps")
+            }),
+        )
+        .api_route(
+            "/api/v1/sweeps/{id}/recommendation",
+            get_with(recommendation, |op| {
+                op.summary("The configuration to go on with, by all of a sweep's results so far")
                     .tag("sweeps")
             }),
         )
@@ -158,6 +166,16 @@ async fn show(
     let mut detail = detail.ok_or_else(|| ApiError::no_such("sweep", path.id))?;
     detail.budget = service::budget::so_far(&state, &detail).await?;
     Ok(Json(detail))
+}
+
+async fn recommendation(
+    _: Reader,
+    State(state): State<AppState>,
+    At(path): At<ById>,
+) -> Result<Json<Recommendation>, ApiError> {
+    service::recommendation::report(&state, path.id)
+        .await
+        .map(Json)
 }
 
 async fn importance(

@@ -180,7 +180,12 @@ async fn take(state: &AppState, questions: &[Question]) -> Result<Vec<Answer>, A
         return Ok(answers);
     }
     let mut conn = state.hot.lend().await?;
-    let taken = store::claim::take(&mut *conn, &seats).await;
+    let mut after = state.front.get();
+    let mut taken = store::claim::take(&mut *conn, &seats, after).await;
+    if after.is_some() && matches!(&taken, Ok(taken) if taken.is_empty()) {
+        after = None;
+        taken = store::claim::take(&mut *conn, &seats, after).await;
+    }
     let taken = match taken.map_err(ApiError::from) {
         Ok(taken) => taken,
         // A copy of a claim, or another replica met it on one trial.
@@ -188,6 +193,9 @@ async fn take(state: &AppState, questions: &[Question]) -> Result<Vec<Answer>, A
         Err(error) => return Err(error),
     };
     conn.keep();
+    let places = taken.iter().map(|(_, place)| *place);
+    state.front.set(after, seats.len(), places);
+    let taken: Vec<Granted> = taken.into_iter().map(|(granted, _)| granted).collect();
     state.metrics.claims.inc_by(taken.len() as u64);
     hand_out(questions, taken, &mut answers);
     Ok(answers)

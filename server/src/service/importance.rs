@@ -27,15 +27,8 @@ pub async fn report(state: &AppState, id: SweepId) -> Result<ImportanceReport, A
     let mut spec = detail.ok_or_else(|| ApiError::no_such("sweep", id))?.spec;
     // It is the objective alone that is explained.
     spec.against.clear();
-    let is_adaptive = sampler::is_adaptive(&spec).map_err(anyhow::Error::from)?;
-    let past = match is_adaptive {
-        true => {
-            let mut outcomes = store::proposal::results(&state.pool, id, &[]).await?;
-            outcomes.retain(|outcome| outcome.n_clones == 0);
-            search::past(&spec, &outcomes)
-        }
-        false => of_plan(state, id, &spec).await?,
-    };
+    let past = results(state, id, &spec).await?;
+    let past: Vec<Past> = past.into_iter().map(|(past, _)| past).collect();
     let direction = search::objective(&spec).direction;
     // A forest takes its time: not on a thread that serves requests.
     let report = tokio::task::spawn_blocking(move || {
@@ -60,13 +53,47 @@ pub async fn report(state: &AppState, id: SweepId) -> Result<ImportanceReport, A
     Ok(report)
 }
 
-fn is_scored(past: &Past) -> bool {
+pub fn is_scored(past: &Past) -> bool {
     matches!(past.state, PastState::Scored { .. })
+}
+
+/// Where the trials of a configuration are found.
+#[derive(Clone, Copy, Debug)]
+pub enum Key {
+    Proposal(u32),
+    Config(Sha256Digest),
+}
+
+/// What the configurations of a sweep came to, each that is known to have been trained as it was proposed.
+///
+/// # Errors
+/// The database is out of reach.
+pub async fn results(
+    state: &AppState,
+    id: SweepId,
+    spec: &SweepSpec,
+) -> Result<Vec<(Past, Key)>, ApiError> {
+    if !sampler::is_adaptive(spec).map_err(anyhow::Error::from)? {
+        return of_plan(state, id, spec).await;
+    }
+    let mut outcomes = store::proposal::results(&state.pool, id, &[]).await?;
+    outcomes.retain(|outcome| outcome.n_clones == 0);
+    let past = search::past(spec, &outcomes).into_iter();
+    Ok(past
+        .map(|past| {
+            let key = Key::Proposal(past.number);
+            (past, key)
+        })
+        .collect())
 }
 
 /// The past of a sweep whose configurations were all known ahead: each overlay with what the trials of its
 /// configuration came to.
-async fn of_plan(state: &AppState, id: SweepId, sweep: &SweepSpec) -> Result<Vec<Past>, ApiError> {
+async fn of_plan(
+    state: &AppState,
+    id: SweepId,
+    sweep: &SweepSpec,
+) -> Result<Vec<(Past, Key)>, ApiError> {
     let scored = store::importance::scored(&state.pool, id).await?;
     let Some(first) = scored.first() else {
         return Ok(Vec::new());
@@ -100,13 +127,14 @@ async fn of_plan(state: &AppState, id: SweepId, sweep: &SweepSpec) -> Result<Vec
         }
         // A seed that the space gives is a parameter like any other.
         let own_seed = overlay.pointer("/fit/seed").is_some();
-        let runs = by_config.get(&config_id(&spec)).into_iter().flatten();
+        let config = config_id(&spec);
+        let runs = by_config.get(&config).into_iter().flatten();
         let values: Vec<f64> = runs
             .filter(|run| !own_seed || run.seed == spec.fit.seed)
             .map(|run| sign * run.objective)
             .collect();
         if !values.is_empty() {
-            past.push(Past {
+            let scored = Past {
                 number: number as u32,
                 overlay,
                 state: PastState::Scored {
@@ -115,7 +143,8 @@ async fn of_plan(state: &AppState, id: SweepId, sweep: &SweepSpec) -> Result<Vec
                     cost_s: 0.0,
                 },
                 origin: Origin::Own,
-            });
+            };
+            past.push((scored, Key::Config(config)));
         }
     }
     Ok(past)

@@ -63,6 +63,23 @@ pub struct Grant {
     pub seat: Seat,
 }
 
+/// A place in line. Jobs are handed out in the order of these: the highest priority first, then by fair share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Place {
+    pub priority: i32,
+    pub fair_at: f64,
+    pub seq: i64,
+}
+
+impl Place {
+    pub fn is_behind(&self, other: &Self) -> bool {
+        match self.priority == other.priority {
+            true => (self.fair_at, self.seq) > (other.fair_at, other.seq),
+            false => self.priority < other.priority,
+        }
+    }
+}
+
 /// The worker of an attempt, the claim that got it, and the attempt.
 pub type Granted = (WorkerId, Uuid, Claimed);
 
@@ -90,7 +107,8 @@ macro_rules! begin {
                  state = CASE k.job WHEN 'train' THEN 'running' ELSE t.state END,
                  started_at = coalesce(t.started_at, now())
              FROM taken k WHERE t.id = k.trial_id
-             RETURNING t.*, k.job, k.split, k.lease_id, k.worker_id, k.boot_id, k.request, k.place
+             RETURNING t.*, k.job, k.split, k.lease_id, k.worker_id, k.boot_id, k.request, k.place,
+                       k.priority, k.fair_at, k.seq
          ), evaluating AS (
              UPDATE evaluation e SET state = 'running'
              FROM taken k WHERE k.job = 'evaluate' AND e.trial_id = k.trial_id AND e.split = k.split
@@ -105,7 +123,7 @@ macro_rules! begin {
              SELECT $1::jsonb || jsonb_build_object('trial', id, 'sweep', sweep_id, 'dataset', dataset) FROM begun WHERE job = 'train'
          )
          SELECT o.*, b.sweep_id, b.spec, b.dataset_version, b.model_sha256, b.checkpoint_sha256, b.checkpoint_epoch,
-                b.checkpoint_step, b.checkpoint_spec, 0::float8 AS age_s
+                b.checkpoint_step, b.checkpoint_spec, b.priority, b.fair_at, b.seq, 0::float8 AS age_s
          FROM opened o JOIN begun b ON b.id = o.trial_id
          ORDER BY o.trial_id"
     };
@@ -166,7 +184,7 @@ pub async fn begin(conn: &mut PgConnection, grants: &[Grant]) -> Result<Vec<Gran
                      AS s (lease_id, worker_id, boot_id, request, place, seq)
              ) AS s
              WHERE q.ctid = s.tid
-             RETURNING q.trial_id, q.job, q.split, s.lease_id, s.worker_id, s.boot_id, s.request, s.place
+             RETURNING q.trial_id, q.job, q.split, q.priority, q.fair_at, q.seq, s.lease_id, s.worker_id, s.boot_id, s.request, s.place
          )",
         begin!(),
     ))
@@ -182,17 +200,17 @@ pub async fn begin(conn: &mut PgConnection, grants: &[Grant]) -> Result<Vec<Gran
     .await
 }
 
-/// Fills seats with the first jobs in line, in their order, by one statement: [`pick`] and [`begin()`] where any job may go to any
-/// seat. It does nothing while a job in the queue needs something of its worker. Seats of workers that are put aside or that
-/// another process plays by now stay empty, and those claimed with a token that ended. Where the first seat of a claim that was
-/// answered before gets a job it fails, since two leases would have one place.
-pub async fn take(db: impl PgExecutor<'_>, seats: &[Seat]) -> Result<Vec<Granted>> {
-    sqlx::query(concat!(
-        "-- claim::take
+/// The statement of [`take`], over the jobs in line of which `$where` holds.
+macro_rules! take {
+    ($where:literal) => {
+        concat!(
+            "-- claim::take
          WITH line AS (
              SELECT q.ctid AS tid, q.seq, q.priority, q.fair_at FROM ",
-        in_line!(),
-        "      AND NOT q.external
+            in_line!(),
+            "      AND NOT q.external",
+            $where,
+            "
                AND NOT EXISTS (SELECT FROM trial_queue p WHERE p.needs IS NOT NULL AND NOT p.external)
              ORDER BY q.priority DESC, q.fair_at, q.seq
              LIMIT cardinality($2::uuid[])
@@ -204,33 +222,75 @@ pub async fn take(db: impl PgExecutor<'_>, seats: &[Seat]) -> Result<Vec<Granted
              WHERE EXISTS (SELECT FROM worker w WHERE w.id = s.worker_id AND w.quarantined_at IS NULL OFFSET 0)
                AND EXISTS (SELECT FROM worker_heartbeat h WHERE h.worker_id = s.worker_id AND h.boot_id = s.boot_id OFFSET 0)
                AND EXISTS (SELECT FROM token k WHERE k.id = s.token_id AND ",
-        is_usable!("k"),
-        " OFFSET 0)
+            is_usable!("k"),
+            " OFFSET 0)
          ), placed AS (
              SELECT tid, row_number() OVER (ORDER BY priority DESC, fair_at, seq) AS nth FROM line
          ), taken AS (
              DELETE FROM trial_queue q
              USING placed p JOIN seat s ON s.nth = p.nth
              WHERE q.ctid = p.tid
-             RETURNING q.trial_id, q.job, q.split, s.lease_id, s.worker_id, s.boot_id, s.request, s.place
+             RETURNING q.trial_id, q.job, q.split, q.priority, q.fair_at, q.seq, s.lease_id, s.worker_id, s.boot_id, s.request, s.place
          )",
-        begin!(),
-    ))
-    .bind(begun())
-    .bind(seats.iter().map(|seat| seat.lease.0).collect::<Vec<_>>())
-    .bind(seats.iter().map(|seat| seat.worker.0).collect::<Vec<_>>())
-    .bind(seats.iter().map(|seat| seat.boot.0).collect::<Vec<_>>())
-    .bind(seats.iter().map(|seat| seat.request).collect::<Vec<_>>())
-    .bind(
-        seats
-            .iter()
-            .map(|seat| seat.place as i32)
-            .collect::<Vec<_>>(),
-    )
-    .bind(seats.iter().map(|seat| seat.token).collect::<Vec<_>>())
-    .try_map(|row: PgRow| granted(&row))
-    .fetch_all(db)
-    .await
+            begin!(),
+        )
+    };
+}
+
+const TAKE_FIRST: &str = take!("");
+const TAKE_BEHIND: &str = take!(
+    " AND q.priority = $8 AND (q.fair_at, q.seq) > ($9, $10)
+               AND NOT EXISTS (
+                   SELECT FROM trial_queue p WHERE NOT p.external AND p.priority > $8 AND p.available_at <= now())"
+);
+
+/// Fills seats with the first jobs in line, in their order, by one statement: [`pick`] and [`begin()`] where any job may go to any
+/// seat. It does nothing while a job in the queue needs something of its worker. Seats of workers that are put aside or that
+/// another process plays by now stay empty, and those claimed with a token that ended. Where the first seat of a claim that was
+/// answered before gets a job it fails, since two leases would have one place.
+///
+/// With `after` it looks at the jobs of that place's priority behind it, and finds nothing while one of a higher priority waits:
+/// that spares the way past all that was taken before and that some old snapshot keeps Postgres from clearing away. Each job
+/// comes with its place.
+pub async fn take(
+    db: impl PgExecutor<'_>,
+    seats: &[Seat],
+    after: Option<Place>,
+) -> Result<Vec<(Granted, Place)>> {
+    let statement = match after {
+        Some(_) => TAKE_BEHIND,
+        None => TAKE_FIRST,
+    };
+    let mut query = sqlx::query(statement)
+        .bind(begun())
+        .bind(seats.iter().map(|seat| seat.lease.0).collect::<Vec<_>>())
+        .bind(seats.iter().map(|seat| seat.worker.0).collect::<Vec<_>>())
+        .bind(seats.iter().map(|seat| seat.boot.0).collect::<Vec<_>>())
+        .bind(seats.iter().map(|seat| seat.request).collect::<Vec<_>>())
+        .bind(
+            seats
+                .iter()
+                .map(|seat| seat.place as i32)
+                .collect::<Vec<_>>(),
+        )
+        .bind(seats.iter().map(|seat| seat.token).collect::<Vec<_>>());
+    if let Some(after) = after {
+        query = query
+            .bind(after.priority)
+            .bind(after.fair_at)
+            .bind(after.seq);
+    }
+    query
+        .try_map(|row: PgRow| {
+            let place = Place {
+                priority: row.try_get("priority")?,
+                fair_at: row.try_get("fair_at")?,
+                seq: row.try_get("seq")?,
+            };
+            Ok((granted(&row)?, place))
+        })
+        .fetch_all(db)
+        .await
 }
 
 /// What pages are told of a training that begins, but for which; evaluations make no noise until they end.

@@ -20,6 +20,7 @@ mod invariants;
 mod leases;
 mod lifecycle;
 mod limits;
+mod line;
 mod logs;
 mod machine;
 mod metrics;

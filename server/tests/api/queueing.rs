@@ -75,57 +75,6 @@ fn sweeps_of_one_priority_share_by_weight() {
     });
 }
 
-/// Statistics of an empty queue make a plan that reads it all look as good as any, and Postgres keeps to it for a while.
-#[test]
-fn a_claim_reads_a_few_jobs_whatever_the_statistics_say() {
-    with_app(30.0, async |app| {
-        app.register().await;
-        submit(&app, "early", 50, json!({})).await;
-        let worker = Worker::new();
-        for _ in 0..50 {
-            complete(&app, &worker.claim_one(&app).await, 5).await;
-        }
-        assert_eq!(app.count("SELECT count(*) FROM trial_queue").await, 0);
-        sqlx::raw_sql("ANALYZE")
-            .execute(&app.state.pool)
-            .await
-            .unwrap();
-        for name in ["a", "b", "c"] {
-            submit(&app, name, 1000, json!({})).await;
-        }
-        // What a connection did is counted within seconds.
-        let read = async || {
-            app.count(
-                "SELECT (idx_tup_fetch + seq_tup_read)::bigint FROM pg_stat_user_tables WHERE relname = 'trial_queue'",
-            )
-            .await
-        };
-        eventually("the queue is filled", async || {
-            app.count("SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'trial_queue'")
-                .await
-                >= 3050
-        })
-        .await;
-        let n_before = read().await;
-        for _ in 0..20 {
-            let lease = worker.claim_one(&app).await;
-            complete(&app, &lease, 5).await;
-        }
-        eventually("the claims are counted", async || {
-            app.count("SELECT n_tup_del FROM pg_stat_user_tables WHERE relname = 'trial_queue'")
-                .await
-                >= 70
-        })
-        .await;
-        let n_read = read().await - n_before;
-        assert!(
-            n_read < 20 * 100,
-            "20 claims read {n_read} rows of the queue"
-        );
-        app
-    });
-}
-
 #[test]
 fn a_sweep_holds_no_more_workers_than_its_limit() {
     with_app(30.0, async |app| {

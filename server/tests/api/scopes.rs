@@ -54,6 +54,7 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("post", "/api/v1/sweeps/{id}/ask", LEASE_HOLDER),
     ("post", "/api/v1/sweeps/{id}/cancel", SUBMITTER),
     ("get", "/api/v1/sweeps/{id}/importance", READER),
+    ("get", "/api/v1/sweeps/{id}/recommendation", READER),
     ("get", "/api/v1/sweeps/{id}/pareto", READER),
     ("post", "/api/v1/sweeps/{id}/pause", SUBMITTER),
     ("put", "/api/v1/sweeps/{id}/queueing", SUBMITTER),

@@ -111,7 +111,7 @@ async fn importance(app: &App, id: &str) -> (Value, Vec<(String, f64)>) {
 }
 
 #[test]
-fn what_decides_the_objective_is_found_in_planned_and_in_searched_sweeps() {
+fn what_decides_the_objective_and_what_to_go_on_with_are_found_in_planned_and_in_searched_sweeps() {
     with_app(30.0, async |app| {
         app.register().await;
         let worker = Worker::new();
@@ -126,16 +126,34 @@ fn what_decides_the_objective_is_found_in_planned_and_in_searched_sweeps() {
             let made = app.post_ok("/api/v1/sweeps", &spec).await;
             let id = made["id"].as_str().unwrap();
             assert_eq!(importance(&app, id).await, (json!(0), vec![]));
+            let recommendation = format!("/api/v1/sweeps/{id}/recommendation");
+            let nothing = json!({"n_results": 0, "config": null});
+            assert_eq!(app.get(&recommendation).await, nothing);
             train(&app, id, &worker).await;
+            let recommended = app.get(&recommendation).await;
+            assert_eq!(recommended["n_results"], 12);
+            let config = &recommended["config"];
+            assert_eq!(config["overlay"]["optimizer"]["lr"], 0.01, "{config}");
+            assert_eq!(
+                (&config["mean"], &config["n_seeds"]),
+                (&json!(0.9), &json!(2))
+            );
+            let trials = config["trials"].as_array().unwrap();
+            assert_eq!(trials.len(), 2);
+            let one = app.trial(trials[0].as_str().unwrap()).await;
+            assert_eq!(one["trial"]["label"], config["label"]);
+            assert_eq!(one["spec"]["optimizer"]["lr"], 0.01);
             let (n_results, shares) = importance(&app, id).await;
             assert_eq!(n_results, 12, "seeds are folded");
             assert_eq!(shares[0].0, "/optimizer/lr");
             assert!(shares[0].1 > 3.0 * shares[1].1, "{shares:?}");
         }
         let nobody = SweepId::new();
-        let path = format!("/api/v1/sweeps/{nobody}/importance");
-        let (status, _) = answer(app.request(Method::GET, &path)).await;
-        assert_eq!(status, StatusCode::NOT_FOUND);
+        for what in ["importance", "recommendation"] {
+            let path = format!("/api/v1/sweeps/{nobody}/{what}");
+            let (status, _) = answer(app.request(Method::GET, &path)).await;
+            assert_eq!(status, StatusCode::NOT_FOUND);
+        }
         app
     });
 }
