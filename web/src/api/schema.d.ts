@@ -1666,6 +1666,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sweeps/{id}/recommendation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The configuration to go on with, by all of a sweep's results so far */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /**
+                 * @description `GET /api/v1/sweeps/{id}/recommendation`: the configuration to go on with. The best expected value counts, by a Gaussian process
+                 *      through all results, not the luckiest single one; with several objectives, what balances them.
+                 */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Recommendation"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sweeps/{id}/resume": {
         parameters: {
             query?: never;
@@ -4899,6 +4949,34 @@ export interface components {
         };
         /** @description Whose RandAugment: the two differ in operations, ranges and probabilities. */
         RandConvention: "timm" | "torchvision";
+        /**
+         * @description `GET /api/v1/sweeps/{id}/recommendation`: the configuration to go on with. The best expected value counts, by a Gaussian process
+         *      through all results, not the luckiest single one; with several objectives, what balances them.
+         */
+        Recommendation: {
+            /** @description None while there are no results. */
+            config?: components["schemas"]["RecommendedConfig"] | null;
+            /**
+             * Format: uint
+             * @description Configurations with a result.
+             */
+            n_results: number;
+        };
+        RecommendedConfig: {
+            /** @description For people: what sets it apart. */
+            label: string;
+            /**
+             * Format: double
+             * @description Mean of the objective over its seeds, as measured.
+             */
+            mean: number;
+            /** Format: uint32 */
+            n_seeds: number;
+            /** @description What it lays over the sweep's base. */
+            overlay: unknown;
+            /** @description Its completed and pruned trials. */
+            trials: string[];
+        };
         /** @description Rotation about the centre. */
         Rotation: {
             /**

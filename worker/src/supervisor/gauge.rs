@@ -68,6 +68,18 @@ pub async fn look(kind: &str, trainers: &[Trainer]) -> Option<Vec<Seen>> {
     Some(seen)
 }
 
+/// Bytes of a device of this kind that the next job of the idle trainer `pid` could have: what is free now, and what that
+/// trainer holds already. Nothing where the device does not tell.
+pub async fn free(kind: &str, pid: Option<u32>) -> Option<u64> {
+    if kind != "cuda" {
+        let held = pid.and_then(obituary::rss_bytes).unwrap_or(0);
+        return Some(obituary::free_bytes()? + held);
+    }
+    let idle: Vec<Trainer> = pid.map(Trainer::Training).into_iter().collect();
+    let seen = of_gpu(&idle).await?;
+    Some(seen.free + seen.held.iter().flatten().sum::<u64>())
+}
+
 fn of_machine(trainers: &[Trainer]) -> Option<Seen> {
     let held = |trainer: &Trainer| trainer.training().and_then(obituary::rss_bytes);
     Some(Seen {
@@ -179,6 +191,10 @@ mod tests {
         assert!(seen.free <= seen.total);
         assert!(seen.held[0].is_some_and(|held| held > 0 && held < seen.total));
         assert_eq!(seen.held[1], None);
+        // Others come and go: what this process holds is a small part of a gigabyte.
+        let (alone, with_me) = (free("cpu", None).await, free("cpu", Some(me)).await);
+        let (alone, with_me) = (alone.expect("a number"), with_me.expect("a number"));
+        assert!(with_me.abs_diff(alone) < 1 << 30 && with_me <= seen.total);
     }
 
     #[test]

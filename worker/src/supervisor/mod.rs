@@ -93,19 +93,19 @@ impl Shared {
         }
     }
 
-    /// A claim for one job, and what this machine has to offer for it.
-    fn claim(&self, request: Uuid, wait_s: f64) -> Claim {
+    /// A claim for one job, and what this machine has to offer for it: its slot's share of the device's memory, and no more than
+    /// is `free` of it now, where that is known.
+    fn claim(&self, request: Uuid, wait_s: f64, free: Option<u64>) -> Claim {
         let worker = self.identity();
         let datasets = self.datasets();
+        let n_slots = self.n_slots.load(Ordering::Relaxed).max(1) as u64;
+        let share = worker.device.memory_bytes.map(|n_bytes| n_bytes / n_slots);
         Claim {
             request,
             max: 1,
             wait_s,
             labels: self.labels.clone(),
-            memory_bytes: worker
-                .device
-                .memory_bytes
-                .map(|n_bytes| n_bytes / self.n_slots.load(Ordering::Relaxed).max(1) as u64),
+            memory_bytes: share.map(|share| free.map_or(share, |free| share.min(free))),
             datasets: datasets.iter().copied().collect(),
             worker,
         }

@@ -19,7 +19,7 @@ use super::checkpoints::Checkpoints;
 use super::child::Trainer;
 use super::delivery::Delivery;
 use super::files;
-use super::gauge::Gauge;
+use super::gauge::{self, Gauge};
 use super::outbox::Outbox;
 use super::persist::Undelivered;
 
@@ -31,6 +31,8 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 const MAX_FALSE_STARTS: u32 = 5;
 /// The longest pause after the machine's own faults.
 const MAX_FAULT_WAIT: Duration = Duration::from_secs(60);
+/// What is free of the device's memory is asked for again after so long: the driver takes a while to say.
+const FREE_FOR: Duration = Duration::from_secs(10);
 /// Results on their way while the next job runs.
 const MAX_DELIVERIES: usize = 2;
 
@@ -51,6 +53,7 @@ pub(super) async fn run(
         deliveries: JoinSet::new(),
         n_faults: 0,
         quarantine: None,
+        free: None,
     };
     let done = slot.work().await;
     // Its memory is for others now; results lie in files.
@@ -72,6 +75,8 @@ struct Slot {
     n_faults: u32,
     /// Why the server puts this worker aside, as it last said.
     quarantine: Option<String>,
+    /// What was free of the device's memory, and when.
+    free: Option<(Instant, Option<u64>)>,
 }
 
 /// The worker was told to stop.
@@ -150,6 +155,21 @@ impl Slot {
         }
     }
 
+    /// What the next job could have of the device's memory: others use it too. Short jobs need not ask each time.
+    async fn free_memory(&mut self) -> Option<u64> {
+        let device = self.shared.device.get()?;
+        device.memory_bytes?;
+        if let Some((at, free)) = self.free
+            && at.elapsed() < FREE_FOR
+        {
+            return free;
+        }
+        let pid = self.trainer.as_ref().and_then(Trainer::pid);
+        let free = gauge::free(&device.kind, pid).await;
+        self.free = Some((Instant::now(), free));
+        free
+    }
+
     /// Asks for a job until there is an answer: `Some(None)` where the queue is empty, `None` when told
     /// to stop. Every try of a claim has the same name, so a lost answer is given once more.
     async fn claim(&mut self) -> anyhow::Result<Option<Option<Granted>>> {
@@ -160,10 +180,11 @@ impl Slot {
             if !self.has_trainer().await? {
                 return Ok(None);
             }
+            let free = self.free_memory().await;
             let trainer = self.trainer.as_mut().expect("it is ready");
             let shared = &self.shared;
             let wait_s = if shared.once { 0.0 } else { CLAIM_WAIT_S };
-            let claim = shared.claim(request, wait_s);
+            let claim = shared.claim(request, wait_s, free);
             let sent = Instant::now();
             let error = tokio::select! {
                 answer = shared.client.claim(&claim) => match answer {
