@@ -69,7 +69,8 @@ pub async fn look(kind: &str, trainers: &[Trainer]) -> Option<Vec<Seen>> {
 }
 
 /// Bytes of a device of this kind that the next job of the idle trainer `pid` could have: what is free now, and what that
-/// trainer holds already. Nothing where the device does not tell.
+/// trainer holds already: all that is taken, where its process is not to be told from others', as in a container. Nothing where
+/// the device does not tell.
 pub async fn free(kind: &str, pid: Option<u32>) -> Option<u64> {
     if kind != "cuda" {
         let held = pid.and_then(obituary::rss_bytes).unwrap_or(0);

@@ -180,7 +180,12 @@ impl Slot {
             if !self.has_trainer().await? {
                 return Ok(None);
             }
-            let free = self.free_memory().await;
+            let stopping = self.stopping.clone();
+            let free = tokio::select! {
+                free = self.free_memory() => free,
+                // A sick driver takes its time to say.
+                () = stopping.cancelled() => return Ok(None),
+            };
             let trainer = self.trainer.as_mut().expect("it is ready");
             let shared = &self.shared;
             let wait_s = if shared.once { 0.0 } else { CLAIM_WAIT_S };
