@@ -80,7 +80,8 @@ impl Blobs {
         Ok(Self { dir })
     }
 
-    fn path(&self, digest: &Sha256Digest) -> PathBuf {
+    /// Where a blob lies that is here.
+    pub fn path(&self, digest: &Sha256Digest) -> PathBuf {
         let name = digest.to_string();
         self.dir.join(&name[..2]).join(name)
     }

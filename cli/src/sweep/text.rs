@@ -222,4 +222,34 @@ mod tests {
           {"fit":{"batch_size":32}}
         "#);
     }
+
+    fn interval(expected: f64, low: f64, high: f64) -> Interval {
+        Interval {
+            expected,
+            low,
+            high,
+        }
+    }
+
+    #[test]
+    fn an_estimate_says_how_long_and_from_what() {
+        let mut estimate = SweepEstimate {
+            n_trials: 24,
+            n_workers: 2,
+            training_s: Some(interval(14_400.0, 12_600.0, 16_800.0)),
+            finish_s: Some(interval(7_200.0, 6_300.0, 8_400.0)),
+            n_measured: 11,
+            unmeasured: Vec::new(),
+        };
+        insta::assert_snapshot!(estimated(&estimate), @r"
+        24 trials: 4 h 0 min of training; done in 2 h 0 min (1 h 45 min to 2 h 20 min) on 2 workers
+        from 11 completed trials like them; 95% intervals
+        ");
+        estimate.n_workers = 0;
+        estimate.finish_s = None;
+        insta::assert_snapshot!(estimated(&estimate), @"");
+        estimate.training_s = None;
+        estimate.unmeasured = vec!["resnet50 full at 224 px".into()];
+        insta::assert_snapshot!(estimated(&estimate), @"");
+    }
 }

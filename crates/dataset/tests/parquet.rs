@@ -143,6 +143,24 @@ fn a_file_that_is_no_parquet_is_named() {
     assert!(error.contains("a.parquet"), "{error}");
 }
 
+/// As many elements as a list can have claim 200 GB before the first is read; where they are reserved, the process dies.
+#[test]
+fn a_list_that_claims_more_elements_than_the_footer_has_bytes_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.parquet");
+    // In Thrift's compact protocol: the version, then the schema, a list of 2^31 - 1 structs.
+    let footer = [
+        0x15, 0x02, 0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07, 0x00, 0x00,
+    ];
+    let mut file = b"PAR1".to_vec();
+    file.extend(footer);
+    file.extend((footer.len() as u32).to_le_bytes());
+    file.extend(b"PAR1");
+    std::fs::write(&path, file).unwrap();
+    let error = read_images(&path, |_, _| Ok::<_, ParquetError>(())).unwrap_err();
+    assert!(error.to_string().contains("a.parquet"), "{error}");
+}
+
 #[test]
 fn a_footer_that_claims_more_than_memory_holds_is_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -25,7 +25,7 @@ use tokio::fs::{self, File};
 use tokio::io::{AsyncWriteExt, BufWriter};
 use tokio_util::io::ReaderStream;
 
-use crate::blobs::Blobs;
+use crate::blobs::{Blobs, PutError};
 use crate::state;
 use crate::store::artifact;
 use crate::store::dump::{self, Table};
@@ -338,15 +338,21 @@ async fn read_table(
 /// Copies a blob, whose content is hashed on the way.
 async fn copy_blob(from: &Blobs, to: &Blobs, blob: &BlobFile) -> anyhow::Result<()> {
     let digest = &blob.sha256;
-    let (file, _) = from
-        .open_blob(digest)
-        .await
-        .with_context(|| format!("the blob {digest} is missing"))?;
+    let broken = |what: &str| {
+        format!(
+            "{} {what}: copy it from another backup, or remove it and upload its content again",
+            from.path(digest).display()
+        )
+    };
+    let opened = from.open_blob(digest).await;
+    let (file, _) = opened.with_context(|| broken("is missing"))?;
     let chunks = ReaderStream::with_capacity(file, CHUNK);
-    let staged = to
-        .stage(digest, chunks, IDLE)
-        .await
-        .with_context(|| format!("the blob {digest} cannot be copied"))?;
+    let staged = match to.stage(digest, chunks, IDLE).await {
+        Err(error @ (PutError::Mismatch { .. } | PutError::Body(_))) => {
+            return Err(error).with_context(|| broken("is damaged"));
+        }
+        staged => staged.with_context(|| format!("the blob {digest} cannot be kept"))?,
+    };
     to.publish(&staged).await?;
     Ok(())
 }

@@ -154,13 +154,7 @@ fn a_second_backup_to_the_same_folder_is_brought_up_to_date() {
         let blob = app.home.path().join("blobs").join(&rotten[..2]);
         std::fs::write(blob.join(&rotten), b"ROTTEN").unwrap();
         let path = folder.path();
-        fails(
-            "backup",
-            path,
-            &app.database,
-            app.home.path(),
-            "cannot be copied",
-        );
+        fails("backup", path, &app.database, app.home.path(), "is damaged");
         let (fresh, home) = (Database::create().await, tempfile::tempdir().unwrap());
         fails("backup", path, &fresh, home.path(), "the database is empty");
         succeeds("restore", path, &fresh, home.path());
@@ -204,7 +198,7 @@ fn what_is_damaged_incomplete_or_in_the_way_is_refused() {
         let name = cultivar_spec::Sha256Digest::of(b"checkpoint").to_string();
         let blob = path.join("blobs").join(&name[..2]).join(&name);
         std::fs::write(&blob, b"checkpoinT").unwrap();
-        fails("restore", path, &fresh, home.path(), "cannot be copied");
+        fails("restore", path, &fresh, home.path(), "is damaged");
         std::fs::remove_file(&blob).unwrap();
         fails("restore", path, &fresh, home.path(), "is missing");
         std::fs::write(&blob, b"checkpoint").unwrap();
@@ -241,9 +235,14 @@ fn what_is_damaged_incomplete_or_in_the_way_is_refused() {
             empty.path(),
             &app.database,
             app.home.path(),
-            "cannot be copied",
+            "is damaged",
         );
         assert!(!empty.path().join("backup.json").exists());
+        // As it says: without the file the content can be uploaded again.
+        std::fs::remove_file(&blob).unwrap();
+        assert_eq!(app.upload(b"checkpoint").await.to_string(), name);
+        assert_eq!(std::fs::read(&blob).unwrap(), b"checkpoint");
+        succeeds("backup", empty.path(), &app.database, app.home.path());
         fresh.drop().await;
         app
     });

@@ -172,6 +172,23 @@ mod tests {
     }
 
     #[test]
+    fn two_single_runs_on_images_without_groups_are_mcnemars_exact_test() {
+        // 40 images, one run each: both right on 20, both wrong on 4, 3 are the first's alone and 13 the second's.
+        let runs = |alone: std::ops::Range<usize>| -> Vec<u32> {
+            (0..40)
+                .map(|i| u32::from(i < 20 || alone.contains(&i)))
+                .collect()
+        };
+        let (a, b) = (runs(20..23), runs(23..36));
+        let p = p_value(
+            &Correct::new(&[1; 40], vec![&a]),
+            &Correct::new(&[1; 40], vec![&b]),
+        );
+        // Twice the probability of 3 or fewer heads in 16 tosses.
+        assert!((p - 0.021270751953125).abs() < 1e-15, "{p}");
+    }
+
+    #[test]
     fn exact_is_every_flip() {
         let differences = [3, -1, 4, 1, -5, 9, 2, 6, -5, 3];
         let observed = differences.iter().sum::<i64>().abs();
