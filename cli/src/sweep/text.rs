@@ -242,14 +242,20 @@ mod tests {
             unmeasured: Vec::new(),
         };
         insta::assert_snapshot!(estimated(&estimate), @r"
-        24 trials: 4 h 0 min of training; done in 2 h 0 min (1 h 45 min to 2 h 20 min) on 2 workers
+        24 trials: 4 h 0 min (3 h 30 min to 4 h 40 min) of training; done in 2 h 0 min (1 h 45 min to 2 h 20 min) on 2 workers
         from 11 completed trials like them; 95% intervals
         ");
         estimate.n_workers = 0;
         estimate.finish_s = None;
-        insta::assert_snapshot!(estimated(&estimate), @"");
+        insta::assert_snapshot!(estimated(&estimate), @r"
+        24 trials: 4 h 0 min (3 h 30 min to 4 h 40 min) of training; no worker is there to train them
+        from 11 completed trials like them; 95% intervals
+        ");
         estimate.training_s = None;
         estimate.unmeasured = vec!["resnet50 full at 224 px".into()];
-        insta::assert_snapshot!(estimated(&estimate), @"");
+        insta::assert_snapshot!(
+            estimated(&estimate),
+            @"24 trials; how long they take is unknown: no completed trial tells of resnet50 full at 224 px"
+        );
     }
 }
