@@ -70,4 +70,4 @@ bench-stats: ## Coverage of intervals, false claims and races on 10,000 simulate
 	cargo run --release -p cultivar-search --example bench_stats
 
 clean: ## Remove what the build made; .cultivar (libtorch, packages, demo data) stays
-	rm -rf target web/dist web/node_modules
+	rm -rf target fuzz/target web/dist web/node_modules tests/browser/node_modules

@@ -60,6 +60,8 @@ impl Class {
             "leaderboard" | "transfer" | "compare" | "race" => Self::Costly,
             "datasets" if !is_get => Self::Manifest,
             "sweeps" if path == "sweeps/preview" => Self::Costly,
+            // What a claim is to workers; trainers ask again and again.
+            "sweeps" if path == "sweeps/{id}/ask" => Self::Lease,
             _ if is_get => Self::Read,
             _ => Self::Write,
         }

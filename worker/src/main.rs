@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Some(Command::Train(_) | Command::Predict(_) | Command::Export(_)) => "warn",
         _ => "info",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let filter = EnvFilter::try_from_env("CULTIVAR_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| Redacted(std::io::stderr()))

@@ -129,7 +129,7 @@ pub enum Sampler {
         #[serde(default)]
         cost_aware: bool,
     },
-    /// Gaussian process with noise; learns from 1,000 results at most.
+    /// Gaussian process with noise, conditioned on 200 results at most: the best and an even selection of the others.
     Gp {
         #[serde(default)]
         #[schemars(range(max = MAX_SEED))]

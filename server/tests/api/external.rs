@@ -56,6 +56,9 @@ fn trials_are_asked_for_reported_and_completed() {
         assert!((0.0..=1.0).contains(&x));
         assert_eq!(first["params"]["fixed"], "f");
         assert_eq!((&first["seed"], &first["epochs"]), (&json!(0), &json!(9)));
+        // Attempts tell of it, as they do of any lease.
+        let written = app.count("SELECT count(*) FROM audit WHERE action LIKE '%/ask'");
+        assert_eq!(written.await, 0);
         let said = told(&app, &first, "report", json!({"epoch": 1, "value": 0.5})).await;
         assert_eq!(said, json!({"stop": false, "order": "continue"}));
         told(&app, &first, "report", json!({"epoch": 1, "value": 0.7})).await;

@@ -10,6 +10,7 @@ mod bad_input;
 mod budget;
 mod claims;
 mod combinations;
+mod docs;
 mod evaluations;
 mod events;
 mod external;

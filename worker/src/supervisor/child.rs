@@ -43,7 +43,7 @@ const ENVIRONMENT: [&str; 8] = [
     "TMPDIR",
     "LANG",
     "CULTIVAR_THREADS",
-    "RUST_LOG",
+    "CULTIVAR_LOG",
     "RUST_BACKTRACE",
 ];
 const ENVIRONMENT_PREFIXES: [&str; 5] = ["CUDA_", "NVIDIA_", "OMP_", "MKL_", "KMP_"];
