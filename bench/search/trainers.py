@@ -17,7 +17,7 @@ from pathlib import Path
 
 class Trainer:
     def __init__(self, worker: Path, n_threads: int, with_gpu: bool):
-        env = os.environ | {"CULTIVAR_THREADS": str(n_threads), "RUST_LOG": "warn"}
+        env = os.environ | {"CULTIVAR_THREADS": str(n_threads), "CULTIVAR_LOG": "warn"}
         if not with_gpu:
             env["CUDA_VISIBLE_DEVICES"] = ""
         self.process = subprocess.Popen([worker, "trainer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)

@@ -65,7 +65,7 @@ pub enum Command {
         /// The sweep
         id: SweepId,
     },
-    /// Name the configuration to go on with: the best by all results so far, not the luckiest single one
+    /// Name the configuration to go on with: the best by the results so far, not the luckiest single one
     Recommend {
         /// The sweep
         id: SweepId,

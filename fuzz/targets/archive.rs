@@ -1,5 +1,5 @@
 //! The files that datasets come in, told apart by how they begin: Parquet, a manifest, or a MAT-file with its compressed
-//! variables. What is read from them is written and read again the same.
+//! variables. They are read or refused, and our own Parquet files and manifests come back the same.
 #![no_main]
 
 use std::fs;

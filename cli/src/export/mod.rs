@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
+use cultivar_spec::backbones::TORCHSCRIPT;
 use cultivar_spec::wire::{LeaderboardRow, TrialDetail};
 use cultivar_spec::{TrialId, model_file};
 use serde::{Deserialize, Serialize};
@@ -63,9 +64,14 @@ pub async fn run(args: Export, session: &Session) -> anyhow::Result<()> {
     if matches!(args.format, Format::Timm | Format::Hub)
         && let Some(why) = model_file::beyond_timm(&detail.spec)
     {
+        let instead = match detail.spec.backbone.name == TORCHSCRIPT {
+            true => "--format safetensors writes its tensors",
+            false => {
+                "--format torchscript writes one for PyTorch, --format safetensors one for `cultivar predict`"
+            }
+        };
         bail!(
-            "timm cannot run the model of trial {}: {why}; --format torchscript writes one for PyTorch, \
-             --format safetensors one for `cultivar predict`",
+            "timm cannot run the model of trial {}: {why}; {instead}",
             args.trial
         );
     }

@@ -38,6 +38,10 @@ const CHUNK: usize = 1 << 20;
 /// Longer than any disk stands still.
 const IDLE: std::time::Duration = std::time::Duration::from_secs(600);
 
+/// What to do about a blob that is not what it was: in a server's home, and in a backup.
+const MEND: &str = "copy it from a backup, or remove what is there and upload its content again";
+const FROM_ANOTHER: &str = "copy it from another backup";
+
 /// `backup.json`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -123,7 +127,7 @@ pub async fn backup(database_url: &str, blobs: &Path, folder: &Path) -> anyhow::
 
     for blob in &inventory.blobs {
         if kept.size(&blob.sha256).await? != Some(blob.n_bytes) {
-            copy_blob(&blobs, &kept, blob).await?;
+            copy_blob(&blobs, &kept, blob, MEND).await?;
         }
     }
     write_inventory(folder, &inventory).await?;
@@ -171,7 +175,7 @@ pub async fn restore(database_url: &str, blobs: &Path, folder: &Path) -> anyhow:
     let kept = Blobs::open(folder.join("blobs")).await?;
     let blobs = Blobs::open(blobs.to_owned()).await?;
     for blob in &inventory.blobs {
-        copy_blob(&kept, &blobs, blob).await?;
+        copy_blob(&kept, &blobs, blob, FROM_ANOTHER).await?;
     }
 
     let mut conn = connect(database_url).await?;
@@ -335,23 +339,18 @@ async fn read_table(
     Ok(())
 }
 
-/// Copies a blob, whose content is hashed on the way.
-async fn copy_blob(from: &Blobs, to: &Blobs, blob: &BlobFile) -> anyhow::Result<()> {
-    let digest = &blob.sha256;
-    let broken = |what: &str| {
-        format!(
-            "{} {what}: copy it from another backup, or remove it and upload its content again",
-            from.path(digest).display()
-        )
+/// Copies a blob, whose content is hashed on the way. `remedy`: what to do where it is not what it was.
+async fn copy_blob(from: &Blobs, to: &Blobs, blob: &BlobFile, remedy: &str) -> anyhow::Result<()> {
+    let at = from.path(&blob.sha256);
+    let at = at.display();
+    let file = match from.open_blob(&blob.sha256).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => bail!("{at} is missing: {remedy}"),
+        opened => opened.with_context(|| format!("{at} cannot be read"))?.0,
     };
-    let opened = from.open_blob(digest).await;
-    let (file, _) = opened.with_context(|| broken("is missing"))?;
     let chunks = ReaderStream::with_capacity(file, CHUNK);
-    let staged = match to.stage(digest, chunks, IDLE).await {
-        Err(error @ (PutError::Mismatch { .. } | PutError::Body(_))) => {
-            return Err(error).with_context(|| broken("is damaged"));
-        }
-        staged => staged.with_context(|| format!("the blob {digest} cannot be kept"))?,
+    let staged = match to.stage(&blob.sha256, chunks, IDLE).await {
+        Err(PutError::Mismatch { .. }) => bail!("{at} is damaged: {remedy}"),
+        staged => staged.with_context(|| format!("{at} cannot be copied"))?,
     };
     to.publish(&staged).await?;
     Ok(())

@@ -19,7 +19,7 @@ fn blocks(document: &str) -> Vec<Value> {
     .collect()
 }
 
-/// The one block that begins with a field.
+/// The one block that has a field.
 fn block(blocks: &[Value], field: &str) -> Value {
     let mut found = blocks.iter().filter(|block| block.get(field).is_some());
     let block = found

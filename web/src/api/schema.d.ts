@@ -1687,7 +1687,7 @@ export interface paths {
             responses: {
                 /**
                  * @description `GET /api/v1/sweeps/{id}/recommendation`: the configuration to go on with. The best expected value counts, by a Gaussian process
-                 *      through all results, not the luckiest single one; with several objectives, what balances them.
+                 *      through the results, not the luckiest single one; with several objectives, what balances them.
                  */
                 200: {
                     headers: {
@@ -4951,7 +4951,7 @@ export interface components {
         RandConvention: "timm" | "torchvision";
         /**
          * @description `GET /api/v1/sweeps/{id}/recommendation`: the configuration to go on with. The best expected value counts, by a Gaussian process
-         *      through all results, not the luckiest single one; with several objectives, what balances them.
+         *      through the results, not the luckiest single one; with several objectives, what balances them.
          */
         Recommendation: {
             /** @description None while there are no results. */

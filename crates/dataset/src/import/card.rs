@@ -1,4 +1,4 @@
-//! The dataset card: `dataset.yaml` or `dataset.json` in the folder.
+//! The dataset card: `dataset.yaml`, `dataset.yml` or `dataset.json` in the folder.
 
 use std::path::{Path, PathBuf};
 

@@ -7,7 +7,7 @@ use super::study::Study;
 use super::{gp, sobol, tpe};
 use crate::space::points::Point;
 
-/// Results a Gaussian process learns from at most.
+/// Results beyond which the Parzen estimator is asked.
 const MAX_GP_RESULTS: usize = 1_000;
 /// Parameters it tells apart at most.
 const MAX_GP_PARAMS: usize = 40;

@@ -46,7 +46,7 @@ pub fn ask(sweep: &SweepSpec, past: &[Past], number: u32) -> Result<Option<Value
 }
 
 /// Index in `past` of the own configuration to go on with: the one with the best expected value by a
-/// Gaussian process through all results, not the luckiest single result. With several objectives, the one
+/// Gaussian process through the results, not the luckiest single result. With several objectives, the one
 /// that balances them; `None` while nothing is scored.
 ///
 /// # Errors

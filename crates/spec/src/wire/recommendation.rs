@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::TrialId;
 
 /// `GET /api/v1/sweeps/{id}/recommendation`: the configuration to go on with. The best expected value counts, by a Gaussian process
-/// through all results, not the luckiest single one; with several objectives, what balances them.
+/// through the results, not the luckiest single one; with several objectives, what balances them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recommendation {
     /// Configurations with a result.
