@@ -4,11 +4,12 @@
     record.py wide  ...                                                                             from a wider space
     record.py long  ...                                                                             of whole networks
     record.py whole ...                                                                             from a wider space, at 48 px
+    record.py fresh ...                                                                             drawn anew from that space
     record.py table --weights efficientnet_lite0.safetensors efficientnet_lite1.safetensors ...     the table of cells
     record.py sweep --id ID --token FILE --out FOLDER                       the curves of a sweep of `full.yaml`, from its server
     record.py pack  --out FOLDER                                                                    what was recorded
 
-Each appends one JSON line a trial to FOLDER/{head,wide,long,whole,table}.jsonl and goes on where it was left; `sweep` writes full.jsonl.
+Each appends one JSON line a trial to FOLDER/{head,wide,long,whole,fresh,table}.jsonl and goes on where it was left; `sweep` writes full.jsonl.
 Curves that are packed already are not recorded again, and `pack` adds to them: --fresh leaves them out.
 """
 
@@ -56,9 +57,9 @@ def whole_network(resolution: int) -> dict:
     return BASE | {"data": {"train_fraction": 1 / 3}, "adaptation": {"mode": "full"}, "fit": fit}
 
 
-BASES = {"long": whole_network(32), "whole": whole_network(48)}
-SPACES = {"head": HEAD_SPACE, "wide": WIDE_SPACE, "long": LONG_SPACE, "whole": WHOLE_SPACE}
-N_CURVES = {"head": 480, "wide": 240, "long": 164, "whole": 48}
+BASES = {"long": whole_network(32), "whole": whole_network(48), "fresh": whole_network(48)}
+SPACES = {"head": HEAD_SPACE, "wide": WIDE_SPACE, "long": LONG_SPACE, "whole": WHOLE_SPACE, "fresh": WHOLE_SPACE}
+N_CURVES = {"head": 480, "wide": 240, "long": 164, "whole": 48, "fresh": 48}
 
 
 def warm(args, backbone: str, weights: Path) -> dict:

@@ -134,7 +134,7 @@ pub enum Next {
 pub struct Tally {
     /// Earlier attempts that ended with this same outcome.
     pub same_outcome: u32,
-    /// Earlier attempts in a row, whatever their outcome, that left no newer checkpoint.
+    /// Earlier attempts in a row, whatever their outcome, that left no newer checkpoint; 0 where this one did.
     pub without_progress: u32,
 }
 

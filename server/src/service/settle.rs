@@ -38,7 +38,7 @@ pub async fn settle(conn: &mut PgConnection, endings: &[Ending<'_>]) -> Result<(
         ..
     } in endings
     {
-        let state = match what_follows(held, *outcome, &held.past) {
+        let state = match what_follows(held, *outcome) {
             Next::Terminal(state) => state,
             Next::Pause => TrialState::Paused,
             Next::Requeue { delay_s } => {
@@ -109,8 +109,13 @@ async fn put_aside(
     Ok(())
 }
 
-fn what_follows(held: &Held, outcome: Outcome, past: &[Past]) -> Next {
-    let next = next(outcome, tally(past, outcome));
+fn what_follows(held: &Held, outcome: Outcome) -> Next {
+    let this = Past {
+        outcome,
+        resumed_from_step: held.resumed_from_step,
+        checkpoint_step: held.checkpoint_step,
+    };
+    let next = next(outcome, tally(&held.past, &this));
     match (held.job, next) {
         // An evaluation knows no scheduler to wait for.
         (JobKind::Evaluate, Next::Pause) => Next::Requeue { delay_s: 0.0 },
@@ -135,27 +140,29 @@ fn what_follows(held: &Held, outcome: Outcome, past: &[Past]) -> Next {
 
 /// Counts the attempts that weigh on this one. An attempt that had settled the trial does not: somebody
 /// asked for a retry since, and that starts the count anew.
-fn tally(past: &[Past], outcome: Outcome) -> Tally {
+fn tally(past: &[Past], this: &Past) -> Tally {
     let mut n_by_outcome: HashMap<Outcome, u32> = HashMap::new();
     let mut without_progress = 0;
-    let count = |n_by_outcome: &HashMap<Outcome, u32>, outcome, without_progress| Tally {
-        same_outcome: n_by_outcome.get(&outcome).copied().unwrap_or(0),
-        without_progress,
-    };
-    for attempt in past {
-        let tally = count(&n_by_outcome, attempt.outcome, without_progress);
+    let mut tally = Tally::default();
+    for attempt in past.iter().chain([this]) {
+        let step = attempt.checkpoint_step;
+        let progressed = step.is_some_and(|step| step > attempt.resumed_from_step);
+        if progressed {
+            without_progress = 0;
+        }
+        tally = Tally {
+            same_outcome: n_by_outcome.get(&attempt.outcome).copied().unwrap_or(0),
+            without_progress,
+        };
         if let Next::Terminal(_) = next(attempt.outcome, tally) {
             n_by_outcome.clear();
             without_progress = 0;
             continue;
         }
         *n_by_outcome.entry(attempt.outcome).or_default() += 1;
-        let progressed = attempt
-            .checkpoint_step
-            .is_some_and(|step| step > attempt.resumed_from_step);
-        without_progress = if progressed { 0 } else { without_progress + 1 };
+        without_progress += u32::from(!progressed);
     }
-    count(&n_by_outcome, outcome, without_progress)
+    tally
 }
 
 /// An error text that a page can show.
@@ -175,35 +182,38 @@ mod tests {
         }
     }
 
-    fn check(attempts: &[Past], outcome: Outcome, same_outcome: u32, without_progress: u32) {
+    fn check(attempts: &[Past], this: &Past, same_outcome: u32, without_progress: u32) {
         let expect = Tally {
             same_outcome,
             without_progress,
         };
-        assert_eq!(tally(attempts, outcome), expect);
+        assert_eq!(tally(attempts, this), expect);
     }
 
     #[test]
     fn attempts_without_a_newer_checkpoint_are_counted_in_a_row() {
         let lost = || past(Outcome::Lost, None);
-        check(&[], Outcome::Lost, 0, 0);
-        check(&[lost(), lost()], Outcome::Lost, 2, 2);
-        check(
-            &[lost(), past(Outcome::Crashed, Some(5)), lost()],
-            Outcome::Lost,
-            2,
-            1,
-        );
+        check(&[], &lost(), 0, 0);
+        check(&[lost(), lost()], &lost(), 2, 2);
+        let progressed = past(Outcome::Lost, Some(5));
+        check(&[lost(), lost()], &progressed, 2, 0);
+        let resumed = Past {
+            resumed_from_step: 5,
+            ..progressed
+        };
+        check(&[lost(), lost()], &resumed, 2, 2);
+        let crashed = past(Outcome::Crashed, Some(5));
+        check(&[lost(), crashed, lost()], &lost(), 2, 1);
     }
 
     #[test]
     fn a_retry_starts_anew() {
         let crashed = || past(Outcome::Crashed, None);
         let mut attempts = vec![crashed(), crashed(), crashed()];
-        check(&attempts, Outcome::Crashed, 3, 3);
+        check(&attempts, &crashed(), 3, 3);
         attempts.push(crashed());
-        check(&attempts, Outcome::Crashed, 0, 0);
+        check(&attempts, &crashed(), 0, 0);
         attempts.push(crashed());
-        check(&attempts, Outcome::Crashed, 1, 1);
+        check(&attempts, &crashed(), 1, 1);
     }
 }

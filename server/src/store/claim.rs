@@ -200,9 +200,9 @@ pub async fn begin(conn: &mut PgConnection, grants: &[Grant]) -> Result<Vec<Gran
     .await
 }
 
-/// The statement of [`take`], over the jobs in line of which `$where` holds.
+/// The statement of [`take`], over the jobs in line of which `$where` holds; it takes none where `$enough` does not hold of them.
 macro_rules! take {
-    ($where:literal) => {
+    ($where:literal, $enough:literal) => {
         concat!(
             "-- claim::take
          WITH line AS (
@@ -225,7 +225,9 @@ macro_rules! take {
             is_usable!("k"),
             " OFFSET 0)
          ), placed AS (
-             SELECT tid, row_number() OVER (ORDER BY priority DESC, fair_at, seq) AS nth FROM line
+             SELECT tid, row_number() OVER (ORDER BY priority DESC, fair_at, seq) AS nth FROM line WHERE ",
+            $enough,
+            "
          ), taken AS (
              DELETE FROM trial_queue q
              USING placed p JOIN seat s ON s.nth = p.nth
@@ -237,11 +239,12 @@ macro_rules! take {
     };
 }
 
-const TAKE_FIRST: &str = take!("");
+const TAKE_FIRST: &str = take!("", "true");
 const TAKE_BEHIND: &str = take!(
     " AND q.priority = $8 AND (q.fair_at, q.seq) > ($9, $10)
                AND NOT EXISTS (
-                   SELECT FROM trial_queue p WHERE NOT p.external AND p.priority > $8 AND p.available_at <= now())"
+                   SELECT FROM trial_queue p WHERE NOT p.external AND p.priority > $8 AND p.available_at <= now())",
+    "(SELECT count(*) FROM line) = cardinality($2::uuid[])"
 );
 
 /// Fills seats with the first jobs in line, in their order, by one statement: [`pick`] and [`begin()`] where any job may go to any
@@ -249,9 +252,9 @@ const TAKE_BEHIND: &str = take!(
 /// another process plays by now stay empty, and those claimed with a token that ended. Where the first seat of a claim that was
 /// answered before gets a job it fails, since two leases would have one place.
 ///
-/// With `after` it looks at the jobs of that place's priority behind it, and finds nothing while one of a higher priority waits:
-/// that spares the way past all that was taken before and that some old snapshot keeps Postgres from clearing away. Each job
-/// comes with its place.
+/// With `after` it looks at the jobs of that place's priority behind it, and takes nothing while one of a higher priority waits or
+/// where there are fewer of them than seats: that spares the way past all that was taken before and that some old snapshot keeps
+/// Postgres from clearing away. Each job comes with its place.
 pub async fn take(
     db: impl PgExecutor<'_>,
     seats: &[Seat],

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::fixtures::{Worker, complete};
+use crate::fixtures::{Worker, complete, tell};
 use crate::harness::{eventually, with_app};
 use crate::queueing::submit;
 
@@ -49,6 +49,23 @@ fn a_claim_goes_on_where_the_last_one_was_while_a_snapshot_is_open() {
         let trial = app.trial(&first.trial.to_string()).await;
         assert_eq!(trial["trial"]["sweep"], urgent);
         old.rollback().await.unwrap();
+        app
+    });
+}
+
+/// Behind the place where it was there may be fewer jobs than before it, of a lower priority.
+#[test]
+fn a_claim_gets_all_that_it_can_have_wherever_the_last_one_was() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        submit(&app, "s", 2, json!({})).await;
+        let worker = Worker::new();
+        // Each time it stands ahead of what is fresh, and behind where it was.
+        for _ in 0..4 {
+            let lease = worker.claim_one(&app).await;
+            tell(&app, &lease, "finish", json!({"outcome": "preempted"})).await;
+        }
+        assert_eq!(worker.claim(&app, 2).await.len(), 2);
         app
     });
 }

@@ -298,18 +298,22 @@ impl Model {
         }
     }
 
-    /// Earlier attempts that weigh on this one: those that ended the same way, and those in a row that left no
-    /// newer checkpoint. One that by itself had settled the trial begins the count anew.
+    /// Earlier attempts that weigh on this one: those that ended the same way, and, unless it left a newer checkpoint, those in
+    /// a row that left none. One that by itself had settled the trial begins the count anew.
     fn weight(&self, attempt: usize, outcome: Outcome) -> (usize, usize) {
         let this = &self.attempts[attempt];
         let mut before: Vec<Outcome> = Vec::new();
         let mut n_idle = 0;
         let count =
             |before: &[Outcome], outcome| before.iter().filter(|other| **other == outcome).count();
+        let progressed = |attempt: &Attempt| attempt.checkpoint > Some(attempt.resumed_from);
         for past in &self.attempts {
             let Some(how) = past.outcome else { continue };
             if past.trial != this.trial || past.epoch >= this.epoch {
                 continue;
+            }
+            if progressed(past) {
+                n_idle = 0;
             }
             if let Follow::Settled(_) = follow(how, count(&before, how), n_idle) {
                 before.clear();
@@ -317,11 +321,9 @@ impl Model {
                 continue;
             }
             before.push(how);
-            n_idle = match past.checkpoint {
-                Some(step) if step > past.resumed_from => 0,
-                _ => n_idle + 1,
-            };
+            n_idle += usize::from(!progressed(past));
         }
+        let n_idle = if progressed(this) { 0 } else { n_idle };
         (count(&before, outcome), n_idle)
     }
 
