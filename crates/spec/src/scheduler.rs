@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::MAX_SEED;
 
+/// One in so many goes on past a rung unless a sweep says.
+pub const DEFAULT_ETA: f64 = 3.0;
+
 /// What becomes of a sweep's trials while they run, judged by the objective that each reports after every epoch.
 /// Every seed of a configuration is a trial of its own here. All trials train towards the same `fit.epochs`, with
 /// the learning-rate schedule of that full run: one that is stopped has trained the beginning of it.
@@ -31,7 +34,7 @@ pub enum Scheduler {
         #[schemars(range(min = 1, max = 100_000))]
         min_epochs: Option<u32>,
         /// One in `eta` goes on, `eta` times as far.
-        #[serde(default = "four")]
+        #[serde(default = "default_eta")]
         #[schemars(range(min = 1.1, max = 100.0))]
         eta: f64,
         /// Trials that are compared with each other; by default all of the sweep.
@@ -46,7 +49,7 @@ pub enum Scheduler {
         #[schemars(range(min = 1, max = 100_000))]
         min_epochs: Option<u32>,
         /// One in `eta` goes on, `eta` times as far.
-        #[serde(default = "four")]
+        #[serde(default = "default_eta")]
         #[schemars(range(min = 1.1, max = 100.0))]
         eta: f64,
     },
@@ -58,7 +61,7 @@ pub enum Scheduler {
         #[schemars(range(min = 1, max = 100_000))]
         min_epochs: Option<u32>,
         /// One in `eta` goes on, `eta` times as far.
-        #[serde(default = "four")]
+        #[serde(default = "default_eta")]
         #[schemars(range(min = 1.1, max = 100.0))]
         eta: f64,
     },
@@ -133,8 +136,8 @@ fn five() -> u32 {
     5
 }
 
-fn four() -> f64 {
-    4.0
+fn default_eta() -> f64 {
+    DEFAULT_ETA
 }
 
 fn fifth() -> f64 {

@@ -75,13 +75,12 @@ fn arms() -> Vec<Arm> {
         scheduler,
         has_sampler,
     };
-    let (asha, eta_3) = (json!({"kind": "asha"}), json!({"kind": "asha", "eta": 3.0}));
+    let (asha, eta_4) = (json!({"kind": "asha"}), json!({"kind": "asha", "eta": 4.0}));
     let hyperband = json!({"kind": "hyperband"});
     vec![
         arm("asha", asha.clone(), false),
-        arm("asha, eta 3", eta_3.clone(), false),
+        arm("asha, eta 4", eta_4, false),
         arm("asha, auto", asha, true),
-        arm("asha, eta 3, auto", eta_3, true),
         arm("hyperband", hyperband.clone(), false),
         arm("hyperband, auto", hyperband, true),
     ]

@@ -34,7 +34,12 @@ fn schedulers() -> Vec<(Value, u32, bool)> {
             2,
             false,
         ),
-        (json!({"kind": "hyperband", "eta": 3.0}), 3, false),
+        (json!({"kind": "hyperband"}), 2, false),
+        (
+            json!({"kind": "hyperband", "min_epochs": 3, "eta": 2.0}),
+            3,
+            false,
+        ),
         (
             json!({"kind": "pbt", "interval": 6, "quantile": 0.25, "seed": 5}),
             6,

@@ -1,16 +1,16 @@
 //! Hyperband (Li et al. 2018): brackets that trade the number of trials against the length of the first rung, so that no
 //! guess is needed how early a comparison tells the truth. Paper: "Hyperband: A Novel Bandit-Based Approach to
-//! Hyperparameter Optimization", JMLR 18, algorithm 1. With R epochs and `s_max = floor(log_eta(R / min_epochs))`, bracket
-//! s = s_max ... 0 begins `ceil((s_max + 1) / (s + 1) * eta^s)` trials, which are first compared after `R * eta^-s` epochs.
-//! Trials join the brackets in turn, s_max first, and after the last it begins again: one cycle.
+//! Hyperparameter Optimization", JMLR 18, algorithm 1. Bracket s = s_max ... 0 begins `ceil((s_max + 1) / (s + 1) * eta^s)`
+//! trials, which are first compared at the s-th rung from the end. Trials join the brackets in turn, s_max first, and
+//! after the last it begins again: one cycle.
 //!
-//! Where we differ: nobody waits for a bracket to fill. Trials are promoted as [`super::asha`] promotes them, and since
+//! Where we differ: the rungs are those of [`super::asha`], counted from the first and `eta` times as far each; the paper counts
+//! from the end, `R * eta^-s` of R epochs, and where R is no power of `eta` that many times the first rung, its own first one
+//! lies up to `eta` times as far. Nobody waits for a bracket to fill: trials are promoted as ASHA promotes them, and since
 //! the brackets share their rungs, among all that have reached one (asynchronous Hyperband, section 3.3 of "A System for
 //! Massively Parallel Hyperparameter Tuning", MLSys 2020). And bracket 0, which compares nobody before the end, begins no
 //! trials: it takes as many of those that wait, the best forecast first, and trains them to their ends. One bracket
 //! in `s_max + 1` would be random search otherwise.
-
-use super::rungs;
 
 /// Who is first compared where.
 pub(super) struct Brackets {
@@ -32,28 +32,17 @@ impl Brackets {
         }
     }
 
-    /// None where trials are too short to be compared on their way.
-    pub fn of_hyperband(min_epochs: Option<u32>, eta: f64, n_epochs: u32) -> Self {
-        let shortest = rungs::shortest(min_epochs, n_epochs);
-        let ratio = f64::from(n_epochs) / shortest;
-        let s_max = (ratio.ln() / eta.ln() + 1e-9).floor() as u32;
-        let rungs = rungs::below(s_max, eta, shortest, n_epochs);
-        let mut n_entering = vec![0; rungs.len()];
+    /// One bracket for each rung and one for the end.
+    pub fn of_hyperband(rungs: Vec<u32>, eta: f64) -> Self {
+        let s_max = rungs.len() as u32;
         let n_trials = |s: u32| {
             let exact = f64::from(s_max + 1) / f64::from(s + 1) * eta.powi(s as i32);
             (exact - 1e-9).ceil() as u32
         };
-        for s in 1..=s_max {
-            let first = rungs::below(s, eta, shortest, n_epochs).first().copied();
-            let at = rungs.iter().position(|rung| Some(*rung) == first);
-            if let Some(at) = at {
-                n_entering[at] += n_trials(s);
-            }
-        }
         Self {
+            n_entering: (1..=s_max).rev().map(n_trials).collect(),
             n_final: n_trials(0),
             rungs,
-            n_entering,
         }
     }
 
@@ -96,14 +85,13 @@ mod tests {
     /// Table 1 of the paper: R = 81, eta = 3.
     #[test]
     fn brackets_are_those_of_the_paper() {
-        let built = Brackets::of_hyperband(Some(1), 3.0, 81);
-        assert_eq!(built.rungs, [1, 3, 9, 27]);
+        let built = Brackets::of_hyperband(vec![1, 3, 9, 27], 3.0);
         assert_eq!((built.n_entering, built.n_final), (vec![81, 34, 15, 8], 5));
     }
 
     #[test]
     fn trials_join_the_brackets_in_turn() {
-        let built = Brackets::of_hyperband(Some(1), 3.0, 27);
+        let built = Brackets::of_hyperband(vec![2, 5, 15], 3.0);
         assert_eq!(
             (&built.n_entering[..], built.n_final),
             (&[27, 12, 6][..], 4)
@@ -122,16 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn short_trials_are_compared_nowhere() {
-        let built = Brackets::of_hyperband(None, 4.0, 3);
-        assert!(built.rungs.is_empty());
-    }
-
-    #[test]
-    fn rungs_that_fall_together_share_their_trials() {
-        let built = Brackets::of_hyperband(Some(1), 1.3, 4);
-        assert_eq!(built.rungs, [1, 2, 3]);
-        assert_eq!(built.n_entering.len(), 3);
-        assert!(built.n_entering.iter().all(|n| *n > 0));
+    fn trials_that_are_compared_nowhere_are_all_begun() {
+        let built = Brackets::of_hyperband(Vec::new(), 3.0);
+        assert_eq!((built.first_rung(0), built.first_rung(7)), (0, 0));
+        assert_eq!(built.n_entering(7).count(), 0);
     }
 }

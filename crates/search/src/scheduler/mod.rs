@@ -80,8 +80,8 @@ pub fn build(sweep: &SweepSpec, n_epochs: u32) -> Result<Box<dyn Scheduler>, Vio
             n_epochs,
             forecaster: Forecaster::new(sweep, n_epochs)?,
         }),
-        Spec::Hyperband { min_epochs, eta } => Box::new(asha::Asha {
-            brackets: Brackets::of_hyperband(min_epochs, eta, n_epochs),
+        Spec::Hyperband { eta, .. } => Box::new(asha::Asha {
+            brackets: Brackets::of_hyperband(rungs, eta),
             eta,
             n_epochs,
             forecaster: Forecaster::new(sweep, n_epochs)?,

@@ -11,28 +11,21 @@ use super::rungs;
 pub fn share(sweep: &SweepSpec, n_epochs: u32, n_trials: u64) -> (f64, f64) {
     let of_halving = |n: u64, rungs: &[u32], eta: f64| halving(n, rungs, eta, n_epochs);
     let full = |n: u64| n.max(1) as f64 * f64::from(n_epochs.max(1));
+    let rungs = rungs::of(&sweep.scheduler, n_epochs);
     match sweep.scheduler {
         Spec::None {} | Spec::Pbt { .. } => (1.0, 1.0),
         Spec::MedianStop { min_epochs, .. } | Spec::CurveStop { min_epochs, .. } => {
             let least = f64::from(min_epochs) / f64::from(n_epochs.max(1));
             (least.min(1.0), 1.0)
         }
-        Spec::SuccessiveHalving {
-            min_epochs,
-            eta,
-            cohort,
-        } => {
+        Spec::SuccessiveHalving { eta, cohort, .. } => {
             let n = cohort.map_or(n_trials, |cohort| n_trials.min(cohort.into()));
-            let rungs = rungs::from_shortest(rungs::shortest(min_epochs, n_epochs), eta, n_epochs);
             let known = of_halving(n, &rungs, eta) / full(n);
             (known, known)
         }
-        Spec::Asha { min_epochs, eta } => {
-            let rungs = rungs::from_shortest(rungs::shortest(min_epochs, n_epochs), eta, n_epochs);
-            (of_halving(n_trials, &rungs, eta) / full(n_trials), 1.0)
-        }
-        Spec::Hyperband { min_epochs, eta } => {
-            let brackets = Brackets::of_hyperband(min_epochs, eta, n_epochs);
+        Spec::Asha { eta, .. } => (of_halving(n_trials, &rungs, eta) / full(n_trials), 1.0),
+        Spec::Hyperband { eta, .. } => {
+            let brackets = Brackets::of_hyperband(rungs, eta);
             let Some(last) = brackets.rungs.last() else {
                 return (1.0, 1.0);
             };
