@@ -1,6 +1,8 @@
 //! Several objectives at once. Everywhere a row of values is one configuration, and **larger is better**
 //! in each column; a row that is empty, of another length or not finite is worse than all others.
 
+use std::cmp::Ordering;
+
 /// Whether `a` is at least as good as `b` in every objective and better in one.
 pub fn dominates(a: &[f64], b: &[f64]) -> bool {
     a.len() == b.len()
@@ -9,80 +11,94 @@ pub fn dominates(a: &[f64], b: &[f64]) -> bool {
 }
 
 /// Pareto rank of every row: 0 for those that nothing dominates, 1 for those that only rank 0 dominates,
-/// and so on (the fast non-dominated sorting of Deb et al. 2002). `None` for rows without values.
+/// and so on (non-dominated sorting, Deb et al. 2002). `None` for rows without values. Takes n² comparisons at most.
 pub fn ranks<R: AsRef<[f64]>>(rows: &[R]) -> Vec<Option<usize>> {
     let width = width(rows);
-    let usable: Vec<usize> = (0..rows.len())
+    let mut order: Vec<usize> = (0..rows.len())
         .filter(|&idx| is_usable(rows[idx].as_ref(), width))
         .collect();
+    order.sort_by(|&a, &b| best_first(rows[a].as_ref(), rows[b].as_ref()));
     let mut ranks = vec![None; rows.len()];
-    let mut n_above: Vec<usize> = vec![0; rows.len()];
-    let mut below: Vec<Vec<usize>> = vec![Vec::new(); rows.len()];
-    for &a in &usable {
-        for &b in &usable {
-            if dominates(rows[a].as_ref(), rows[b].as_ref()) {
-                n_above[b] += 1;
-                below[a].push(b);
-            }
-        }
-    }
-    let mut front: Vec<usize> = usable
-        .into_iter()
-        .filter(|&idx| n_above[idx] == 0)
-        .collect();
-    let mut rank = 0;
-    while !front.is_empty() {
-        let mut next = Vec::new();
-        for &a in &front {
-            ranks[a] = Some(rank);
-            for &b in &below[a] {
-                n_above[b] -= 1;
-                if n_above[b] == 0 {
-                    next.push(b);
-                }
-            }
-        }
-        front = next;
-        rank += 1;
+    for (place, &idx) in order.iter().enumerate() {
+        let row = rows[idx].as_ref();
+        // Whoever dominates it stands before it.
+        let above = order[..place]
+            .iter()
+            .filter(|&&other| dominates(rows[other].as_ref(), row));
+        let lowest = above.filter_map(|&other| ranks[other]).max();
+        ranks[idx] = Some(lowest.map_or(0, |rank: usize| rank + 1));
     }
     ranks
 }
 
-/// Volume that the rows dominate above `reference`, which is worse than what counts: exact, by slicing
-/// along the last objective (HSO, While et al. 2006). Exponential in the number of objectives, so meant
-/// for a few. Rows not above the reference in every objective add nothing.
-pub fn hypervolume<R: AsRef<[f64]>>(rows: &[R], reference: &[f64]) -> f64 {
-    let above = |row: &[f64]| {
-        is_usable(row, reference.len()) && row.iter().zip(reference).all(|(v, floor)| v > floor)
-    };
-    let rows: Vec<&[f64]> = rows
-        .iter()
-        .map(AsRef::as_ref)
-        .filter(|row| above(row))
-        .collect();
-    sliced(rows, reference)
+/// By the first objective, then by the next.
+fn best_first(a: &[f64], b: &[f64]) -> Ordering {
+    let pairs = a.iter().zip(b);
+    pairs.fold(Ordering::Equal, |so_far, (a, b)| {
+        so_far.then(b.partial_cmp(a).unwrap_or(Ordering::Equal))
+    })
 }
 
-fn sliced(mut rows: Vec<&[f64]>, reference: &[f64]) -> f64 {
-    let Some((floor, rest)) = reference.split_last() else {
-        return 0.0;
+/// Volume that the rows dominate above `reference`, which is worse than what counts: exact. Each row adds what those
+/// better in the last objective leave of its box, which is one dimension less (in the manner of WFG, While et al.
+/// 2012). n log n for two objectives, n² log n for three; more take a while where thousands are on the front. Rows not
+/// above the reference in every objective add nothing.
+pub fn hypervolume<R: AsRef<[f64]>>(rows: &[R], reference: &[f64]) -> f64 {
+    let boxes = rows
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|row| is_usable(row, reference.len()))
+        .map(|row| row.iter().zip(reference).map(|(v, floor)| v - floor))
+        .map(Iterator::collect::<Vec<f64>>)
+        .filter(|sides| sides.iter().all(|side| *side > 0.0));
+    union(boxes.collect())
+}
+
+/// Volume of the union of boxes that share a corner, by their sides.
+fn union(boxes: Vec<Vec<f64>>) -> f64 {
+    let mut front = front(boxes);
+    let last = match front.first().map(Vec::len) {
+        None | Some(0) => return 0.0,
+        Some(1) => return front[0][0],
+        Some(n) => n - 1,
     };
-    let last = rest.len();
-    if last == 0 {
-        let best = rows.iter().map(|row| row[0]).fold(*floor, f64::max);
-        return best - floor;
+    if last == 1 {
+        // The best in one objective are the worst in the other.
+        let mut width = 0.0;
+        let steps = front.iter().rev().map(|sides| {
+            let step = sides[0] - width;
+            width = sides[0];
+            step * sides[1]
+        });
+        return steps.sum();
     }
-    rows.sort_by(|a, b| b[last].total_cmp(&a[last]));
+    front.sort_by(|a, b| b[last].total_cmp(&a[last]));
     let mut volume = 0.0;
-    for idx in 0..rows.len() {
-        // Between this row's value and the next one's, all rows so far are present.
-        let depth = rows[idx][last] - rows.get(idx + 1).map_or(*floor, |next| next[last]);
-        if depth > 0.0 {
-            let slice = rows[..=idx].iter().map(|row| &row[..last]).collect();
-            volume += depth * sliced(slice, rest);
-        }
+    for (idx, sides) in front.iter().enumerate() {
+        let head = &sides[..last];
+        let within = |other: &Vec<f64>| head.iter().zip(other).map(|(a, b)| a.min(*b)).collect();
+        let taken = union(front[..idx].iter().map(within).collect());
+        volume += sides[last] * (head.iter().product::<f64>() - taken);
     }
     volume
+}
+
+/// The rows that no other covers, each once, the best by the first objective first.
+fn front(mut rows: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+    rows.sort_by(|a, b| best_first(a, b));
+    let mut front: Vec<Vec<f64>> = Vec::new();
+    for row in rows {
+        let covers = |other: &Vec<f64>| other.iter().zip(&row).all(|(other, own)| other >= own);
+        // With two objectives the last one covers all that the others do.
+        let is_covered = match row.len() {
+            0..=2 => front.last().is_some_and(covers),
+            _ => front.iter().any(covers),
+        };
+        if !is_covered {
+            front.push(row);
+        }
+    }
+    front
 }
 
 /// One score a row, larger is better: the value itself where there is one objective, else the augmented
@@ -140,6 +156,11 @@ fn is_usable(row: &[f64], width: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
 
     const NAN: f64 = f64::NAN;
@@ -172,6 +193,48 @@ mod tests {
             6.0 + 1.0
         );
         assert_eq!(hypervolume(&rows, &[9.0, 9.0]), 0.0);
+    }
+
+    #[test]
+    fn hypervolume_is_the_share_of_points_that_something_covers() {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut draw = |n: usize| -> Vec<f64> { (0..n).map(|_| rng.random()).collect() };
+        for n_objectives in 1..=4 {
+            let rows: Vec<Vec<f64>> = (0..12).map(|_| draw(n_objectives)).collect();
+            let is_covered = |point: &Vec<f64>| {
+                rows.iter()
+                    .any(|row| row.iter().zip(point).all(|(row, point)| row >= point))
+            };
+            const N_POINTS: usize = 20_000;
+            let n_covered = (0..N_POINTS)
+                .filter(|_| is_covered(&draw(n_objectives)))
+                .count();
+            let share = n_covered as f64 / N_POINTS as f64;
+            let volume = hypervolume(&rows, &vec![0.0; n_objectives]);
+            assert!((volume - share).abs() < 0.015, "{volume} and {share}");
+        }
+    }
+
+    /// As many configurations as a large sweep has, all but a few on the front: a request waits for them.
+    #[test]
+    fn thousands_take_no_more_than_moments() {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        for (n_objectives, n_rows) in [(2, 10_000), (3, 2_000), (4, 500)] {
+            let rows: Vec<Vec<f64>> = (0..n_rows)
+                .map(|_| {
+                    let row: Vec<f64> = (0..n_objectives).map(|_| rng.random()).collect();
+                    let length = row.iter().map(|v| v * v).sum::<f64>().sqrt();
+                    row.into_iter().map(|v| v / length).collect()
+                })
+                .collect();
+            let began = Instant::now();
+            let n_front = ranks(&rows).iter().filter(|rank| **rank == Some(0)).count();
+            assert!(n_front > n_rows / 2, "{n_front} of {n_rows}");
+            assert!(hypervolume(&rows, &vec![0.0; n_objectives]) > 0.1);
+            let took = began.elapsed();
+            println!("{n_objectives} objectives, {n_rows} rows: {took:?}");
+            assert!(took < Duration::from_secs(20), "{took:?}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::error::ApiError;
 use crate::service::search;
 use crate::state::AppState;
 use crate::store;
+use crate::store::cost::Achieved;
 
 /// `against` takes the place of what the sweep says.
 ///
@@ -37,6 +38,16 @@ pub async fn report(
     );
 
     let achieved = store::cost::achieved(&state.pool, &[id], None).await?;
+    // Thousands of configurations take their time: not on a thread that serves requests.
+    let report = tokio::task::spawn_blocking(move || weigh(achieved, &against, objectives));
+    report.await.map_err(|e| ApiError::Internal(e.into()))
+}
+
+fn weigh(
+    achieved: Vec<Achieved>,
+    against: &[CostMetric],
+    mut objectives: Vec<ParetoObjective>,
+) -> ParetoReport {
     let n_achieved = achieved.len();
     let mut configs: Vec<ParetoConfig> = achieved
         .into_iter()
@@ -70,12 +81,12 @@ pub async fn report(
         let gain = |config: &ParetoConfig| sign * config.values[0];
         a.rank.cmp(&b.rank).then(gain(b).total_cmp(&gain(a)))
     });
-    Ok(ParetoReport {
+    ParetoReport {
         hypervolume: share(&rows),
         n_left_out: n_achieved - configs.len(),
         objectives,
         configs,
-    })
+    }
 }
 
 fn named(metric: &str, direction: Direction) -> ParetoObjective {
