@@ -177,6 +177,9 @@ pub struct Cost {
     pub images: u64,
     /// Wall-clock seconds of this attempt.
     pub seconds: f64,
+    /// Of the earlier attempts, up to the checkpoint that this one went on from.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub seconds_before: f64,
     /// Scalars in the parameters of the model, frozen ones included; 0 where no model was finished.
     pub n_params: u64,
     /// Median milliseconds in which the finished model predicted one image, its views included, on this device.
@@ -192,6 +195,17 @@ pub struct Cost {
     /// Images taken at once, where those that the spec asks for had no room in the device's memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub micro_batch: Option<u32>,
+}
+
+impl Cost {
+    /// Wall-clock seconds of the training that led here, whatever interrupted it.
+    pub fn total_seconds(&self) -> f64 {
+        self.seconds_before + self.seconds
+    }
+}
+
+fn is_zero(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 /// Which tensors a model took from its weights file.

@@ -19,6 +19,9 @@ const KEPT: usize = 2;
 /// Only where it is not what the spec says.
 const MICRO_BATCH: &str = "micro_batch";
 
+/// Left out by versions that did not count them.
+const SECONDS: &str = "seconds";
+
 /// Where a run stands between two steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Position {
@@ -31,6 +34,8 @@ pub(crate) struct Position {
     pub n_losses: u64,
     /// Images taken at once, where those that the spec asks for had no room.
     pub micro_batch: Option<u32>,
+    /// Wall-clock seconds of the training that led here, over all attempts.
+    pub seconds: f64,
 }
 
 /// A checkpoint that cannot be gone on from.
@@ -85,6 +90,7 @@ pub(crate) fn write(
         // Rust prints the shortest text that reads back as the same number.
         ("loss_sum", position.loss_sum.to_string()),
         ("n_losses", position.n_losses.to_string()),
+        (SECONDS, position.seconds.to_string()),
     ];
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value));
     let mut metadata = HashMap::from(metadata);
@@ -110,14 +116,19 @@ pub(crate) fn read(path: &Path, of_spec: Sha256Digest) -> Result<Checkpoint, Che
     if file.metadata.get("spec") != Some(&of_spec.to_string()) {
         return Err(CheckpointError::OtherSpec);
     }
+    let has = |key| file.metadata.contains_key(key);
     let position = Position {
         step: number(&file.metadata, "step")?,
         epochs: number(&file.metadata, "epochs")?,
         loss_sum: number(&file.metadata, "loss_sum")?,
         n_losses: number(&file.metadata, "n_losses")?,
-        micro_batch: match file.metadata.contains_key(MICRO_BATCH) {
+        micro_batch: match has(MICRO_BATCH) {
             true => Some(number(&file.metadata, MICRO_BATCH)?),
             false => None,
+        },
+        seconds: match has(SECONDS) {
+            true => number(&file.metadata, SECONDS)?,
+            false => 0.0,
         },
     };
     Ok(Checkpoint {

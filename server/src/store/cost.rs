@@ -13,7 +13,8 @@ use super::columns::Columns;
 macro_rules! mean_costs {
     () => {
         // Nothing took no time: whoever says so did not say.
-        "avg(coalesce(nullif((t.cost->>'seconds')::double precision, 0), (t.metrics->>'seconds')::double precision))
+        "avg(coalesce(nullif((t.cost->>'seconds')::double precision, 0) + coalesce((t.cost->>'seconds_before')::double precision, 0),
+                      (t.metrics->>'seconds')::double precision))
              FILTER (WHERE t.state = 'completed') AS seconds,
          avg(coalesce(nullif(t.cost->>'n_params', '0'), t.metrics->>'n_params')::double precision)
              FILTER (WHERE t.state = 'completed') AS n_params,

@@ -65,7 +65,8 @@ pub async fn completed(
         "-- ranking::completed
          SELECT DISTINCT ON (t.config_id, t.seed)
                 t.id, t.config_id, t.label, t.spec,
-                coalesce((t.cost->>'seconds')::double precision, 0) AS seconds,
+                coalesce((t.cost->>'seconds')::double precision, 0)
+                    + coalesce((t.cost->>'seconds_before')::double precision, 0) AS seconds,
                 val.correct AS val, test.correct AS test
          FROM trial t
          LEFT JOIN prediction val ON val.trial_id = t.id AND val.split = 'val'

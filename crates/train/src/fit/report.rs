@@ -31,6 +31,8 @@ pub(super) struct Reporter<'a> {
     last_told: Instant,
     /// Training images seen in this attempt.
     n_images: u64,
+    /// What training had taken in earlier attempts, up to where this one goes on from.
+    seconds_before: f64,
     /// When training began, and at which step.
     training_began: Option<(Instant, u64)>,
     weights: Option<LoadedWeights>,
@@ -70,6 +72,7 @@ impl<'a> Reporter<'a> {
             phase_began: now,
             last_told: now,
             n_images: 0,
+            seconds_before: 0.0,
             training_began: None,
             weights: None,
             last_checkpoint: None,
@@ -93,9 +96,15 @@ impl<'a> Reporter<'a> {
         self.micro_batch = Some(micro_batch);
     }
 
-    /// The job goes on from a checkpoint.
-    pub fn resumed(&mut self, step: u64) {
+    /// The job goes on from the checkpoint after a step, to which training had taken so many seconds.
+    pub fn resumed(&mut self, step: u64, seconds: f64) {
         self.last_checkpoint = Some(step);
+        self.seconds_before = seconds;
+    }
+
+    /// Wall-clock seconds of the training so far, over all attempts.
+    pub fn total_seconds(&self) -> f64 {
+        self.seconds_before + self.began.elapsed().as_secs_f64()
     }
 
     /// Step of the newest checkpoint, this attempt's or the one it went on from.
@@ -221,6 +230,7 @@ impl<'a> Reporter<'a> {
             cost: Cost {
                 images: self.n_images,
                 seconds: self.began.elapsed().as_secs_f64(),
+                seconds_before: self.seconds_before,
                 n_params: 0,
                 latency_ms: None,
                 device: device::describe(self.device).name,

@@ -49,17 +49,15 @@ pub(super) fn train(
 ) -> Result<JobResult, TrainError> {
     let weights_file = job.weights.as_deref();
     let mut run = Run::new(session, weights_file, reporter)?;
-    if let Some(path) = &job.resume
-        && let Err(error) = run.resume(path, job.resume_spec)
-    {
-        if let CheckpointError::File(error @ WeightsError::Read(..)) = error {
-            return Err(error.into());
+    if let Some(path) = &job.resume {
+        match run.resume(path, job.resume_spec) {
+            Ok(seconds) => reporter.resumed(run.step, seconds),
+            Err(CheckpointError::File(error @ WeightsError::Read(..))) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!("{}: {error}; training starts over", path.display());
+                run = Run::new(session, weights_file, reporter)?;
+            }
         }
-        tracing::warn!("{}: {error}; training starts over", path.display());
-        run = Run::new(session, weights_file, reporter)?;
-    }
-    if run.step > 0 {
-        reporter.resumed(run.step);
     }
     if let Some(micro_batch) = run.fewer_at_once() {
         reporter.takes_at_once(micro_batch);

@@ -84,6 +84,9 @@ fn a_killed_trial_goes_on_from_its_last_epoch_as_if_nothing_had_been() {
         "only the third epoch is run"
     );
     assert_eq!(result.cost.images, 36);
+    // What training took by the checkpoint goes with it.
+    assert_eq!(whole.cost.seconds_before, 0.0);
+    assert!(result.cost.seconds_before > 0.0);
     assert_same(&result, &whole);
 }
 

@@ -27,7 +27,8 @@ const SCALER: &str = "scaler";
 const BEST: &str = "best";
 
 impl Run<'_> {
-    /// Takes everything back to a checkpoint of this spec, or of the one with the given digest.
+    /// Takes everything back to a checkpoint of this spec, or of the one with the given digest. Returns the seconds that
+    /// training had taken by then.
     ///
     /// # Errors
     /// The file cannot be read, is damaged, or is of another spec. The run may be half restored then.
@@ -35,7 +36,7 @@ impl Run<'_> {
         &mut self,
         path: &Path,
         of_spec: Option<Sha256Digest>,
-    ) -> Result<(), CheckpointError> {
+    ) -> Result<f64, CheckpointError> {
         let of_spec = of_spec.unwrap_or_else(|| checkpoint::digest(self.session.spec));
         let from = checkpoint::read(path, of_spec)?;
         // Everything in it is of the stage of the last step done.
@@ -59,7 +60,7 @@ impl Run<'_> {
         self.step = from.position.step;
         self.epochs_done = from.position.epochs;
         self.loss = EpochLoss::resumed(from.position.loss_sum, from.position.n_losses);
-        Ok(())
+        Ok(from.position.seconds)
     }
 
     pub(super) fn checkpoint_is_due(&self) -> bool {
@@ -84,6 +85,7 @@ impl Run<'_> {
             loss_sum: self.loss.sum(),
             n_losses: self.loss.len(),
             micro_batch: self.fewer_at_once(),
+            seconds: reporter.total_seconds(),
         };
         let mut tensors = named(MODEL, self.model.params.named());
         tensors.extend(named(OPTIM, self.optim.state()));
