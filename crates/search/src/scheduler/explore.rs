@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value};
 
 use crate::space::n_quanta;
+use crate::space::region::contains;
 
 /// Parts of a spec that may change in mid-training: what the weights and the data order depend on may not.
 const CHANGEABLE: [&str; 4] = ["optimizer", "schedule", "augment", "loss"];
@@ -130,9 +131,14 @@ fn holds(spec: &Value, value: &Value) -> bool {
     }
 }
 
+/// Steps tried before a copy stays where its source is.
+const MAX_STEPS: usize = 20;
+
 /// Steps in a space.
 pub(super) struct Explore {
     pub space: Node,
+    /// Where no step may lead.
+    pub forbid: Vec<Node>,
     /// What a number is multiplied or divided by.
     pub factor: f64,
     /// Probability of a fresh draw instead.
@@ -140,10 +146,13 @@ pub(super) struct Explore {
 }
 
 impl Explore {
-    /// A point near `point`: every number multiplied or divided by the factor, every ordered value one place up or
-    /// down, or drawn anew. Alternatives stay what they are: a checkpoint belongs to its optimizer.
+    /// A point near `point` that is not forbidden, or the point itself where none was found: every number multiplied or
+    /// divided by the factor, or moved to the next larger or smaller one of a list, or drawn anew. What is no number
+    /// stays what it is: a checkpoint belongs to its optimizer.
     pub fn near(&self, point: &Value, rng: &mut ChaCha8Rng) -> Value {
-        self.walk(&self.space, point, rng)
+        let is_allowed = |step: &Value| !self.forbid.iter().any(|region| contains(region, step));
+        let mut steps = (0..MAX_STEPS).map(|_| self.walk(&self.space, point, rng));
+        steps.find(is_allowed).unwrap_or_else(|| point.clone())
     }
 
     fn walk(&self, node: &Node, point: &Value, rng: &mut ChaCha8Rng) -> Value {
@@ -165,23 +174,20 @@ impl Explore {
             }
             (Node::Choice(items), _) => {
                 let place = meant(items, point).map(|(place, _)| place);
-                let is_scalar =
-                    |item: &Node| matches!(item, Node::Fixed(value) if !value.is_object());
-                match place {
-                    Some(place) if items.iter().all(is_scalar) => {
-                        let last = items.len() - 1;
+                match (place, numbers(items), at) {
+                    (Some(_), Some(numbers), Some(at)) => {
+                        let last = numbers.len() - 1;
+                        let place = numbers.iter().position(|number| worth(number) >= at);
+                        let place = place.unwrap_or(last);
                         let place = match (fresh, up) {
-                            (true, _) => ((u * items.len() as f64) as usize).min(last),
+                            (true, _) => ((u * numbers.len() as f64) as usize).min(last),
                             (false, true) => (place + 1).min(last),
                             (false, false) => place.saturating_sub(1),
                         };
-                        match &items[place] {
-                            Node::Fixed(value) => value.clone(),
-                            _ => point.clone(),
-                        }
+                        numbers[place].clone()
                     }
-                    Some(place) => self.walk(&items[place], point, rng),
-                    None => point.clone(),
+                    (Some(place), ..) => self.walk(&items[place], point, rng),
+                    (None, ..) => point.clone(),
                 }
             }
             (Node::Uniform { low, high }, Some(at)) => {
@@ -214,6 +220,23 @@ impl Explore {
             _ => point.clone(),
         }
     }
+}
+
+/// The items of a choice between numbers, ascending.
+fn numbers(items: &[Node]) -> Option<Vec<&Value>> {
+    fn number(item: &Node) -> Option<&Value> {
+        match item {
+            Node::Fixed(value) if value.is_number() => Some(value),
+            _ => None,
+        }
+    }
+    let mut numbers: Vec<&Value> = items.iter().map(number).collect::<Option<_>>()?;
+    numbers.sort_by(|a, b| worth(a).total_cmp(&worth(b)));
+    Some(numbers)
+}
+
+fn worth(number: &Value) -> f64 {
+    number.as_f64().unwrap_or(f64::NAN)
 }
 
 /// Six digits: nobody needs more of a random step, and a number this short reads back from any store as it was.
@@ -270,6 +293,7 @@ mod tests {
             let (space, mut rng) = (node.clone(), ChaCha8Rng::seed_from_u64(1));
             let explore = Explore {
                 space,
+                forbid: Vec::new(),
                 factor: 1.2,
                 resample: 0.0,
             };
@@ -293,6 +317,7 @@ mod tests {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let explore = |resample: f64| Explore {
                 space: node.clone(),
+                forbid: Vec::new(),
                 factor: 1.2,
                 resample,
             };
@@ -305,6 +330,38 @@ mod tests {
             let anew = explore(1.0).near(&point, &mut rng);
             assert_eq!(anew["optimizer"]["kind"], "sgd");
             assert!((0.01..=1.0).contains(&anew["optimizer"]["lr"].as_f64().unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_step_leaves_words_alone_and_goes_through_numbers_by_their_worth() {
+        let space = json!({"optimizer": {"kind": {"choice": ["sgd", "adamw"]}, "nesterov": {"choice": [true, false]},
+            "momentum": {"choice": [0.9, 0.5, 0.7]}}});
+        let point = json!({"optimizer": {"kind": "sgd", "nesterov": true, "momentum": 0.7}});
+        for seed in 0..100 {
+            let mut explore = Explore {
+                space: Node::parse(&space).unwrap(),
+                forbid: Vec::new(),
+                factor: 1.2,
+                resample: if seed < 50 { 0.0 } else { 1.0 },
+            };
+            let step = explore.near(&point, &mut ChaCha8Rng::seed_from_u64(seed));
+            assert_eq!(
+                (&step["optimizer"]["kind"], &step["optimizer"]["nesterov"]),
+                (&json!("sgd"), &json!(true))
+            );
+            let momentum = step["optimizer"]["momentum"].as_f64().unwrap();
+            assert!(seed >= 50 || momentum != 0.7, "{momentum}");
+            // A step that is forbidden is not taken.
+            explore.forbid = vec![Node::parse(&json!({"optimizer": {"momentum": 0.9}})).unwrap()];
+            let step = explore.near(&point, &mut ChaCha8Rng::seed_from_u64(seed));
+            assert_ne!(step["optimizer"]["momentum"], 0.9);
+            explore.forbid = vec![
+                Node::parse(&json!({"optimizer": {"momentum": {"choice": [0.5, 0.7, 0.9]}}}))
+                    .unwrap(),
+            ];
+            let step = explore.near(&point, &mut ChaCha8Rng::seed_from_u64(seed));
+            assert_eq!(step, point);
         }
     }
 

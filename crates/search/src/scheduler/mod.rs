@@ -98,6 +98,11 @@ pub fn build(sweep: &SweepSpec, n_epochs: u32) -> Result<Box<dyn Scheduler>, Vio
             quantile,
             explore: explore::Explore {
                 space: Node::parse(&sweep.space)?,
+                forbid: sweep
+                    .forbid
+                    .iter()
+                    .map(Node::parse)
+                    .collect::<Result<_, _>>()?,
                 factor,
                 resample,
             },
