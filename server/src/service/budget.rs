@@ -112,7 +112,8 @@ pub async fn estimate(state: &AppState, spec: SweepSpec) -> Result<SweepEstimate
     })
 }
 
-/// What a sweep has taken so far, and what is left of it by its own trials.
+/// What a sweep has taken so far, and what is left of it by its own trials: under a scheduler by the epochs that it may still
+/// have trained.
 ///
 /// # Errors
 /// The database is out of reach.
@@ -124,8 +125,22 @@ pub async fn so_far(state: &AppState, detail: &SweepDetail) -> Result<SweepBudge
         .filter_map(|state| sweep.counts.get(*state))
         .sum();
     let n_left = sweep.n_planned.saturating_sub(n_settled);
-    let rate = Rate::of(&spent.by_trial);
-    let left = rate.map(|rate| rate.total(n_left as f64, 1.0));
+    let left = match detail.spec.scheduler.is_none() {
+        true => Rate::of(&spent.by_trial).map(|rate| rate.total(n_left as f64, 1.0)),
+        false => Rate::of(&spent.by_epoch).map(|rate| {
+            let (least, most) = scheduler::share(&detail.spec, spent.n_epochs, sweep.n_planned);
+            let all = sweep.n_planned as f64 * f64::from(spent.n_epochs);
+            let [least, most] = [least, most].map(|share| {
+                let n_epochs = (all * share - spent.n_trained as f64).max(0.0);
+                rate.total(n_left as f64, n_epochs / f64::max(n_left as f64, 1.0))
+            });
+            Seconds {
+                expected: (least.expected + most.expected) / 2.0,
+                low: least.low,
+                high: most.high,
+            }
+        }),
+    };
     let finish = left.filter(|_| spent.n_running > 0);
     Ok(SweepBudget {
         spent_s: spent.spent_s,

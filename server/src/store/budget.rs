@@ -66,6 +66,11 @@ pub struct Spent {
     pub spent_s: f64,
     /// Of each trial that ended well, all its attempts together.
     pub by_trial: Vec<f64>,
+    /// Of each trial that a scheduler has heard of, for an epoch.
+    pub by_epoch: Vec<f64>,
+    /// Epochs of a whole trial, and those that a scheduler has heard of in all.
+    pub n_epochs: u32,
+    pub n_trained: u64,
     /// Trials that hold a lease now.
     pub n_running: u64,
 }
@@ -75,12 +80,15 @@ pub async fn spent(db: impl PgExecutor<'_>, id: SweepId) -> Result<Spent> {
         "-- budget::spent
          WITH per_trial AS (
              SELECT t.state, sum(extract(epoch FROM coalesce(a.ended_at, now()) - a.claimed_at)::double precision) AS seconds,
-                    count(*) FILTER (WHERE a.outcome IS NULL) AS n_active
+                    count(*) FILTER (WHERE a.outcome IS NULL) AS n_active, (t.spec #>> '{fit,epochs}')::bigint AS n_epochs,
+                    (SELECT max(r.epoch)::bigint FROM epoch_report r WHERE r.trial_id = t.id) AS n_trained
              FROM trial t JOIN attempt a ON a.trial_id = t.id AND a.job = 'train'
              WHERE t.sweep_id = $1 GROUP BY t.id
          )
          SELECT coalesce(sum(seconds), 0) AS spent_s,
                 coalesce(array_agg(seconds) FILTER (WHERE state IN ('completed', 'pruned')), '{}') AS by_trial,
+                coalesce(array_agg(seconds / n_trained) FILTER (WHERE n_trained > 0), '{}') AS by_epoch,
+                coalesce(max(n_epochs), 0) AS n_epochs, coalesce(sum(n_trained), 0)::bigint AS n_trained,
                 coalesce(sum(n_active), 0)::bigint AS n_running
          FROM per_trial",
     )
@@ -89,6 +97,9 @@ pub async fn spent(db: impl PgExecutor<'_>, id: SweepId) -> Result<Spent> {
         Ok(Spent {
             spent_s: row.try_get("spent_s")?,
             by_trial: row.try_get("by_trial")?,
+            by_epoch: row.try_get("by_epoch")?,
+            n_epochs: row.count("n_epochs")? as u32,
+            n_trained: row.count("n_trained")?,
             n_running: row.count("n_running")?,
         })
     })
