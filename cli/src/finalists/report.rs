@@ -1,6 +1,6 @@
 //! How the finalists read: the race, then the verdict on test.
 
-use cultivar_spec::wire::{CompareArm, CompareReport, Comparison, RaceReport, Standing};
+use cultivar_spec::wire::{CompareArm, CompareReport, Comparison, RaceReport, RacedArm, Standing};
 use serde::Serialize;
 
 use crate::numbers::{counted, percent, points, short};
@@ -77,13 +77,25 @@ fn standing(report: &Report) -> String {
     let confidence = confidence.trim_end_matches('0').trim_end_matches('.');
     let n_runs = arms.iter().map(|arm| arm.values.len() as u64).sum();
     let runs = counted(n_runs, "run");
+    let has_failed = |arm: &&RacedArm| arm.values.contains(&None);
+    let (failed, sound): (Vec<_>, Vec<_>) = arms.iter().partition(has_failed);
+    let failed: Vec<&str> = failed.iter().map(|arm| &*arm.name).collect();
+    let failed = failed.join(" and ");
     match standing {
         Standing::Separated { winner } if arms.len() == 1 => {
             format!("{winner} is alone: there was nothing to race.")
         }
-        Standing::Separated { winner } => {
+        Standing::Separated { winner } if failed.is_empty() => {
             format!("{winner} is the best of them at {confidence}% confidence, after {runs}.")
         }
+        Standing::Separated { winner } if sound.len() == 1 => {
+            format!(
+                "{winner} is the only one left after {runs}: {failed} failed, so nothing was compared."
+            )
+        }
+        Standing::Separated { winner } => format!(
+            "{winner} is the best of those that did not fail at {confidence}% confidence, after {runs}; {failed} failed."
+        ),
         Standing::Undecided { leader, rivals } => format!(
             "{leader} leads after {runs}; at {confidence}% confidence {} not shown to be worse.",
             are(rivals)
