@@ -87,6 +87,8 @@ enum Command {
     /// API tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Make a link that logs a browser in, once, and print it
+    LoginUrl,
     /// Worker daemons
     #[command(subcommand)]
     Worker(worker::Command),
@@ -149,6 +151,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Predict(args) => predict::run(args, &global).await,
         Command::Sota(command) => sota::run(command, &global.connect()?).await.map(done),
         Command::Token(command) => token::run(command, &global.connect()?).await.map(done),
+        Command::LoginUrl => token::login_url(&global.connect()?).await.map(done),
         Command::Worker(command) => worker::run(command, &global.connect()?).await.map(done),
         Command::Backup(args) => backup::backup(&args, &global.home()?).await.map(done),
         Command::Restore(args) => backup::restore(&args, &global.home()?).await.map(done),

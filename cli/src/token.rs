@@ -1,4 +1,4 @@
-//! `cultivar token`.
+//! `cultivar token` and `cultivar login-url`.
 
 use clap::{Subcommand, ValueEnum};
 use cultivar_spec::TokenId;
@@ -88,6 +88,12 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+pub async fn login_url(session: &Session) -> anyhow::Result<()> {
+    let link = session.client.create_login_link().await?;
+    // Alone on its line, so that a script can take it.
+    session.print(&link, |link| link.url.clone())
 }
 
 fn list(tokens: &[TokenView]) -> String {

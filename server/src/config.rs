@@ -103,10 +103,7 @@ impl Config {
 
     /// The page's address as a person on this machine would type it.
     pub fn url(&self) -> String {
-        let scheme = match self.tls {
-            Some(_) => "https",
-            None => "http",
-        };
+        let scheme = self.scheme();
         let port = self.local_addr.port();
         match self.local_addr {
             SocketAddr::V4(addr) if addr.ip().is_unspecified() => {
@@ -116,6 +113,24 @@ impl Config {
                 format!("{scheme}://[::1]:{port}")
             }
             addr => format!("{scheme}://{addr}"),
+        }
+    }
+
+    /// The page's address as whoever reached this server under the name `host` would type it.
+    pub fn url_at(&self, host: Option<&str>) -> String {
+        match (&self.public_url, host) {
+            (Some(url), _) => url.clone(),
+            (None, Some(host)) if !self.is_loopback() && !host.is_empty() => {
+                format!("{}://{host}", self.scheme())
+            }
+            (None, _) => self.url(),
+        }
+    }
+
+    fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
         }
     }
 
@@ -140,5 +155,34 @@ impl Config {
             true => "__Host-cultivar_session".into(),
             false => format!("cultivar_session_{}", self.local_addr.port()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_where_its_caller_can_open_it() {
+        let mut config = Config::new("/".into(), String::new(), ([127, 0, 0, 1], 7878).into());
+        assert_eq!(
+            config.url_at(Some("localhost:7878")),
+            "http://127.0.0.1:7878"
+        );
+        config.local_addr = ([0, 0, 0, 0], 7878).into();
+        assert_eq!(config.url_at(Some("gpu-1:7878")), "http://gpu-1:7878");
+        for host in [None, Some("")] {
+            assert_eq!(config.url_at(host), "http://127.0.0.1:7878");
+        }
+        config.tls = Some(TlsFiles {
+            cert: "/cert.pem".into(),
+            key: "/key.pem".into(),
+        });
+        assert_eq!(config.url_at(Some("gpu-1:7878")), "https://gpu-1:7878");
+        config.public_url = Some("https://cultivar.example".into());
+        assert_eq!(
+            config.url_at(Some("gpu-1:7878")),
+            "https://cultivar.example"
+        );
     }
 }

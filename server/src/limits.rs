@@ -51,6 +51,7 @@ impl Class {
         };
         let is_get = method == Method::GET || method == Method::HEAD;
         match path.split('/').next().unwrap_or_default() {
+            "session" if path == "session/links" => Self::Access,
             "session" if method == Method::POST => Self::Door,
             "workers" if path == "workers/enroll" => Self::Door,
             "workers" if path == "workers/enrolments" => Self::Access,

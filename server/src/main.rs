@@ -193,7 +193,7 @@ async fn announce(state: AppState) -> anyhow::Result<()> {
     let login_url = match state.config.is_loopback() {
         true => {
             let login = service::tokens::new_login(&state).await?;
-            Some(format!("{url}/#login={}", login.reveal()))
+            Some(service::tokens::login_url(&url, &login))
         }
         false => None,
     };

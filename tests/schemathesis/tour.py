@@ -208,6 +208,7 @@ def access(client, known, login_token):
     enrolment = client("POST", "workers/enrolments", {"name": "tour"})
     client("POST", "workers/enroll", {"enrol_token": enrolment["token"], "worker": str(uuid.uuid4())})
     client("GET", "session")
+    client("POST", "session/links")
     connection, answer = client.open("POST", "session", {"login_token": login_token})
     connection.close()
     page = Client(client.url, {"Cookie": answer.headers["Set-Cookie"].split(";")[0], "Origin": client.url})

@@ -307,7 +307,7 @@ fn announce(
     match &ready.login_url {
         Some(login_url) => println!("\nOpen {login_url} (works once). Ctrl-C ends it all."),
         None => println!(
-            "\nOpen {} and log in with a token. Ctrl-C ends it all.",
+            "\n`cultivar login-url --url {}` prints a link to the page. Ctrl-C ends it all.",
             ready.url
         ),
     }

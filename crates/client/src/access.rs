@@ -1,8 +1,8 @@
 //! Tokens, the caller's own standing, and the workers.
 
 use cultivar_spec::wire::{
-    AuditPage, CreatedToken, Enrolment, NewEnrolment, NewToken, Rotation, SessionView, TokenView,
-    WorkerView,
+    AuditPage, CreatedToken, Enrolment, LoginLink, NewEnrolment, NewToken, Rotation, SessionView,
+    TokenView, WorkerView,
 };
 use cultivar_spec::{TokenId, WorkerId};
 use reqwest::Method;
@@ -16,6 +16,12 @@ impl Client {
     /// What the token may do, and which server answers.
     pub async fn session(&self) -> Result<SessionView, Error> {
         self.get(&["session"], &[]).await
+    }
+
+    /// Makes a link that logs a browser in, once. Sent again only where it had no effect.
+    pub async fn create_login_link(&self) -> Result<LoginLink, Error> {
+        self.post(&["session", "links"], &json!({}), Repeat::Harmful)
+            .await
     }
 
     /// Tokens, without their secrets.

@@ -64,7 +64,7 @@ pub enum NotASecret {
     #[error("the token was cut or mistyped: its checksum does not match")]
     Checksum,
     #[error(
-        "a credential of another kind: cvt_ is an API token, cvl_ a login link, cve_ enrols a worker"
+        "a credential of another kind: cvt_ is an API token, cvl_ a login link (cultivar login-url makes one), cve_ enrols a worker"
     )]
     OtherKind,
 }

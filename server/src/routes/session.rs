@@ -1,15 +1,16 @@
 //! `/api/v1/session`: the browser's way in.
 
 use aide::axum::ApiRouter;
-use aide::axum::routing::get_with;
+use aide::axum::routing::{get_with, post_with};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cultivar_spec::PROTOCOL_VERSION;
-use cultivar_spec::wire::{Login, Scope, SessionView};
+use cultivar_spec::wire::{Login, LoginLink, Scope, SessionView};
 
-use crate::auth::{Principal, same_origin};
+use crate::audit::MadeId;
+use crate::auth::{Admin, Principal, same_origin};
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::extract::Body;
@@ -17,23 +18,32 @@ use crate::service;
 use crate::state::AppState;
 
 pub fn router() -> ApiRouter<AppState> {
-    ApiRouter::new().api_route(
-        "/api/v1/session",
-        get_with(show, |op| {
-            op.summary("Who is calling, and which server answers")
-                .tag("access")
-        })
-        .post_with(login, |op| {
-            op.summary("Exchange a one-time login token for a session cookie")
-                .tag("access")
-                .response::<200, Json<SessionView>>()
-        })
-        .delete_with(logout, |op| {
-            op.summary("End the browser session that asks")
-                .tag("access")
-                .response::<204, ()>()
-        }),
-    )
+    ApiRouter::new()
+        .api_route(
+            "/api/v1/session",
+            get_with(show, |op| {
+                op.summary("Who is calling, and which server answers")
+                    .tag("access")
+            })
+            .post_with(login, |op| {
+                op.summary("Exchange a one-time login token for a session cookie")
+                    .tag("access")
+                    .response::<200, Json<SessionView>>()
+            })
+            .delete_with(logout, |op| {
+                op.summary("End the browser session that asks")
+                    .tag("access")
+                    .response::<204, ()>()
+            }),
+        )
+        .api_route(
+            "/api/v1/session/links",
+            post_with(new_link, |op| {
+                op.summary("Make a link that logs a browser in, once; it is shown only here")
+                    .tag("access")
+                    .response::<200, Json<LoginLink>>()
+            }),
+        )
 }
 
 async fn show(principal: Principal) -> Json<SessionView> {
@@ -51,6 +61,20 @@ async fn login(
     let (scope, secret) = service::tokens::login(&state, &login.login_token).await?;
     let cookie = set_cookie(&state.config, secret.reveal(), service::tokens::SESSION_S);
     Ok(([(header::SET_COOKIE, cookie)], Json(view(scope))).into_response())
+}
+
+async fn new_link(
+    _: Admin,
+    State(state): State<AppState>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let host = headers.get(header::HOST);
+    let host = host.and_then(|value| value.to_str().ok());
+    let origin = state.config.url_at(host);
+    let (id, link) = service::tokens::new_link(&state, &origin).await?;
+    let mut response = Json(link).into_response();
+    response.extensions_mut().insert(MadeId(id.to_string()));
+    Ok(response)
 }
 
 async fn logout(principal: Principal, State(state): State<AppState>) -> Result<Response, ApiError> {

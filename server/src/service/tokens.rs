@@ -6,7 +6,9 @@ use std::path::Path;
 use anyhow::Context;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use cultivar_spec::wire::{CreatedToken, Enrolment, NewEnrolment, NewToken, Rotation, Scope};
+use cultivar_spec::wire::{
+    CreatedToken, Enrolment, LoginLink, NewEnrolment, NewToken, Rotation, Scope,
+};
 use cultivar_spec::{Secret, SecretKind, TokenId, WorkerId};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -17,13 +19,13 @@ use crate::auth::{self, Principal, generate};
 use crate::error::ApiError;
 use crate::service::replay::{IdempotencyKey, Replay, once};
 use crate::state::AppState;
-use crate::store::token::NewRow;
+use crate::store::token::{Inserted, NewRow};
 use crate::store::{self, Step};
 use crate::tx::run_tx;
 
 /// How long a browser stays logged in, in seconds.
 pub const SESSION_S: u64 = 30 * 24 * 3600;
-/// How long a printed login URL works, in seconds.
+/// How long a login link works, in seconds.
 const LOGIN_S: u64 = 24 * 3600;
 
 /// What is kept of a token's creation: enough to tell its secret again to the caller who made it, and
@@ -184,7 +186,7 @@ where
                     replaces: blank.replaces,
                 };
                 Ok(Minted {
-                    id: store::token::insert(conn, row).await?,
+                    id: store::token::insert(conn, row).await?.id,
                     scope: blank.scope,
                     salt: BASE64_STANDARD.encode(salt),
                 })
@@ -230,7 +232,7 @@ pub async fn enroll(state: &AppState, enrolment: Enrolment) -> Result<CreatedTok
                 replaces: None,
             };
             Ok(CreatedToken {
-                id: store::token::insert(conn, row).await?,
+                id: store::token::insert(conn, row).await?.id,
                 token: own.reveal().to_owned(),
                 scope: token.scope,
             })
@@ -246,7 +248,7 @@ pub async fn enroll(state: &AppState, enrolment: Enrolment) -> Result<CreatedTok
 pub async fn login(state: &AppState, login_token: &str) -> Result<(Scope, Secret), ApiError> {
     let refused = || {
         ApiError::unauthorized(
-            "this login link was used before or ran out: restart the server for a fresh one",
+            "this login link was used before or ran out: make another with cultivar login-url",
         )
     };
     let login = Secret::parse(SecretKind::Login, login_token).map_err(ApiError::unauthorized)?;
@@ -289,6 +291,28 @@ pub async fn logout(state: &AppState, principal: &Principal) -> Result<(), ApiEr
 /// # Errors
 /// The database is out of reach.
 pub async fn new_login(state: &AppState) -> Result<Secret, ApiError> {
+    Ok(mint_login(state).await?.0)
+}
+
+/// A link to the page at `origin` that logs a browser in, once; and the id of its token.
+///
+/// # Errors
+/// The database is out of reach.
+pub async fn new_link(state: &AppState, origin: &str) -> Result<(TokenId, LoginLink), ApiError> {
+    let (login, made) = mint_login(state).await?;
+    let link = LoginLink {
+        url: login_url(origin, &login),
+        expires_at: made.expires_at.context("a login token runs out")?,
+    };
+    Ok((made.id, link))
+}
+
+/// The page at `origin`, with a login token in the fragment: no request and no log of requests has it.
+pub fn login_url(origin: &str, login: &Secret) -> String {
+    format!("{origin}/#login={}", login.reveal())
+}
+
+async fn mint_login(state: &AppState) -> Result<(Secret, Inserted), ApiError> {
     mint_own(
         state,
         "login",
@@ -305,7 +329,7 @@ async fn mint_own(
     scope: Scope,
     kind: SecretKind,
     expires_in_s: Option<u64>,
-) -> Result<Secret, ApiError> {
+) -> Result<(Secret, Inserted), ApiError> {
     run_tx("mint_own", &state.pool, move |conn| {
         Box::pin(async move {
             let secret = generate(kind);
@@ -317,8 +341,8 @@ async fn mint_own(
                 worker: None,
                 replaces: None,
             };
-            store::token::insert(conn, row).await?;
-            Ok(secret)
+            let made = store::token::insert(conn, row).await?;
+            Ok((secret, made))
         })
     })
     .await
@@ -350,7 +374,7 @@ async fn ensure(
     {
         return Ok(());
     }
-    let secret = mint_own(state, name, scope, SecretKind::Access, None).await?;
+    let (secret, _) = mint_own(state, name, scope, SecretKind::Access, None).await?;
     write_private(path, &format!("{}\n", secret.reveal()))
         .await
         .with_context(|| format!("cannot write the {name} to {}", path.display()))

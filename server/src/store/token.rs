@@ -36,6 +36,12 @@ pub struct NewRow<'a> {
     pub replaces: Option<TokenId>,
 }
 
+/// A token that was just made.
+pub struct Inserted {
+    pub id: TokenId,
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
 /// A token about to be rotated. Its row stays locked.
 pub struct Rotated {
     pub name: String,
@@ -139,13 +145,14 @@ pub async fn is_valid(db: impl PgExecutor<'_>, id: Uuid) -> Result<bool> {
     .await
 }
 
-pub async fn insert(conn: &mut PgConnection, new: NewRow<'_>) -> Result<TokenId> {
+pub async fn insert(conn: &mut PgConnection, new: NewRow<'_>) -> Result<Inserted> {
     let id = TokenId::new();
     let kind = new.secret.kind();
-    sqlx::query(
+    let expires_at: Option<DateTime<Utc>> = sqlx::query_scalar(
         "-- token::insert
          INSERT INTO token (id, name, scope, kind, secret_hash, single_use, expires_at, worker_id, replaces)
-         VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7), $8, $9)",
+         VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7), $8, $9)
+         RETURNING expires_at",
     )
     .bind(id.0)
     .bind(new.name)
@@ -156,9 +163,9 @@ pub async fn insert(conn: &mut PgConnection, new: NewRow<'_>) -> Result<TokenId>
     .bind(new.expires_in_s.map(|s| s as f64))
     .bind(new.worker.map(|id| id.0))
     .bind(new.replaces.map(|id| id.0))
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(id)
+    Ok(Inserted { id, expires_at })
 }
 
 /// Uses a login link or an enrolment up; `None` where it was used before, ran out or never was.

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use cultivar_client::Client;
 use cultivar_spec::{Secret, SecretKind};
 use reqwest::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
 use reqwest::{Method, StatusCode};
@@ -226,6 +227,58 @@ fn a_login_link_works_once_and_its_cookie_only_from_our_own_page() {
             answer(again.header(COOKIE, pair)).await.0,
             StatusCode::UNAUTHORIZED
         );
+        app
+    });
+}
+
+#[test]
+fn an_admin_makes_links_that_log_a_browser_in_once() {
+    with_app(30.0, async |app| {
+        let links = "/api/v1/session/links";
+        for scope in ["viewer", "submitter"] {
+            let (_, secret) = token(&app, scope).await;
+            let request = app.anonymous(Method::POST, links).bearer_auth(secret);
+            assert_eq!(answer(request).await.0, StatusCode::FORBIDDEN, "{scope}");
+        }
+        let client = Client::new(&app.url, app.admin.clone()).unwrap();
+        let link = client.create_login_link().await.unwrap();
+        let (page, login) = link.url.split_once("/#login=").unwrap();
+        assert_eq!(page, app.url);
+        assert!(link.expires_at > chrono::Utc::now());
+        let post = |login: &str| {
+            let request = app.anonymous(Method::POST, "/api/v1/session");
+            let request = request.header(ORIGIN, &app.url);
+            request.json(&json!({"login_token": login}))
+        };
+        let response = post(login).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let cookie = response.headers()[SET_COOKIE].to_str().unwrap();
+        let pair = cookie.split(';').next().unwrap();
+        let session = app.anonymous(Method::GET, "/api/v1/session");
+        let session = answer(session.header(COOKIE, pair)).await;
+        assert_eq!(
+            (session.0, session.1["scope"].as_str()),
+            (StatusCode::OK, Some("admin"))
+        );
+        let (again, body) = answer(post(login)).await;
+        assert_eq!(again, StatusCode::UNAUTHORIZED, "it was used");
+        let error = body["error"].as_str().unwrap();
+        assert!(error.contains("cultivar login-url"), "{error}");
+
+        // The log tells the token's id, by which a link is taken back before it is used.
+        let (status, link) = answer(app.request(Method::POST, links)).await;
+        assert_eq!(status, StatusCode::OK, "{link}");
+        let url = link["url"].as_str().unwrap();
+        let (_, login) = url.split_once("/#login=").unwrap();
+        let audit = app.get("/api/v1/audit").await;
+        let entry = &audit["entries"][0];
+        assert_eq!(entry["action"], "POST /api/v1/session/links");
+        assert_eq!(entry["status"], 200);
+        assert!(!audit.to_string().contains("cvl_"), "{audit}");
+        let path = format!("/api/v1/tokens/{}", entry["target"].as_str().unwrap());
+        let revoked = answer(app.request(Method::DELETE, &path)).await.0;
+        assert_eq!(revoked, StatusCode::NO_CONTENT);
+        assert_eq!(answer(post(login)).await.0, StatusCode::UNAUTHORIZED);
         app
     });
 }

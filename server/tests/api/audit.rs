@@ -223,6 +223,10 @@ fn a_canary_in_every_credential_field_is_found_nowhere() {
             .json()
             .await
             .unwrap();
+        let link = http.post(url("/api/v1/session/links")).bearer_auth(admin);
+        let link: Value = link.send().await.unwrap().json().await.unwrap();
+        let link = link["url"].as_str().unwrap();
+        let link = link.split_once("#login=").unwrap().1.to_owned();
         let [fresh, session, login, enrol] = [
             SecretKind::Access,
             SecretKind::Session,
@@ -237,7 +241,7 @@ fn a_canary_in_every_credential_field_is_found_nowhere() {
         // Each credential where it belongs, where it does not, and mutilated.
         let mut answers = Vec::new();
         for secret in [
-            admin, &made, &enrolment, &fresh, &session, &login, &enrol, &cut,
+            admin, &made, &enrolment, &link, &fresh, &session, &login, &enrol, &cut,
         ] {
             let cookie = format!(
                 "cultivar_session_{}={secret}",
@@ -322,7 +326,7 @@ fn a_canary_in_every_credential_field_is_found_nowhere() {
         assert!(dump.contains("COPY public.token"), "the dump is whole");
 
         for secret in [
-            admin, &made, &enrolment, &fresh, &session, &login, &enrol, &cut, &own,
+            admin, &made, &enrolment, &link, &fresh, &session, &login, &enrol, &cut, &own,
         ] {
             let telling = &secret[4..30];
             for (place, text) in [("errors", &said), ("log", &logged), ("database", &dump)] {

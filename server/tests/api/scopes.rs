@@ -44,6 +44,7 @@ const RULES: &[(&str, &str, Rule)] = &[
     ("get", "/api/v1/session", TOKEN),
     ("post", "/api/v1/session", ANYBODY),
     ("delete", "/api/v1/session", TOKEN),
+    ("post", "/api/v1/session/links", ADMIN),
     ("get", "/api/v1/sota", READER),
     ("post", "/api/v1/sota", SUBMITTER),
     ("get", "/api/v1/sweeps", READER),

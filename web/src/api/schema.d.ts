@@ -1148,6 +1148,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a link that logs a browser in, once; it is shown only here */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description `POST /api/v1/session/links`: the only time the link is shown. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["LoginLink"];
+                    };
+                };
+                /** @description The body of every answer that is not a 2xx. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorBody"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sota": {
         parameters: {
             query?: never;
@@ -3492,6 +3537,11 @@ export interface components {
              */
             seconds: number;
             /**
+             * Format: double
+             * @description Of the earlier attempts, up to the checkpoint that this one went on from.
+             */
+            seconds_before?: number;
+            /**
              * @description What became of the weights file, where there was one.
              * @default null
              */
@@ -3931,7 +3981,7 @@ export interface components {
             worker: components["schemas"]["WorkerIdentity"];
         };
         HeartbeatReply: {
-            /** @description One order for each listed lease. */
+            /** @description An order for each listed lease. One that is left out was not renewed, since its trial is just being changed. */
             orders: {
                 [key: string]: components["schemas"]["Order"];
             };
@@ -4152,6 +4202,13 @@ export interface components {
         /** @description `POST /api/v1/session`: exchanges the one-time token of the printed login URL for a cookie. */
         Login: {
             login_token: string;
+        };
+        /** @description `POST /api/v1/session/links`: the only time the link is shown. */
+        LoginLink: {
+            /** Format: date-time */
+            expires_at: string;
+            /** @description The page's address with a login token in its fragment: opened once, it logs a browser in as an admin. */
+            url: string;
         };
         /** @description The training loss: one of the logits, averaged over the batch, plus a metric loss of the embedding. */
         Loss: {
@@ -5313,7 +5370,7 @@ export interface components {
             /**
              * Format: double
              * @description One in `eta` goes on, `eta` times as far.
-             * @default 4
+             * @default 3
              */
             eta: number;
             /** @constant */
@@ -5328,7 +5385,7 @@ export interface components {
             /**
              * Format: double
              * @description One in `eta` goes on, `eta` times as far.
-             * @default 4
+             * @default 3
              */
             eta: number;
             /** @constant */
@@ -5343,7 +5400,7 @@ export interface components {
             /**
              * Format: double
              * @description One in `eta` goes on, `eta` times as far.
-             * @default 4
+             * @default 3
              */
             eta: number;
             /** @constant */

@@ -17,12 +17,13 @@ export function SignInPage({ error, onToken }: { error: string | null; onToken: 
         <h1 className="wordmark">
           <Mark /> Cultivar
         </h1>
-        <p className="lead">This page is private to whoever started the server.</p>
+        <p className="lead">This page is private: it opens by a login URL.</p>
         <ol className="steps">
           <li>
-            Run <code>cultivar up</code> in a terminal on this machine.
+            On this machine, <code>cultivar up</code> prints a login URL. For a server elsewhere, an admin runs{" "}
+            <code>cultivar login-url</code>.
           </li>
-          <li>Open the login URL that it prints. It works once, and this browser stays signed in.</li>
+          <li>Open that URL. It works once, and this browser stays signed in.</li>
         </ol>
         {error && (
           <p className="alert" role="alert">

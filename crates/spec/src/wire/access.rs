@@ -120,6 +120,14 @@ pub struct Login {
     pub login_token: String,
 }
 
+/// `POST /api/v1/session/links`: the only time the link is shown.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LoginLink {
+    /// The page's address with a login token in its fragment: opened once, it logs a browser in as an admin.
+    pub url: String,
+    pub expires_at: DateTime<Utc>,
+}
+
 /// `GET /api/v1/session`
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SessionView {
