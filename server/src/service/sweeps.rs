@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use cultivar_search::space::{lay_over, size};
 use cultivar_search::{sampler, scheduler};
 use cultivar_spec::space::Node;
+use cultivar_spec::trial::Weights;
 use cultivar_spec::wire::{Event, SweepPreview, SweepView};
 use cultivar_spec::{
     Sha256Digest, SweepId, SweepSpec, TrialSpec, Violation, Violations, check, config_id,
 };
 use rayon::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::auth::Principal;
 use crate::error::ApiError;
@@ -106,6 +107,15 @@ pub async fn submit(
     let id = SweepId::new();
     let n_planned = plan.n_trials;
     let dataset = plan.dataset();
+    let spec = pinned(spec, &plan)?;
+    // The trials of a search pin theirs when they come; until then nobody else would.
+    let weights: Vec<Sha256Digest> = match plan.is_search {
+        true => plan
+            .specs()
+            .filter_map(|(spec, _)| artifact_of(spec))
+            .collect(),
+        false => Vec::new(),
+    };
     let mut rows: Vec<NewRow> = Vec::new();
     if !plan.is_search {
         for config in plan.configs {
@@ -122,6 +132,7 @@ pub async fn submit(
                 }
                 if is_search {
                     store::proposal::begin(conn, id, n_planned).await?;
+                    store::artifact::pin(conn, &weights, "trials").await?;
                 }
                 store::trial::insert(conn, &rows).await?;
                 feeder::feed(conn, id).await?;
@@ -136,6 +147,49 @@ pub async fn submit(
     state.queue.notify_waiters();
     state.feeder.notify_one();
     Ok(view)
+}
+
+/// The sweep with what its names stand for today written into its base, where that is the same for all it may draw: what is
+/// proposed later, or looked at again, means the same.
+fn pinned(mut sweep: SweepSpec, plan: &Plan) -> Result<SweepSpec, ApiError> {
+    let Some((spec, _)) = plan.specs().next() else {
+        return Ok(sweep);
+    };
+    if spec.is_external() {
+        return Ok(sweep);
+    }
+    let is_free = |path: &[&str]| varies(&sweep.space, path);
+    let mut pins = json!({});
+    if !is_free(&["data", "dataset"]) && !is_free(&["data", "version"]) {
+        pins["data"] = json!({"version": spec.data.version});
+    }
+    let of_weights: [&[&str]; 4] = [
+        &["backbone", "name"],
+        &["backbone", "weights"],
+        &["backbone", "weights_sha256"],
+        &["input"],
+    ];
+    if spec.backbone.weights == Weights::Pretrained && !of_weights.into_iter().any(is_free) {
+        pins["backbone"] = json!({"weights_sha256": spec.backbone.weights_sha256});
+        pins["input"] = serde_json::to_value(&spec.input).map_err(anyhow::Error::from)?;
+    }
+    sweep.base = lay_over(&sweep.base, &pins);
+    Ok(sweep)
+}
+
+/// Whether a space says anything of a field.
+fn varies(space: &Value, path: &[&str]) -> bool {
+    let Some((field, inner)) = path.split_first() else {
+        return true;
+    };
+    let is_choice = space.get("choice").is_some();
+    is_choice || space.get(field).is_some_and(|space| varies(space, inner))
+}
+
+/// The weights that a trial starts from, where they are kept here.
+fn artifact_of(spec: &TrialSpec) -> Option<Sha256Digest> {
+    let is_here = !matches!(spec.backbone.weights, Weights::File(_));
+    spec.backbone.weights_sha256.filter(|_| is_here)
 }
 
 /// What a sweep would draw.
@@ -212,7 +266,9 @@ pub async fn plan(state: &AppState, sweep: &SweepSpec) -> Result<Plan, ApiError>
         (true, Some(n)) => {
             let space = Node::parse(&sweep.space).map_err(anyhow::Error::from)?;
             let n = size(&space).map_or(u64::from(n), |size| size.min(n.into()));
-            (n, n * sweep.seeds.len() as u64)
+            // One each where the space gives them seeds of their own.
+            let n_seeds = configs.iter().map(|config| config.draw.seeds.len()).max();
+            (n, n * n_seeds.unwrap_or_default() as u64)
         }
         _ => {
             let n_seeds = configs.iter().map(|config| config.draw.seeds.len());
@@ -270,14 +326,16 @@ fn draw(sweep: &SweepSpec) -> Result<(Vec<Draw>, bool), Violations> {
         true => sampler::preview(sweep, N_TRIED)?,
         false => sampler::overlays(sweep)?,
     };
-    let n_trials = overlays.len() * sweep.seeds.len();
-    if n_trials > MAX_TRIALS {
+    let n_configs = match (is_search, sweep.budget.configs) {
+        (true, Some(n)) => n as usize,
+        _ => overlays.len(),
+    };
+    if n_configs * sweep.seeds.len() > MAX_TRIALS {
         return Err(Violations(vec![Violation::new(
             "/seeds",
             sweep.seeds.len(),
             format!(
-                "fewer seeds or configurations: {} x {} is more than {MAX_TRIALS} trials",
-                overlays.len(),
+                "fewer seeds or configurations: {n_configs} x {} is more than {MAX_TRIALS} trials",
                 sweep.seeds.len()
             ),
         )]));

@@ -38,11 +38,13 @@ pub async fn lock_searching(
                 (SELECT count(*) FROM trial t WHERE t.sweep_id = s.id AND t.state = 'running') AS n_running,
                 (SELECT count(*) FROM worker_heartbeat h JOIN worker w ON w.id = h.worker_id
                  WHERE h.seen_at > now() - make_interval(secs => $2) AND w.quarantined_at IS NULL
+                   AND (w.device->>'kind' = 'external') = coalesce(s.spec #>> '{base,task,kind}' = 'external', false)
+                   AND coalesce(s.needs->>'device' = w.device->>'kind', true)
                    AND NOT EXISTS (SELECT FROM attempt a WHERE a.worker_id = w.id AND a.outcome IS NULL)
                 ) AS n_idle_workers
          FROM sweep s
          WHERE s.id = $1 AND s.searching AND s.paused_at IS NULL AND s.cancelled_at IS NULL
-           AND coalesce(s.start_after <= now(), true)
+           AND coalesce(s.start_after <= now(), true) AND coalesce(s.deadline > now(), true)
          FOR UPDATE OF s SKIP LOCKED",
     )
     .bind(id.0)

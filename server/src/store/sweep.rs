@@ -164,13 +164,14 @@ pub async fn hungry(db: impl PgExecutor<'_>) -> Result<Vec<SweepId>> {
     .await
 }
 
-/// Sweeps whose deadline has passed with trials left.
+/// Sweeps whose deadline has passed with trials left, or with some to come.
 pub async fn overdue(db: impl PgExecutor<'_>) -> Result<Vec<SweepId>> {
     sqlx::query(
         "-- sweep::overdue
          SELECT s.id FROM sweep s
          WHERE s.deadline <= now() AND s.cancelled_at IS NULL
-           AND EXISTS (SELECT FROM trial t WHERE t.sweep_id = s.id AND t.state IN ('queued', 'running', 'paused'))
+           AND (s.searching
+                OR EXISTS (SELECT FROM trial t WHERE t.sweep_id = s.id AND t.state IN ('queued', 'running', 'paused')))
          ORDER BY s.id",
     )
     .try_map(|row: PgRow| Ok(SweepId(row.try_get("id")?)))
@@ -289,11 +290,14 @@ pub async fn open(conn: &mut PgConnection, id: SweepId) -> Result<()> {
     Ok(())
 }
 
-/// Opens a sweep that may have been cancelled, and forgets a deadline that has passed.
+/// Opens a sweep that may have been cancelled, and forgets a deadline that has passed. A search goes on where that ended it
+/// early; not under a scheduler, which was told that no more trials would come.
 pub async fn reopen(conn: &mut PgConnection, id: SweepId) -> Result<()> {
     sqlx::query(
         "-- sweep::reopen
          UPDATE sweep SET open = true, paused_at = CASE WHEN cancelled_at IS NULL THEN paused_at END,
+                          searching = searching OR (cancelled_at IS NOT NULL AND spec #>> '{scheduler,kind}' = 'none'
+                              AND coalesce((SELECT count(*) FROM trial WHERE sweep_id = $1) < n_planned, false)),
                           cancelled_at = NULL, deadline = CASE WHEN deadline > now() THEN deadline END
          WHERE id = $1",
     )

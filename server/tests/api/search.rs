@@ -12,7 +12,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Row;
 
-use crate::fixtures::{Worker, complete, tell, trial_spec};
+use crate::fixtures::{Worker, complete, manifest, tell, trial_spec};
 use crate::harness::{App, Database, answer, eventually, run_async, with_app};
 
 pub fn sweep(sampler: Value, configs: u32) -> Value {
@@ -240,6 +240,65 @@ fn what_fails_is_no_result_and_a_cancelled_search_proposes_no_more() {
     });
 }
 
+/// Whoever registers anything later changes nothing of it.
+#[test]
+fn a_search_means_what_its_names_stood_for_when_it_was_submitted() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let made = app
+            .post_ok("/api/v1/sweeps", &sweep(json!({"kind": "tpe"}), 4))
+            .await;
+        let id = made["id"].as_str().unwrap();
+        let worker = Worker::new();
+        let first = next(&app, id, &worker).await.unwrap();
+        complete(&app, &first, 5).await;
+        let mut changed = manifest();
+        changed.title = "Another version".into();
+        app.post_ok("/api/v1/datasets", &changed).await;
+        let other = app.upload(b"other weights").await;
+        let entry = json!({
+            "backbone": "efficientnet_lite0", "sha256": other, "mean": [0.1, 0.1, 0.1], "std": [0.2, 0.2, 0.2],
+            "interpolation": "bilinear", "crop_pct": 0.8,
+        });
+        app.post_ok("/api/v1/weights", &entry).await;
+        let Job::Train { spec: pinned, .. } = first.job else {
+            panic!("a fresh trial is trained");
+        };
+        while let Some(lease) = next(&app, id, &worker).await {
+            let Job::Train { spec, .. } = &lease.job else {
+                panic!("a fresh trial is trained");
+            };
+            assert_eq!((&spec.data, &spec.input), (&pinned.data, &pinned.input));
+            assert_eq!(spec.backbone, pinned.backbone);
+            complete(&app, &lease, 5).await;
+        }
+        assert_eq!(app.count("SELECT count(*) FROM trial").await, 4);
+        app
+    });
+}
+
+#[test]
+fn a_search_that_was_cancelled_goes_on_when_it_is_retried() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let made = app
+            .post_ok("/api/v1/sweeps", &sweep(json!({"kind": "tpe"}), 5))
+            .await;
+        let id = made["id"].as_str().unwrap();
+        let path = format!("/api/v1/sweeps/{id}");
+        let worker = Worker::new();
+        let lease = next(&app, id, &worker).await.unwrap();
+        complete(&app, &lease, 5).await;
+        app.post_ok(&format!("{path}/cancel"), &json!({})).await;
+        assert!(is_finished(&app, id).await);
+        app.post_ok(&format!("{path}/retry"), &json!({})).await;
+        train(&app, id, &worker).await;
+        let done = app.get(&path).await;
+        assert_eq!(done["sweep"]["counts"], json!({"completed": 5}));
+        app
+    });
+}
+
 #[test]
 fn four_replicas_propose_what_one_does() {
     run_async(async {
@@ -348,6 +407,9 @@ fn a_search_that_cannot_be_is_refused() {
         let mut no_budget = sweep(json!({"kind": "tpe"}), 1);
         no_budget["budget"] = json!({});
         assert_eq!(refused(no_budget).await, "/budget/configs");
+        let mut endless = sweep(json!({"kind": "tpe"}), 1_000);
+        endless["seeds"] = (0..101).collect();
+        assert_eq!(refused(endless).await, "/seeds");
         let mut reversed = sweep(json!({"kind": "tpe"}), 5);
         reversed["space"] = json!({"optimizer": {"lr": {"log_uniform": [1.0, 0.1]}}});
         assert!(refused(reversed).await.starts_with("/space/optimizer/lr"));
