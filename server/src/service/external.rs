@@ -23,7 +23,7 @@ use crate::tx::run_tx;
 /// Idempotency-Key, it is the same trial.
 ///
 /// # Errors
-/// There is no such sweep, its trials are for workers, or the token is an enrolled worker's.
+/// There is no such sweep, its trials are for workers, the token is an enrolled worker's, or the trainer was put aside.
 pub async fn ask(
     state: &AppState,
     principal: &Principal,
@@ -87,6 +87,11 @@ pub async fn ask(
             asked.resume = claimed.resume;
         }
         None => {
+            if let Some(why) = taken.quarantine {
+                return Err(ApiError::Conflict(format!(
+                    "this trainer's name gets no more trials until an admin releases it: {why}"
+                )));
+            }
             let detail = store::sweep::detail(&state.pool, sweep).await?;
             asked.finished = detail.is_none_or(|detail| detail.sweep.finished);
         }
@@ -156,7 +161,7 @@ pub async fn should_stop(state: &AppState, lease: LeaseId) -> Result<Verdict, Ap
 /// Ends an external trial.
 ///
 /// # Errors
-/// 422 if it completed without a finite value; 409 if the lease is superseded or was finished otherwise; the lease is
+/// 422 if it completed without a finite value, or the outcome is none that a trainer can tell of; 409 if the lease is superseded or was finished otherwise; the lease is
 /// unknown or a worker's.
 pub async fn complete(
     state: &AppState,
@@ -165,6 +170,15 @@ pub async fn complete(
     complete: Complete,
 ) -> Result<Verdict, ApiError> {
     must_be_external(state, lease).await?;
+    if matches!(complete.outcome, Outcome::Lost | Outcome::WorkerFault) {
+        let expected = "what became of the trial: completed, pruned, cancelled, yielded, diverged, crashed, preempted, \
+                        stalled, out_of_memory or bad_input";
+        return Err(ApiError::violation(
+            "/outcome",
+            complete.outcome.name(),
+            expected,
+        ));
+    }
     if complete.outcome == Outcome::Completed
         && !complete.value.is_some_and(|value| value.0.is_finite())
     {

@@ -219,6 +219,25 @@ fn schedulers_and_samplers_serve_it_as_any_other() {
     });
 }
 
+/// Workers that are idle cannot train it: a sampler that learns is not hurried for their sake.
+#[test]
+fn one_is_proposed_at_a_time_however_many_workers_are_idle() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        for _ in 0..6 {
+            assert!(Worker::new().claim(&app, 1).await.is_empty());
+        }
+        let mut spec = sweep(12);
+        spec["sampler"] = json!({"kind": "tpe"});
+        let id = submit(&app, &spec).await;
+        let first = ask(&app, &id).await;
+        assert!(first["lease"].is_string());
+        let n_trials = app.count("SELECT count(*) FROM trial").await;
+        assert!(n_trials <= 2, "{n_trials} were proposed before any result");
+        app
+    });
+}
+
 #[test]
 fn what_is_not_meant_is_refused() {
     with_app(30.0, async |app| {
@@ -250,6 +269,18 @@ fn what_is_not_meant_is_refused() {
         let asked = json!({"lease": lease.id});
         let (status, _) = tell(&app, &asked, "report", json!({"epoch": 1, "value": 1.0})).await;
         assert_eq!(status, StatusCode::CONFLICT);
+        let asked = ask(&app, &submit(&app, &sweep(1)).await).await;
+        // It has no machine that could be put aside for it.
+        let (status, body) =
+            tell(&app, &asked, "complete", json!({"outcome": "worker_fault"})).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body:#}");
+        told(
+            &app,
+            &asked,
+            "complete",
+            json!({"outcome": "crashed", "error": "out of disk"}),
+        )
+        .await;
         let unknown = json!({"lease": cultivar_spec::LeaseId::new()});
         for (what, body) in [
             ("report", json!({"epoch": 1, "value": 1.0})),
