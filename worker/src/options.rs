@@ -209,7 +209,7 @@ pub struct ServeOptions {
 
 impl RunOptions {
     /// A client of the server with the token from wherever it was given, or with the one that an
-    /// enrolment of this worker yields or has yielded.
+    /// enrolment of this worker yields or has yielded. Where that one is refused, an enrolment token yields another.
     ///
     /// # Errors
     /// There is none, its file cannot be read, or the server refuses the enrolment.
@@ -226,7 +226,13 @@ impl RunOptions {
             return client(text.trim().to_owned());
         }
         if let Some(token) = home.token()? {
-            return client(token);
+            let client = client(token)?;
+            let is_refused = self.enroll_token.is_some()
+                && matches!(client.session().await, Err(error) if error.status() == Some(401));
+            if !is_refused {
+                return Ok(client);
+            }
+            tracing::warn!("the token of the last enrolment is refused: enrolling anew");
         }
         let enrol_token = self.enroll_token.clone().context(
             "no token: give --token-file, --token, CULTIVAR_TOKEN or, once, --enroll-token",

@@ -54,11 +54,11 @@ impl Client {
         path: &Path,
         mut progress: impl FnMut(u64),
     ) -> Result<(), Error> {
-        if self.artifact_size(sha256).await?.is_some() {
-            return Ok(());
-        }
         let metadata = tokio::fs::metadata(path).await;
         let n_bytes = metadata.map_err(|e| Error::file(path, e))?.len();
+        if self.artifact_size(sha256).await? == Some(n_bytes) {
+            return Ok(());
+        }
         let mut call = self.artifact(Method::PUT, sha256);
         call.timeout = Some(IDLE + Duration::from_secs(n_bytes / MIN_UPLOAD_RATE));
 

@@ -66,6 +66,11 @@ impl Error {
         }
     }
 
+    /// What was fetched is not what it is called by, fetched again neither.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+
     /// What the server said, where it refused.
     pub fn body(&self) -> Option<&ErrorBody> {
         match self {

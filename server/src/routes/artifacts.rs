@@ -124,7 +124,9 @@ async fn head(
     State(state): State<AppState>,
     At(path): At<ByDigest>,
 ) -> Result<Response, ApiError> {
-    let (_, n_bytes) = service::artifacts::open(&state, &path.sha256).await?;
+    // One whose file is gone is not here either: whoever asks means to upload it.
+    let n_bytes = service::artifacts::size(&state, &path.sha256).await?;
+    let n_bytes = n_bytes.ok_or_else(|| ApiError::no_such("artifact", path.sha256))?;
     Ok((file_headers(&path.sha256, n_bytes), ()).into_response())
 }
 

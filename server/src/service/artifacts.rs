@@ -92,7 +92,7 @@ pub async fn upload(state: &AppState, digest: &Sha256Digest) -> Result<UploadVie
 }
 
 /// Size in bytes of a blob that is registered and here. Asking keeps it for a while.
-async fn size(state: &AppState, digest: &Sha256Digest) -> Result<Option<u64>, ApiError> {
+pub async fn size(state: &AppState, digest: &Sha256Digest) -> Result<Option<u64>, ApiError> {
     let registered = store::artifact::touch(&state.pool, digest).await?;
     let here = match registered {
         Some(_) => state.blobs.size(digest).await.map_err(broken)?,

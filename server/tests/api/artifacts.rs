@@ -212,6 +212,20 @@ fn no_grace(config: &mut cultivar_server::Config) {
     config.retention.grace = Duration::ZERO;
 }
 
+#[test]
+fn a_blob_whose_file_is_gone_is_uploaded_again() {
+    with_app(30.0, async |app| {
+        let digest = app.upload(b"soon gone").await;
+        let name = digest.to_string();
+        let folder = app.home.path().join("blobs").join(&name[..2]);
+        std::fs::remove_file(folder.join(&name)).unwrap();
+        assert!(!is_here(&app, digest).await);
+        assert_eq!(app.upload(b"soon gone").await, digest);
+        assert!(is_here(&app, digest).await);
+        app
+    });
+}
+
 async fn is_here(app: &App, digest: Sha256Digest) -> bool {
     let name = digest.to_string();
     let file = app.home.path().join("blobs").join(&name[..2]).join(&name);

@@ -341,10 +341,11 @@ impl Slot {
                 }
                 Err(Undelivered::Lost) => return failed(Outcome::Cancelled, None),
                 Err(Undelivered::Refused(error)) => {
-                    // What the server refuses is no fault of this machine.
-                    let outcome = match error.status() {
-                        Some(_) => Outcome::Crashed,
-                        None => Outcome::WorkerFault,
+                    // What the server refuses, or sends damaged again and again, is no fault of this machine.
+                    let is_ours = error.status().is_none() && !error.is_damage();
+                    let outcome = match is_ours {
+                        true => Outcome::WorkerFault,
+                        false => Outcome::Crashed,
                     };
                     return failed(outcome, Some(format!("cannot fetch the job's files: {error}")));
                 }

@@ -347,6 +347,20 @@ async fn a_missing_artifact_is_no_fault_of_the_machine() {
 }
 
 #[tokio::test]
+async fn an_artifact_that_comes_damaged_is_no_fault_of_the_machine() {
+    let server = Server::start().await;
+    let lease = server.queue("completes");
+    server.change(|script| {
+        let weights = script.artifacts.get_mut(&Sha256Digest::of(b"weights"));
+        *weights.expect("they are there") = b"rotten!".as_slice().into();
+    });
+    let mut worker = Worker::start(&server, &["--once"]);
+    assert!(worker.end().await.success(), "{}", worker.log());
+    let finish = server.finish(lease).await;
+    assert_eq!(finish.outcome, Outcome::Crashed, "{:?}", finish.error);
+}
+
+#[tokio::test]
 async fn a_server_in_trouble_is_waited_out() {
     let server = Server::start().await;
     let lease = server.queue("completes");

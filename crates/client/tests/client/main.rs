@@ -249,13 +249,17 @@ async fn an_upload_streams_the_file_and_starts_over_when_it_must() {
 
 #[tokio::test]
 async fn what_the_server_has_is_not_sent() {
-    let server = Server::start(|_, _| StatusCode::OK.into_response()).await;
+    let server = Server::start(|_, _| "x".into_response()).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
+    let methods = || server.seen().into_iter().map(|seen| seen.method);
     std::fs::write(&path, "x").unwrap();
     server.client().upload(&path).await.unwrap();
-    let methods: Vec<_> = server.seen().into_iter().map(|seen| seen.method).collect();
-    assert_eq!(methods, [Method::HEAD]);
+    assert_eq!(methods().collect::<Vec<_>>(), [Method::HEAD]);
+    // It has less than there is.
+    std::fs::write(&path, "xy").unwrap();
+    server.client().upload(&path).await.unwrap();
+    assert_eq!(methods().last(), Some(Method::PUT));
 }
 
 /// The first megabyte, and then a broken connection.
