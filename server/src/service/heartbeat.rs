@@ -10,6 +10,7 @@ use crate::service::combine::Combiner;
 use crate::service::fence::{self, Standing};
 use crate::state::AppState;
 use crate::store;
+use crate::store::attempt::Busy;
 use crate::tx::run_tx;
 
 /// Where heartbeats wait to be written together: a fleet of ten thousand sends two thousand a second.
@@ -43,7 +44,8 @@ async fn serve(state: &AppState, beats: Vec<Heartbeat>) -> Result<Vec<HeartbeatR
     let reply = |beat: &Heartbeat| {
         let order = |lease: &LeaseId| orders.get(&(*lease, beat.worker.id)).copied();
         let leases = beat.leases.iter();
-        let orders = leases.map(|lease| (*lease, order(lease).unwrap_or(Order::Unknown)));
+        let orders = leases
+            .filter_map(|lease| Some((*lease, order(lease).unwrap_or(Some(Order::Unknown))?)));
         HeartbeatReply {
             orders: orders.collect(),
         }
@@ -51,11 +53,12 @@ async fn serve(state: &AppState, beats: Vec<Heartbeat>) -> Result<Vec<HeartbeatR
     Ok(beats.iter().map(reply).collect())
 }
 
-/// What is to become of every lease that is listed by its holder. Lease ids are no secret, so others may list it too.
+/// What is to become of every lease that is listed by its holder; nothing where that cannot be said now, and the lease is not
+/// renewed. Lease ids are no secret, so others may list it too.
 async fn renew_all(
     state: &AppState,
     beats: &[Heartbeat],
-) -> Result<BTreeMap<(LeaseId, WorkerId), Order>, ApiError> {
+) -> Result<BTreeMap<(LeaseId, WorkerId), Option<Order>>, ApiError> {
     // Of two of one worker the later counts.
     let latest: BTreeMap<WorkerId, &Heartbeat> =
         beats.iter().map(|beat| (beat.worker.id, beat)).collect();
@@ -97,21 +100,26 @@ async fn renew_all(
         }
         let order = match standing.is_expired {
             true => take_up_again(state, standing.lease).await?,
-            false => standing.order,
+            false => Some(standing.order),
         };
         orders.insert(held, order);
     }
     Ok(orders)
 }
 
-async fn take_up_again(state: &AppState, lease: LeaseId) -> Result<Order, ApiError> {
+/// Says nothing while somebody else changes the trial: everybody's heartbeats would wait with this one.
+async fn take_up_again(state: &AppState, lease: LeaseId) -> Result<Option<Order>, ApiError> {
     let metrics = state.metrics.clone();
     run_tx("revive", &state.hot, move |conn| {
         Box::pin(async move {
-            Ok(match fence::enter(conn, lease, &metrics).await? {
+            let free = store::attempt::lock(conn, &[lease], Busy::Skip).await?;
+            let Some(held) = free.into_iter().next() else {
+                return Ok(None);
+            };
+            Ok(Some(match fence::stand(conn, held, &metrics).await? {
                 Standing::Active(_) => Order::Continue,
                 Standing::Finished(_) | Standing::Superseded(_) => Order::Unknown,
-            })
+            }))
         })
     })
     .await

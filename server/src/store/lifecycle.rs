@@ -120,11 +120,15 @@ pub async fn leave_to_scheduler(conn: &mut PgConnection, id: TrialId) -> Result<
     Ok(done.rows_affected() == 1)
 }
 
-/// Asks every running trial of a sweep to give way.
+/// Asks every running trial of a sweep to give way; so that whose lease was lost, whose holder may come back.
 pub async fn pause_running(conn: &mut PgConnection, sweep: SweepId) -> Result<()> {
     sqlx::query(
         "-- lifecycle::pause_running
-         UPDATE trial SET pause_requested = true WHERE sweep_id = $1 AND state = 'running'",
+         UPDATE trial t SET pause_requested = true
+         WHERE sweep_id = $1
+           AND (state = 'running'
+                OR state = 'queued' AND EXISTS (SELECT FROM attempt a WHERE a.trial_id = t.id AND a.job = 'train'
+                                                  AND a.epoch = t.last_epoch AND a.outcome = 'lost'))",
     )
     .bind(sweep.0)
     .execute(conn)
@@ -132,12 +136,13 @@ pub async fn pause_running(conn: &mut PgConnection, sweep: SweepId) -> Result<()
     Ok(())
 }
 
-/// Opens every trial of a sweep that somebody had paused, and takes back what was asked of those that still run.
+/// Opens every trial of a sweep that somebody had paused, and takes back what was asked of those that still run or may again.
 /// Returns those it opened or left to their scheduler, which says when they go on; jobs are queued apart.
 pub async fn resume_paused(conn: &mut PgConnection, sweep: SweepId) -> Result<Vec<Locked>> {
     sqlx::query(
         "-- lifecycle::resume_paused
-         UPDATE trial SET pause_requested = false WHERE sweep_id = $1 AND state = 'running' AND pause_requested",
+         UPDATE trial SET pause_requested = false
+         WHERE sweep_id = $1 AND state IN ('running', 'queued') AND pause_requested",
     )
     .bind(sweep.0)
     .execute(&mut *conn)

@@ -1,5 +1,6 @@
 //! Claims and finishes that share a transaction or a statement, and copies of one that do not.
 
+use cultivar_server::service::reaper;
 use cultivar_spec::wire::Lease;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -116,6 +117,31 @@ fn a_locked_trial_keeps_nobody_else_waiting() {
         };
         let ((status, body), ()) = tokio::join!(waiting, meanwhile);
         assert_eq!(status, StatusCode::OK, "{body:#}");
+        app
+    });
+}
+
+/// A lease that ran out is taken up again by its holder's heartbeat, once the trial is free.
+#[test]
+fn a_locked_trial_keeps_no_heartbeat_waiting() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        app.submit(0).await;
+        let worker = Worker::new();
+        let lease = worker.claim_one(&app).await;
+        assert!(reaper::lose(&app.state, lease.id).await.unwrap());
+        let mut holder = PgConnection::connect(&app.database.url).await.unwrap();
+        let mut tx = holder.begin().await.unwrap();
+        let lock = format!("SELECT FROM trial WHERE id = '{}' FOR UPDATE", lease.trial);
+        sqlx::query(AssertSqlSafe(lock))
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        let beat = json!({"worker": worker.identity, "leases": [lease.id]});
+        let reply = app.post_ok("/api/v1/heartbeats", &beat).await;
+        assert_eq!(reply["orders"], json!({}), "not renewed, and not given up");
+        tx.commit().await.unwrap();
+        assert_eq!(worker.beat(&app, &[&lease]).await, ["continue"]);
         app
     });
 }

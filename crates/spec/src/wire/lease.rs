@@ -169,7 +169,7 @@ pub struct Heartbeat {
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct HeartbeatReply {
-    /// One order for each listed lease.
+    /// An order for each listed lease. One that is left out was not renewed, since its trial is just being changed.
     pub orders: BTreeMap<LeaseId, Order>,
 }
 

@@ -372,26 +372,33 @@ impl Model {
     pub fn ask_sweep(&mut self, sweep: usize, wish: Wish) -> Answer {
         let is_ended = self.sweeps[sweep].cancelled;
         let row = &mut self.sweeps[sweep];
-        let trials = self.trials.iter_mut();
-        let trials = trials.filter(|trial| trial.sweep == Some(sweep));
+        // Whose newest attempt was lost, so that its holder may take it up again.
+        let last_epoch = |attempt: &Attempt| self.trials[attempt.trial].last_epoch;
+        let lost = self.attempts.iter().filter(|attempt| {
+            attempt.outcome == Some(Outcome::Lost) && attempt.epoch == last_epoch(attempt)
+        });
+        let lost: BTreeSet<usize> = lost.map(|attempt| attempt.trial).collect();
+        let trials = self.trials.iter_mut().enumerate();
+        let trials = trials.filter(|(_, trial)| trial.sweep == Some(sweep));
         match wish {
             Wish::Pause | Wish::Drain | Wish::Resume if is_ended => return Answer::Conflict,
             Wish::Pause | Wish::Drain => {
                 row.paused = true;
                 row.open = true;
-                for trial in trials {
+                for (idx, trial) in trials {
                     trial.ready = None;
-                    let is_running = trial.state == TrialState::Running;
+                    let is_running = trial.state == TrialState::Running
+                        || trial.state == TrialState::Queued && lost.contains(&idx);
                     trial.pause |= is_running && matches!(wish, Wish::Pause);
                 }
             }
             Wish::Resume => {
                 row.paused = false;
                 row.open = true;
-                for trial in trials {
+                for (_, trial) in trials {
                     match trial.state {
                         TrialState::Paused => trial.reopen(),
-                        TrialState::Running => trial.pause = false,
+                        TrialState::Running | TrialState::Queued => trial.pause = false,
                         _ => {}
                     }
                 }
@@ -400,7 +407,7 @@ impl Model {
                 row.cancelled = true;
                 row.paused = false;
                 row.open = false;
-                for trial in trials.filter(|trial| !trial.state.is_terminal()) {
+                for (_, trial) in trials.filter(|(_, trial)| !trial.state.is_terminal()) {
                     trial.cancel = true;
                     trial.ready = None;
                     if trial.state != TrialState::Running {
@@ -412,7 +419,7 @@ impl Model {
                 row.cancelled = false;
                 row.open = true;
                 let again = [TrialState::Failed, TrialState::Cancelled];
-                for trial in trials.filter(|trial| again.contains(&trial.state)) {
+                for (_, trial) in trials.filter(|(_, trial)| again.contains(&trial.state)) {
                     trial.reopen();
                 }
             }
