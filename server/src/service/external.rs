@@ -161,8 +161,8 @@ pub async fn should_stop(state: &AppState, lease: LeaseId) -> Result<Verdict, Ap
 /// Ends an external trial.
 ///
 /// # Errors
-/// 422 if it completed without a finite value, or the outcome is none that a trainer can tell of; 409 if the lease is superseded or was finished otherwise; the lease is
-/// unknown or a worker's.
+/// 422 if it completed without a finite value, or the outcome is none that a trainer can tell of; 409 if the lease is
+/// superseded or was finished otherwise; the lease is unknown or a worker's.
 pub async fn complete(
     state: &AppState,
     caller: &Familiar,

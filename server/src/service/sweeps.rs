@@ -112,7 +112,7 @@ pub async fn submit(
     let weights: Vec<Sha256Digest> = match plan.is_search {
         true => plan
             .specs()
-            .filter_map(|(spec, _)| artifact_of(spec))
+            .filter_map(|(spec, _)| store::trial::kept_weights(spec))
             .collect(),
         false => Vec::new(),
     };
@@ -184,12 +184,6 @@ fn varies(space: &Value, path: &[&str]) -> bool {
     };
     let is_choice = space.get("choice").is_some();
     is_choice || space.get(field).is_some_and(|space| varies(space, inner))
-}
-
-/// The weights that a trial starts from, where they are kept here.
-fn artifact_of(spec: &TrialSpec) -> Option<Sha256Digest> {
-    let is_here = !matches!(spec.backbone.weights, Weights::File(_));
-    spec.backbone.weights_sha256.filter(|_| is_here)
 }
 
 /// What a sweep would draw.

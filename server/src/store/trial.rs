@@ -41,16 +41,18 @@ pub struct Filter {
     pub limit: i64,
 }
 
+/// The weights that a trial starts from, where they are kept here: a file of the worker's own is not.
+pub fn kept_weights(spec: &TrialSpec) -> Option<Sha256Digest> {
+    let is_here = !matches!(spec.backbone.weights, Weights::File(_));
+    spec.backbone.weights_sha256.filter(|_| is_here)
+}
+
 /// Rows inserted by one statement.
 const CHUNK: usize = 2000;
 
 /// Inserts trials as `queued`; their jobs are queued apart.
 pub async fn insert(conn: &mut PgConnection, rows: &[NewRow]) -> Result<()> {
-    let ours = rows
-        .iter()
-        // A file of the worker's own is not here.
-        .filter(|row| !matches!(row.spec.backbone.weights, Weights::File(_)));
-    let weights = ours.filter_map(|row| row.spec.backbone.weights_sha256);
+    let weights = rows.iter().filter_map(|row| kept_weights(&row.spec));
     let weights: Vec<_> = weights.collect::<HashSet<_>>().into_iter().collect();
     super::artifact::pin(conn, &weights, "trials").await?;
     for rows in rows.chunks(CHUNK) {
