@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn thousands_take_no_more_than_moments() {
         let mut rng = ChaCha8Rng::seed_from_u64(0);
-        for (n_objectives, n_rows) in [(2, 10_000), (3, 2_000), (4, 500)] {
+        for (n_objectives, n_rows) in [(2, 10_000), (3, 2_000), (4, 1_000)] {
             let rows: Vec<Vec<f64>> = (0..n_rows)
                 .map(|_| {
                     let row: Vec<f64> = (0..n_objectives).map(|_| rng.random()).collect();
@@ -232,8 +232,10 @@ mod tests {
             assert!(n_front > n_rows / 2, "{n_front} of {n_rows}");
             assert!(hypervolume(&rows, &vec![0.0; n_objectives]) > 0.1);
             let took = began.elapsed();
-            println!("{n_objectives} objectives, {n_rows} rows: {took:?}");
-            assert!(took < Duration::from_secs(20), "{took:?}");
+            assert!(
+                took < Duration::from_secs(10),
+                "{n_objectives} objectives: {took:?}"
+            );
         }
     }
 
