@@ -13,6 +13,7 @@ const FLAGS = [
 
 export async function launch() {
   return chromium.launch({
+    timeout: 120_000,
     executablePath: process.env.CULTIVAR_CHROMIUM ?? "/usr/bin/chromium",
     // Chromium's own sandbox refuses to run as root.
     chromiumSandbox: process.getuid?.() !== 0,

@@ -21,6 +21,8 @@ if (!loginUrl) {
 }
 const outDir = process.env.OUT_DIR ?? ".";
 const sweepDeadline = Number(process.env.CULTIVAR_DEADLINE_S ?? 900);
+/** Seconds for what takes a moment where nothing else computes. */
+const PATIENCE_S = 300;
 const { origin } = new URL(loginUrl);
 /** Rows on one page of the leaderboard. */
 const PAGE_SIZE = 50;
@@ -28,6 +30,7 @@ const PAGE_SIZE = 50;
 await mkdir(outDir, { recursive: true });
 const browser = await launch();
 const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: "light" });
+context.setDefaultTimeout(PATIENCE_S * 1000);
 const page = await context.newPage();
 
 const trouble = { console: [], foreign: [], policy: [] };
@@ -61,12 +64,12 @@ await checks.run("the login URL opens the page and leaves the address bar", asyn
   const url = new URL(loginUrl);
   if (process.env.CULTIVAR_DATASET) url.searchParams.set("dataset", process.env.CULTIVAR_DATASET);
   await page.goto(url.href);
-  await page.locator(".columns").waitFor({ timeout: 20_000 });
+  await page.locator(".columns").waitFor();
   expect(new URL(page.url()).hash === "", `the fragment is still there: ${page.url()}`);
 });
 
 await checks.run("the event stream is live", async () => {
-  await page.locator('[data-stream="live"]').waitFor({ timeout: 20_000 });
+  await page.locator('[data-stream="live"]').waitFor();
 });
 
 const nFirst = (await rowIds()).length;
@@ -74,11 +77,11 @@ console.log("ready");
 
 await checks.run("rows of running trials appear and move on", async () => {
   const progress = () => page.locator(".live-row").evaluateAll((rows) => rows.map((row) => `${row.dataset.trial} ${row.textContent}`));
-  const before = await eventually("row of a running trial", 300, async () => {
+  const before = await eventually("row of a running trial", PATIENCE_S, async () => {
     const rows = await progress();
     return rows.length > 0 && rows;
   });
-  await eventually("change in the rows of running trials", 300, async () => {
+  await eventually("change in the rows of running trials", PATIENCE_S, async () => {
     const rows = await progress();
     return rows.length > 0 && rows.join() !== before.join();
   });
@@ -94,19 +97,19 @@ await checks.run("the leaderboard fills while the sweep runs", async () => {
 });
 
 await checks.run("the learning curve draws", async () => {
-  const points = await eventually("point in the learning-curve panel", 60, async () => {
+  const points = await eventually("point in the learning-curve panel", PATIENCE_S, async () => {
     return Number(await page.locator(".curve-view").getAttribute("data-points"));
   });
-  const nColored = await eventually("coloured pixel on the learning curve's canvas", 20, () => page.locator(".curve-view canvas").evaluate(colored));
+  const nColored = await eventually("coloured pixel on the learning curve's canvas", PATIENCE_S, () => page.locator(".curve-view canvas").evaluate(colored));
   return `${points} points, ${nColored} pixels`;
 });
 
 await checks.run("a trial's log fills and is searched", async () => {
   const lines = page.locator(".log-line");
-  await eventually("log line", 60, () => lines.count());
+  await eventually("log line", PATIENCE_S, () => lines.count());
   const search = page.getByLabel("Search the log lines");
   await search.fill("EPOCH");
-  const n = await eventually("search that leaves lines with its words alone", 60, async () => {
+  const n = await eventually("search that leaves lines with its words alone", PATIENCE_S, async () => {
     const texts = await lines.allTextContents();
     const isAnswered = (await page.locator(".log-foot").textContent()).includes("found");
     return isAnswered && texts.every((text) => /epoch/i.test(text)) && texts.length;
@@ -129,13 +132,13 @@ await checks.run("the sweep ends and the page says so", async () => {
     const sweeps = await api("/api/v1/sweeps");
     return sweeps.filter((sweep) => sweep.dataset === name).every((sweep) => sweep.finished);
   });
-  await eventually("page without running trials", 30, async () => (await page.locator(".live-row").count()) === 0);
-  await eventually("header that counts none running or queued", 30, async () => (await countOf("running")) + (await countOf("queued")) === 0);
+  await eventually("page without running trials", PATIENCE_S, async () => (await page.locator(".live-row").count()) === 0);
+  await eventually("header that counts none running or queued", PATIENCE_S, async () => (await countOf("running")) + (await countOf("queued")) === 0);
 });
 
 await checks.run("the page shows what the API says", async () => {
   const name = await dataset();
-  const board = await eventually("agreement of the page with GET /api/v1/leaderboard", 30, async () => {
+  const board = await eventually("agreement of the page with GET /api/v1/leaderboard", PATIENCE_S, async () => {
     const answer = await api("/api/v1/leaderboard", { dataset: name, limit: "1000" });
     const shown = await rowIds();
     const wanted = answer.rows.slice(0, PAGE_SIZE).map((row) => row.config_id);

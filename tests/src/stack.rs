@@ -48,7 +48,7 @@ impl Stack {
             .env_remove("CULTIVAR_LISTEN");
         let mut server = Process::start(&mut command, &home.path().join("server.log"));
         let line = server
-            .line_with("CULTIVAR_READY ", Duration::from_secs(30))
+            .line_with("CULTIVAR_READY ", Duration::from_secs(180))
             .await;
         let ready: Value = serde_json::from_str(line.trim_start_matches("CULTIVAR_READY "))
             .expect("JSON after the marker");
@@ -152,7 +152,7 @@ impl Stack {
     /// Stops the server and drops the database.
     pub async fn stop(mut self) {
         self.server.signal(rustix::process::Signal::TERM);
-        self.server.end(Duration::from_secs(20)).await;
+        self.server.end(Duration::from_secs(60)).await;
         if let Some(database) = self.database.take() {
             database.drop().await;
         }

@@ -233,7 +233,7 @@ mod tests {
             assert!(hypervolume(&rows, &vec![0.0; n_objectives]) > 0.1);
             let took = began.elapsed();
             assert!(
-                took < Duration::from_secs(10),
+                took < Duration::from_secs(30),
                 "{n_objectives} objectives: {took:?}"
             );
         }

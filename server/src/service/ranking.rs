@@ -19,7 +19,7 @@ use crate::store::ranking::{CompletedTrial, Fingerprint};
 /// Rankings and transfer reports computed before. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Rankings {
-    tables: Memo<TableKey, Fingerprint, Vec<LeaderboardRow>>,
+    tables: Memo<TableKey, Fingerprint, Table>,
     pub(super) transfers: Memo<Sha256Digest, Fingerprint, TransferReport>,
 }
 
@@ -30,6 +30,12 @@ struct TableKey {
     /// For a ranking by test: how many of the best by validation are ranked.
     finalists: Option<usize>,
     by_test: bool,
+}
+
+struct Table {
+    rows: Vec<LeaderboardRow>,
+    /// Configurations that have seeds which a scheduler stopped, as they stood when a trial last completed.
+    n_thinned: u64,
 }
 
 /// The split a table is ranked by.
@@ -91,14 +97,22 @@ pub async fn leaderboard(state: &AppState, query: &Query) -> Result<Leaderboard,
         finalists: by_test.then_some(query.limit),
         by_test,
     };
-    let rows = state
+    let table = state
         .rankings
         .tables
         .get(key, fingerprint, compute(state, &dataset, query))
         .await?;
     let sota = store::sota::list(&state.pool, Some(&dataset.name)).await?;
     let n_test_accesses = store::ranking::n_test_accesses(&state.pool, &dataset.name).await?;
-    let notes = ranking_notes::write(&rows, query.by, &sota, &dataset, n_test_accesses);
+    let rows = &table.rows;
+    let notes = ranking_notes::write(
+        rows,
+        query.by,
+        table.n_thinned,
+        &sota,
+        &dataset,
+        n_test_accesses,
+    );
     Ok(Leaderboard {
         dataset: dataset.name,
         version: Some(version),
@@ -170,15 +184,16 @@ async fn compute(
     state: &AppState,
     dataset: &DatasetView,
     query: &Query,
-) -> Result<Vec<LeaderboardRow>, ApiError> {
+) -> Result<Table, ApiError> {
+    let n_thinned = store::ranking::n_thinned(&state.pool, &dataset.name, &dataset.version).await?;
     let trials = store::ranking::completed(&state.pool, &dataset.name, &dataset.version).await?;
     let known = state.manifests.get(&dataset.version).await?;
     let (by, limit) = (query.by, query.limit);
     // Seconds of arithmetic at worst: not on a thread that serves requests.
-    let table = tokio::task::spawn_blocking(move || {
-        table(trials, &HeldOut::of(&known.manifest), by, limit)
-    });
-    table.await.map_err(|e| ApiError::Internal(e.into()))?
+    let rows =
+        tokio::task::spawn_blocking(move || rows(trials, &HeldOut::of(&known.manifest), by, limit));
+    let rows = rows.await.map_err(|e| ApiError::Internal(e.into()))??;
+    Ok(Table { rows, n_thinned })
 }
 
 /// One configuration: its trials and what each got right.
@@ -221,7 +236,7 @@ fn fold(trials: Vec<CompletedTrial>, held_out: &HeldOut) -> Vec<Config> {
 }
 
 /// All rows, best first; by test, the [`finalists`], best by test first.
-fn table(
+fn rows(
     trials: Vec<CompletedTrial>,
     held_out: &HeldOut,
     by: RankBy,

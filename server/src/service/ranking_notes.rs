@@ -12,6 +12,7 @@ const FEW_SEEDS: usize = 3;
 pub(super) fn write(
     rows: &[LeaderboardRow],
     by: RankBy,
+    n_thinned: u64,
     sota: &[SotaEntry],
     dataset: &DatasetView,
     n_test_accesses: u64,
@@ -35,6 +36,7 @@ pub(super) fn write(
         ));
     }
     notes.extend(seeds(rows));
+    notes.extend(thinned(n_thinned));
     notes.extend(published(top, sota, dataset));
     if n_test_accesses > 0 {
         notes.push(format!(
@@ -118,6 +120,17 @@ fn seeds(rows: &[LeaderboardRow]) -> Option<String> {
     } else {
         None
     }
+}
+
+/// That some means are of the seeds that a scheduler let live.
+fn thinned(n: u64) -> Option<String> {
+    let verb = if n == 1 { "has" } else { "have" };
+    (n > 0).then(|| {
+        format!(
+            "{} {verb} seeds that a scheduler stopped: the mean is then of those that it let live, which flatters it",
+            counted(n as usize, "configuration")
+        )
+    })
 }
 
 /// How the top row stands to published results, and how far their protocols match.

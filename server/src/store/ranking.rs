@@ -91,6 +91,29 @@ pub async fn completed(
     .await
 }
 
+/// Configurations with seeds that a scheduler stopped beside some that completed.
+pub async fn n_thinned(
+    db: impl PgExecutor<'_>,
+    dataset: &str,
+    version: &Sha256Digest,
+) -> Result<u64> {
+    sqlx::query(
+        "-- ranking::n_thinned
+         SELECT count(*) AS n FROM (
+             SELECT FROM trial
+             WHERE dataset = $1 AND dataset_version = $2 AND state IN ('completed', 'pruned')
+             GROUP BY config_id
+             HAVING bool_or(state = 'completed')
+                AND count(DISTINCT seed) > count(DISTINCT seed) FILTER (WHERE state = 'completed')
+         ) thinned",
+    )
+    .bind(dataset)
+    .bind(&version.0[..])
+    .try_map(|row| row.count("n"))
+    .fetch_one(db)
+    .await
+}
+
 /// How often the test split of a dataset was opened.
 pub async fn n_test_accesses(db: impl PgExecutor<'_>, dataset: &str) -> Result<u64> {
     sqlx::query(

@@ -146,7 +146,7 @@ fn of_jobs_queued_together_each_goes_where_its_dataset_is() {
         other.name = "other".into();
         app.post_ok("/api/v1/datasets", &other).await;
         let versions = [manifest().version(), other.version()];
-        let mut n_right = 0;
+        let mut n_together = 0;
         for round in 0..N_ROUNDS {
             // The first job in line is for either worker in turn.
             let mut names = ["mini", "other"];
@@ -164,11 +164,16 @@ fn of_jobs_queued_together_each_goes_where_its_dataset_is() {
                 app.post_ok("/api/v1/sweeps", &sweep).await
             };
             let (got, _) = tokio::join!(futures::future::join_all(waiting), submitting);
-            n_right += i64::from(got == versions);
+            // A busy machine may wake one of the two too late to be served with the other.
+            let of_last_two = "SELECT count(DISTINCT made_by) FROM
+                (SELECT xmin::text AS made_by FROM attempt ORDER BY claimed_at DESC LIMIT 2) last";
+            if app.count(of_last_two).await == 1 {
+                n_together += 1;
+                // Served in the order in which they came, half the rounds would go wrong.
+                assert_eq!(got, versions, "round {round}");
+            }
         }
-        // Were they served in the order in which they came, half the rounds would go wrong. A busy machine may wake one of the two
-        // too late to be served with the other.
-        assert!(n_right >= N_ROUNDS - 2, "{n_right} of {N_ROUNDS} rounds");
+        assert!(n_together >= 4, "{n_together} of {N_ROUNDS} rounds");
         app
     });
 }
@@ -181,6 +186,10 @@ fn a_reply_says_when_its_leases_were_handed_out() {
         let claim =
             json!({"worker": worker.identity, "request": Uuid::new_v4(), "max": 1, "wait_s": 20.0});
         let submitting = async {
+            eventually("it waits", async || {
+                app.count("SELECT count(*) FROM worker").await == 1
+            })
+            .await;
             tokio::time::sleep(Duration::from_millis(400)).await;
             app.submit(1).await
         };

@@ -53,7 +53,7 @@ impl Page {
                 }
                 continue;
             }
-            let wait = tokio::time::timeout(std::time::Duration::from_secs(10), self.body.next());
+            let wait = tokio::time::timeout(std::time::Duration::from_secs(60), self.body.next());
             let chunk = wait
                 .await
                 .expect("an event arrives")

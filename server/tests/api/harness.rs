@@ -223,6 +223,11 @@ impl App {
         pointer.unwrap().to_owned()
     }
 
+    /// Changes the database by hand.
+    pub async fn sql(&self, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(&self.state.pool).await.unwrap();
+    }
+
     /// A number the database answers with.
     pub async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql)
@@ -242,7 +247,7 @@ pub async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
 
 /// Waits until `done` says so.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F) {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
     while !done().await {
         assert!(
             tokio::time::Instant::now() < deadline,

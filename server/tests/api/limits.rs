@@ -19,7 +19,7 @@ fn guessing_is_slow_and_does_not_hold_up_those_with_a_token() {
             request.json(&json!({"login_token": "cvl_guess"}))
         };
         let mut refused = None;
-        for _ in 0..80 {
+        for _ in 0..1000 {
             let response = guess().send().await.unwrap();
             match response.status() {
                 StatusCode::UNAUTHORIZED => {}
@@ -30,7 +30,7 @@ fn guessing_is_slow_and_does_not_hold_up_those_with_a_token() {
                 other => panic!("{other}"),
             }
         }
-        let refused = refused.expect("80 guesses in a row are too many");
+        let refused = refused.expect("1000 guesses in a row are too many");
         let wait: u64 = refused.headers()[RETRY_AFTER]
             .to_str()
             .unwrap()
@@ -42,12 +42,15 @@ fn guessing_is_slow_and_does_not_hold_up_those_with_a_token() {
         app.get("/api/v1/trials").await;
         // The bucket fills by one every 200 ms, so a slow machine may get some in between.
         let mut was_refused = false;
-        for _ in 0..20 {
+        for _ in 0..500 {
             let wrong = app.anonymous(Method::GET, "/api/v1/trials");
             let status = answer(wrong.bearer_auth("cvt_wrong")).await.0;
-            was_refused |= status == StatusCode::TOO_MANY_REQUESTS;
+            was_refused = status == StatusCode::TOO_MANY_REQUESTS;
+            if was_refused {
+                break;
+            }
         }
-        assert!(was_refused, "20 wrong tokens in a row");
+        assert!(was_refused, "500 wrong tokens in a row");
         app
     });
 }
@@ -56,17 +59,20 @@ fn guessing_is_slow_and_does_not_hold_up_those_with_a_token() {
 fn one_token_running_wild_does_not_hold_up_another() {
     with_config(
         30.0,
-        |config| config.rate_scale = 0.01,
+        |config| config.rate_scale = 0.005,
         async |app| {
             let new = json!({"name": "other", "scope": "viewer"});
             let other = app.post_ok("/api/v1/tokens", &new).await;
-            // Reads: 20 at once, then 10 a second.
+            // Reads: 10 at once, then 5 a second.
             let mut n_refused = 0;
-            for _ in 0..60 {
+            for _ in 0..2000 {
+                if n_refused > 10 {
+                    break;
+                }
                 let status = answer(app.request(Method::GET, "/api/v1/trials")).await.0;
                 n_refused += u32::from(status == StatusCode::TOO_MANY_REQUESTS);
             }
-            assert!(n_refused > 10, "{n_refused} of 60 refused");
+            assert!(n_refused > 10, "{n_refused} refused");
             let request = app.anonymous(Method::GET, "/api/v1/trials");
             let request = request.bearer_auth(other["token"].as_str().unwrap());
             assert_eq!(answer(request).await.0, StatusCode::OK);
@@ -167,11 +173,11 @@ async fn drip(app: &App, head: &str, drop: &[u8]) -> (String, Duration) {
 fn slow_clients_are_cut() {
     let short = |config: &mut cultivar_server::Config| {
         config.pace.head = Duration::from_millis(600);
-        config.pace.body = Duration::from_millis(600);
+        config.pace.body = Duration::from_secs(3);
     };
     with_config(30.0, short, async |app| {
         let (_, took) = drip(&app, "GET /api/v1/trials HTTP/1.1\r\n", b"x-a: b\r\n").await;
-        assert!(took < Duration::from_secs(5), "a slow head took {took:?}");
+        assert!(took < Duration::from_secs(15), "a slow head took {took:?}");
 
         let head = format!(
             "POST /api/v1/trials HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\
@@ -181,21 +187,21 @@ fn slow_clients_are_cut() {
         let (said, took) = drip(&app, &head, b" ").await;
         assert!(said.starts_with("HTTP/1.1 408"), "{said}");
         assert!(said.contains(r#""code":"timeout""#), "{said}");
-        assert!(took < Duration::from_secs(5), "a slow body took {took:?}");
+        assert!(took < Duration::from_secs(15), "a slow body took {took:?}");
 
         // An artifact may take long as long as it moves, and not stand still.
-        let digest = Sha256Digest::of(&[b'x'; 10]);
+        let digest = Sha256Digest::of(&[b'x'; 40]);
         let head = format!(
             "PUT /api/v1/artifacts/{digest} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\
-             content-length: 10\r\nconnection: close\r\n\r\n",
+             content-length: 40\r\nconnection: close\r\n\r\n",
             app.admin
         );
         let (said, took) = drip(&app, &head, b"x").await;
         assert!(said.starts_with("HTTP/1.1 200"), "{said}");
-        assert!(took > Duration::from_millis(800), "{took:?}");
-        let other = Sha256Digest::of(&[b'x'; 11]).to_string();
+        assert!(took > Duration::from_secs(3), "{took:?}");
+        let other = Sha256Digest::of(&[b'x'; 41]).to_string();
         let head = head
-            .replace("content-length: 10", "content-length: 11")
+            .replace("content-length: 40", "content-length: 41")
             .replace(&digest.to_string(), &other);
         let (said, _) = drip(&app, &head, b"").await;
         assert!(said.starts_with("HTTP/1.1 4"), "{said}");
@@ -217,7 +223,7 @@ fn a_client_that_takes_no_answer_is_cut() {
             app.admin
         );
         stream.write_all(head.as_bytes()).await.unwrap();
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(6)).await;
         let mut said = Vec::new();
         // What lay in the buffers still comes, then the end.
         stream.read_to_end(&mut said).await.ok();

@@ -41,7 +41,7 @@ pub fn accuracy(lease: &Lease) -> usize {
 
 /// The next trial of a search; `None` once it has ended.
 pub async fn next(app: &App, id: &str, worker: &Worker) -> Option<Lease> {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
     loop {
         if let Some(lease) = worker.claim(app, 1).await.pop() {
             return Some(lease);

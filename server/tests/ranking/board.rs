@@ -203,6 +203,15 @@ impl Board {
         id
     }
 
+    /// Makes a trial one that a scheduler stopped.
+    pub async fn prune(&self, trial: TrialId) {
+        sqlx::query("UPDATE trial SET state = 'pruned' WHERE id = $1")
+            .bind(trial.0)
+            .execute(&self.state.pool)
+            .await
+            .expect("a pruned trial");
+    }
+
     /// Accepted predictions of a split.
     pub async fn predict(&self, trial: TrialId, split: Split, correct: impl Fn(usize) -> bool) {
         let mut bits = vec![0_u8; N_HELD_OUT.div_ceil(8)];

@@ -72,6 +72,29 @@ async fn seeds_fold_into_one_row() {
 }
 
 #[tokio::test]
+async fn means_of_the_seeds_that_a_scheduler_let_live_are_told() {
+    on_board(async |board| {
+        board.trial(&spec(1e-2, 0), |idx| idx < 50).await;
+        let whole: Leaderboard = board.get(PATH).await;
+        for seed in [1, 2] {
+            let stopped = board.trial(&spec(1e-2, seed), |_| false).await;
+            board.prune(stopped).await;
+        }
+        // A repetition of a seed that completed takes nothing from the mean, and a configuration that was stopped is in no row.
+        for spec in [spec(1e-3, 0), spec(1e-4, 0)] {
+            let stopped = board.trial(&spec, |_| false).await;
+            board.prune(stopped).await;
+        }
+        board.trial(&spec(1e-3, 0), |idx| idx < 60).await;
+        let table: Leaderboard = board.get(PATH).await;
+        assert_eq!(table.rows.len(), 2);
+        has_note(&table, "1 configuration has seeds that a scheduler stopped");
+        assert!(!whole.notes.concat().contains("scheduler"), "{whole:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn p_values_are_adjusted_over_all_pairs() {
     on_board(async |board| {
         board.trial(&spec(1e-1, 0), |idx| idx < 80).await;

@@ -37,7 +37,7 @@ async fn the_page_fills_while_a_sweep_runs() {
             .env("OUT_DIR", pictures),
         &stack.home.path().join("browser.log"),
     );
-    browser.line_with("ready", Duration::from_secs(60)).await;
+    browser.line_with("ready", Duration::from_secs(300)).await;
     let sweep = submit(&stack, &sweep).await;
     let status = browser.end(Duration::from_secs(1200)).await;
     let said = browser.log();

@@ -20,19 +20,15 @@ fn check_resumed(trials: &[TrialDetail], killed: &TrialDetail, outcome: Outcome)
         .iter()
         .find(|trial| trial.trial.id == killed.trial.id)
         .expect("the killed trial");
-    let position = trial
+    // A busy machine may have cost it a lease before its first checkpoint, too.
+    let resumed = trial
         .attempts
-        .iter()
-        .position(|attempt| attempt.outcome == Some(outcome));
-    let position =
-        position.unwrap_or_else(|| panic!("no attempt ended {outcome:?}: {:#?}", trial.attempts));
-    let successor = trial
-        .attempts
-        .get(position + 1)
-        .expect("an attempt after the killed one");
+        .windows(2)
+        .any(|pair| pair[0].outcome == Some(outcome) && pair[1].resumed_from_step > 0);
     assert!(
-        successor.resumed_from_step > 0,
-        "the trial started over: {successor:#?}"
+        resumed,
+        "no attempt ended {outcome:?} and was gone on with: {:#?}",
+        trial.attempts
     );
 }
 
@@ -41,7 +37,7 @@ async fn a_killed_worker_loses_its_lease_and_nothing_else() {
     let mut stack = Stack::start().await;
     stack.register_demo_data();
     let worker = stack.worker();
-    let sweep = submit(&stack, &fine_tuning(4, &[0, 1])).await;
+    let sweep = submit(&stack, &fine_tuning(6, &[0, 1])).await;
     let killed = training_past_a_checkpoint(&stack, &sweep).await;
 
     let trainers = children_of(worker.pid());
@@ -50,7 +46,7 @@ async fn a_killed_worker_loses_its_lease_and_nothing_else() {
     // A trainer whose parent is gone must not go on burning the device.
     wait::until(
         "the orphaned trainer's end",
-        Duration::from_secs(10),
+        Duration::from_secs(60),
         || async {
             trainers
                 .iter()
@@ -72,7 +68,7 @@ async fn a_killed_trainer_is_a_crash_that_the_worker_survives() {
     let mut stack = Stack::start().await;
     stack.register_demo_data();
     let mut worker = stack.worker();
-    let sweep = submit(&stack, &fine_tuning(4, &[0, 1])).await;
+    let sweep = submit(&stack, &fine_tuning(6, &[0, 1])).await;
     let killed = training_past_a_checkpoint(&stack, &sweep).await;
 
     for trainer in children_of(worker.pid()) {

@@ -23,7 +23,7 @@ async fn with_and_without_a_server_is_one_configuration() {
     });
     let submitted: TrialView = stack.post("/api/v1/trials", &json!({"spec": spec})).await;
     let path = format!("/api/v1/trials/{}", submitted.id);
-    let with: TrialDetail = wait::until("the trial's end", Duration::from_secs(180), || async {
+    let with: TrialDetail = wait::until("the trial's end", Duration::from_secs(900), || async {
         let detail: TrialDetail = stack.get(&path).await;
         detail.trial.state.is_terminal().then_some(detail)
     })

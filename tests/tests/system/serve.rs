@@ -178,12 +178,12 @@ async fn concurrent_requests_get_the_predictions_of_the_command_line() {
     begun.read_exact(&mut line).await.expect("it answers");
     assert_eq!(&line, b"HTTP/1.1 100 Continue\r\n\r\n");
     service.signal(Signal::TERM);
-    service.line_with("stopping", Duration::from_secs(5)).await;
+    service.line_with("stopping", Duration::from_secs(60)).await;
     begun.write_all(&body).await.expect("it reads on");
     let mut answer = String::new();
     begun.read_to_string(&mut answer).await.expect("an end");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(answer.contains(&expect[0][0].0), "{answer}");
-    let status = service.end(Duration::from_secs(20)).await;
+    let status = service.end(Duration::from_secs(60)).await;
     assert!(status.success(), "{status}: {}", service.log());
 }

@@ -34,6 +34,8 @@ pub struct Script {
     pub orders: BTreeMap<LeaseId, Order>,
     /// Leases whose writes are refused as superseded.
     pub superseded: Vec<LeaseId>,
+    /// Terms of the leases; a minute if absent, so that a pause of a busy machine costs nobody the lease.
+    pub lease_s: Option<f64>,
     /// Every call is answered 503.
     pub is_away: bool,
     /// That many calls whose path ends so are answered 500.
@@ -257,7 +259,11 @@ async fn gate(State(shared): State<Shared>, request: Request, next: Next) -> Res
 async fn claim(State(shared): State<Shared>, Json(claim): Json<Claim>) -> Json<ClaimReply> {
     let arrived = Instant::now();
     let deadline = arrived + Duration::from_secs_f64(claim.wait_s);
-    shared.lock().unwrap().n_claims += 1;
+    let lease_s = {
+        let mut script = shared.lock().unwrap();
+        script.n_claims += 1;
+        script.lease_s.unwrap_or(60.0)
+    };
     let leases = loop {
         {
             let mut script = shared.lock().unwrap();
@@ -277,7 +283,7 @@ async fn claim(State(shared): State<Shared>, Json(claim): Json<Claim>) -> Json<C
     Json(ClaimReply {
         quarantine: None,
         leases,
-        lease_s: 1.5,
+        lease_s,
         heartbeat_s: 0.1,
         granted_after_s: arrived.elapsed().as_secs_f64(),
     })

@@ -25,6 +25,7 @@ use super::validation::{Best, Validation};
 use crate::checkpoint::CheckpointError;
 use crate::control::Stopped;
 use crate::data::sampler::Sampler;
+use crate::device;
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::models::Model;
@@ -51,7 +52,10 @@ pub(super) fn train(
     let mut run = Run::new(session, weights_file, reporter)?;
     if let Some(path) = &job.resume {
         match run.resume(path, job.resume_spec) {
-            Ok(seconds) => reporter.resumed(run.step, seconds),
+            Ok(seconds) => {
+                tracing::info!("goes on after step {} of {}", run.step, run.n_steps);
+                reporter.resumed(run.step, seconds);
+            }
             Err(CheckpointError::File(error @ WeightsError::Read(..))) => return Err(error.into()),
             Err(error) => {
                 tracing::warn!("{}: {error}; training starts over", path.display());
@@ -95,6 +99,21 @@ pub(super) fn computes_in(
     Ok(format)
 }
 
+/// What is about to be trained: all that the log has until the first epoch is done.
+fn announce(session: &Session<'_>, format: Format) {
+    let spec = session.spec;
+    tracing::info!(
+        "{} on {}, {}: {} images of {} classes to train on, {} to validate, epochs: {}",
+        spec.backbone.name,
+        device::describe(session.device).name,
+        format.name(),
+        session.train.len(),
+        session.manifest.classes.len(),
+        session.val.len(),
+        spec.fit.epochs
+    );
+}
+
 struct Run<'a> {
     session: &'a Session<'a>,
     model: Model,
@@ -132,6 +151,7 @@ impl<'a> Run<'a> {
     ) -> Result<Self, TrainError> {
         let spec = session.spec;
         let format = computes_in(session, reporter)?;
+        announce(session, format);
         let (mut model, inputs) = inputs::prepare(session, weights_file, reporter)?;
         model.params.flatten();
         let head_lr_mult = spec.adaptation.head_lr_mult();

@@ -107,13 +107,16 @@ pub(super) async fn train(app: &App, lease: &Lease) -> u32 {
 pub(super) async fn work(app: &App, id: &str) -> u32 {
     let worker = Worker::new();
     let mut n_epochs = 0;
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    let mut began = tokio::time::Instant::now();
     while app.get(&format!("/api/v1/sweeps/{id}")).await["sweep"]["finished"] != true {
         match worker.claim(app, 1).await.pop() {
-            Some(lease) => n_epochs += train(app, &lease).await,
+            Some(lease) => {
+                n_epochs += train(app, &lease).await;
+                began = tokio::time::Instant::now();
+            }
             None => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
         }
-        assert!(tokio::time::Instant::now() < deadline, "it never ends");
+        assert!(began.elapsed().as_secs() < 60, "it never ends");
     }
     n_epochs
 }

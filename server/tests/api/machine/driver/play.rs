@@ -355,9 +355,11 @@ impl<'a> Play<'a> {
             is_parked || expect.contains(&wait_s),
             "waits {wait_s} s, not {expect:?}"
         );
-        self.driver
-            .sql("UPDATE trial_queue SET available_at = 'infinity' WHERE available_at > now()")
-            .await;
+        sqlx::query("UPDATE trial_queue SET available_at = 'infinity' WHERE trial_id = $1")
+            .bind(trial.id.0)
+            .execute(&self.driver.state.pool)
+            .await
+            .unwrap();
         Ok(())
     }
 
