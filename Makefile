@@ -64,10 +64,11 @@ openapi: ## Regenerate openapi.json and the web's API types
 	cd web && npm run --silent api
 
 bench-search: ## Samplers beside Optuna's on recorded tables (HPO_TABLES=folder)
+	@tools/setup.sh parity
 	@bench/search/run.sh
 
 bench-stats: ## Coverage of intervals, false claims and races on 10,000 simulated leaderboards
 	cargo run --release -p cultivar-search --example bench_stats
 
 clean: ## Remove what the build made; .cultivar (libtorch, packages, demo data) stays
-	rm -rf target fuzz/target web/dist web/node_modules tests/browser/node_modules
+	rm -rf target fuzz/target web/dist web/node_modules tests/browser/node_modules .cultivar/stamps/web

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::{fs, io};
 
 const PLACEHOLDER: &str = "<!doctype html><title>Cultivar</title><p>The web page was not built into this server: \
-    run <code>make web</code> and build again. The API is at <a href=\"/api/openapi.json\">/api/openapi.json</a>.</p>\n";
+    run <code>make setup</code>. The API is at <a href=\"/api/openapi.json\">/api/openapi.json</a>.</p>\n";
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=../migrations");

@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 state=$PWD/.cultivar
 tools/setup.sh build demo-data parity
+source tools/lib/cargo.sh
+want nextest
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export CULTIVAR_WEIGHTS=$state/weights/efficientnet_lite0.safetensors

@@ -8,15 +8,10 @@ state=$root/.cultivar
 
 tools/setup.sh build demo-data browser faketime
 source tools/lib/postgres.sh
+source tools/lib/cargo.sh
 
 say() { printf '\n==> %s\n' "$*"; }
 
-# Builds what is missing, without optimisation: that takes a fifth of the time, and neither tool computes much.
-want() {
-  cargo "$1" --version >/dev/null 2>&1 && return
-  say "cargo-$1 is missing: building it (minutes, once)"
-  CARGO_PROFILE_DEV_DEBUG=false cargo install --locked --profile dev "cargo-$1"
-}
 want nextest
 want deny
 

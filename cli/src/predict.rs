@@ -9,7 +9,7 @@ use cultivar_spec::TrialId;
 use tokio::process::Command;
 
 use crate::session::Global;
-use crate::up::find_program;
+use crate::up::{self, find_program};
 
 /// Predict images with a trained model
 ///
@@ -46,7 +46,9 @@ pub async fn run(args: Predict, global: &Global) -> anyhow::Result<ExitCode> {
             args.model
         );
     }
+    up::worker::check_loads(&worker).await?;
     let mut command = Command::new(&worker);
+    up::worker::with_libtorch(&mut command);
     command.arg("predict");
     command.arg("--top").arg(args.top.to_string());
     if let Some(out) = &args.out {

@@ -61,7 +61,7 @@ impl<'a> Runner<'a> {
     pub fn needs_weights(&self, backbone: &str) -> anyhow::Result<()> {
         if !self.weights.contains_key(backbone) {
             bail!(
-                "no pretrained weights of {backbone} are registered: cultivar weights add {backbone} FILE.safetensors"
+                "no pretrained weights of {backbone} are registered: cultivar weights add {backbone} (docs/backbones.md)"
             );
         }
         Ok(())

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use cultivar_spec::LeaseId;
 use cultivar_spec::wire::{
     CheckpointRef, Claim, ClaimReply, Finish, Heartbeat, HeartbeatReply, LeaseReply, LogBatch,
     MetricBatch,
 };
+use cultivar_spec::{LeaseId, PROTOCOL_HEADER, PROTOCOL_VERSION};
+use reqwest::header::HeaderName;
 use serde::Serialize;
 
 use crate::http::{CALL_TIMEOUT, Repeat};
@@ -20,6 +21,8 @@ impl Client {
     pub async fn claim(&self, claim: &Claim) -> Result<ClaimReply, Error> {
         let mut call = self.post_call(&["leases"], claim, Repeat::Harmless);
         call.timeout = Some(CALL_TIMEOUT + Duration::from_secs_f64(claim.wait_s));
+        let header = HeaderName::from_static(PROTOCOL_HEADER);
+        call.headers.insert(header, PROTOCOL_VERSION.into());
         self.json(&call).await
     }
 

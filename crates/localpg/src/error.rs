@@ -8,7 +8,7 @@ use crate::OLDEST_MAJOR;
 pub enum Error {
     #[error(
         "no PostgreSQL {OLDEST_MAJOR} or newer found (looked in {looked}): \
-         run `apt-get install postgresql`, or set CULTIVAR_PG_BIN to the folder that holds initdb, or DATABASE_URL to a running server"
+         run `apt-get install postgresql` (where that is an older one, `postgresql-{OLDEST_MAJOR}` from the PostgreSQL project's apt repository), or set CULTIVAR_PG_BIN to the folder that holds initdb, or DATABASE_URL to a running server"
     )]
     NoBinaries { looked: String },
     #[error(

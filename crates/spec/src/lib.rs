@@ -33,8 +33,12 @@ pub use state::{Outcome, TrialState};
 pub use sweep::SweepSpec;
 pub use trial::TrialSpec;
 
-/// Version of the wire protocol. A server serves this one and the one before.
+/// Version of the wire protocol, raised by whatever a worker of the version before could not read in a lease. A server leases jobs to
+/// workers of this one and of the one before, and takes what any other has to say of those it holds.
 pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The header that says with a claim which version its sender speaks. Who sends none is taken for one that speaks ours.
+pub const PROTOCOL_HEADER: &str = "cultivar-protocol";
 
 /// Seeds travel as JSON numbers, so they stay exactly representable as `f64`.
 pub const MAX_SEED: u64 = (1 << 53) - 1;

@@ -4,11 +4,12 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::post_with;
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use cultivar_spec::wire::{
     CheckpointRef, Claim, ClaimReply, Finish, Heartbeat, HeartbeatReply, LeaseReply, LogBatch,
     MetricBatch,
 };
-use cultivar_spec::{LeaseId, MAX_COUNT};
+use cultivar_spec::{LeaseId, MAX_COUNT, PROTOCOL_HEADER, PROTOCOL_VERSION};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -68,13 +69,33 @@ pub fn router() -> ApiRouter<AppState> {
 async fn claim(
     caller: Familiar,
     State(state): State<AppState>,
+    headers: HeaderMap,
     Quick(claim): Quick<Claim>,
 ) -> Result<Json<ClaimReply<SpecText>>, ApiError> {
+    check_protocol(&headers)?;
     let answered = match caller.act_as(claim.worker.id) {
         Ok(()) => service::claim::claim(&state, caller.token_id(), claim).await,
         Err(refused) => Err(refused),
     };
     caller.unless_gone(&state, answered).await.map(Json)
+}
+
+/// A worker that cannot read its leases would lose them one after the other.
+fn check_protocol(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(spoken) = headers.get(PROTOCOL_HEADER) else {
+        return Ok(());
+    };
+    let spoken = String::from_utf8_lossy(spoken.as_bytes());
+    let served = PROTOCOL_VERSION.saturating_sub(1).max(1)..=PROTOCOL_VERSION;
+    if spoken
+        .parse()
+        .is_ok_and(|version| served.contains(&version))
+    {
+        return Ok(());
+    }
+    Err(ApiError::Conflict(format!(
+        "the worker speaks version {spoken} of the protocol and the server {PROTOCOL_VERSION}: give both the same release of Cultivar"
+    )))
 }
 
 async fn heartbeat(

@@ -129,8 +129,8 @@ impl<'a> Resolver<'a> {
         Ok(match &backbone.weights {
             Weights::Pretrained => match (registered, backbone.weights_sha256) {
                 (None, _) => Err(wrong(format!(
-                    "random, trial:ID or artifact:SHA256, since no pretrained weights are registered for {}",
-                    backbone.name
+                    "random, trial:ID or artifact:SHA256, since no pretrained weights are registered for {name}: cultivar weights add {name}",
+                    name = backbone.name
                 ))),
                 // A spec resolved earlier keeps the file it pinned, whatever is registered today.
                 (Some(_), Some(pinned)) => self

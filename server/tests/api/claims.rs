@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use cultivar_spec::Sha256Digest;
 use cultivar_spec::wire::{ClaimReply, Job};
+use cultivar_spec::{PROTOCOL_HEADER, PROTOCOL_VERSION, Sha256Digest};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::fixtures::{Worker, manifest, trial_spec};
-use crate::harness::{App, eventually, with_app};
+use crate::harness::{App, answer, eventually, with_app};
 
 /// Claims with what a machine has to offer; returns the trials it gets.
 async fn claim_with(app: &App, kind: &str, offer: Value) -> Vec<String> {
@@ -174,6 +175,32 @@ fn of_jobs_queued_together_each_goes_where_its_dataset_is() {
             }
         }
         assert!(n_together >= 4, "{n_together} of {N_ROUNDS} rounds");
+        app
+    });
+}
+
+#[test]
+fn a_worker_that_could_not_read_its_lease_gets_none() {
+    with_app(30.0, async |app| {
+        app.register().await;
+        let id = app.submit(1).await;
+        let claim = json!({"worker": Worker::new().identity, "request": Uuid::new_v4(), "max": 1, "wait_s": 0.0});
+        let ask = |version: u32| {
+            let request = app.request(Method::POST, "/api/v1/leases").json(&claim);
+            answer(request.header(PROTOCOL_HEADER, version))
+        };
+        for other in [0, PROTOCOL_VERSION + 1] {
+            let (status, body) = ask(other).await;
+            assert_eq!(status, StatusCode::CONFLICT, "{body}");
+            let error = body["error"].as_str().unwrap();
+            assert!(error.contains("the same release"), "{error}");
+        }
+        assert_eq!(app.trial(&id).await["trial"]["state"], "queued");
+        let (status, body) = ask(PROTOCOL_VERSION).await;
+        assert_eq!(
+            (status, body["leases"].as_array().unwrap().len()),
+            (StatusCode::OK, 1)
+        );
         app
     });
 }

@@ -46,7 +46,7 @@ const ENVIRONMENT: [&str; 8] = [
     "CULTIVAR_LOG",
     "RUST_BACKTRACE",
 ];
-const ENVIRONMENT_PREFIXES: [&str; 5] = ["CUDA_", "NVIDIA_", "OMP_", "MKL_", "KMP_"];
+const ENVIRONMENT_PREFIXES: [&str; 6] = ["CUDA_", "CUBLAS_", "NVIDIA_", "OMP_", "MKL_", "KMP_"];
 
 /// How to start a trainer.
 #[derive(Clone, Debug)]
@@ -331,6 +331,7 @@ mod tests {
         for name in [
             "PATH",
             "CUDA_VISIBLE_DEVICES",
+            "CUBLAS_WORKSPACE_CONFIG",
             "OMP_NUM_THREADS",
             "CULTIVAR_THREADS",
         ] {

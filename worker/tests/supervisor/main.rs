@@ -4,7 +4,7 @@ mod process;
 mod server;
 
 use cultivar_spec::wire::Order;
-use cultivar_spec::{Outcome, Sha256Digest};
+use cultivar_spec::{Outcome, PROTOCOL_VERSION, Sha256Digest};
 use process::Worker;
 use rustix::process::Signal;
 use server::{Script, Server};
@@ -41,6 +41,8 @@ async fn jobs_are_completed_by_one_warm_trainer() {
         });
     }
     server.change(|script| {
+        let version = PROTOCOL_VERSION.to_string();
+        assert_eq!(script.protocol.as_ref(), Some(&version));
         let rows = Sha256Digest::of(b"some rows");
         assert_eq!(script.downloads[&rows], 1, "the second job found them here");
         let beat = script.heartbeats.last().expect("heartbeats");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -17,7 +17,7 @@ use cultivar_spec::wire::{
     ArtifactView, CheckpointRef, Claim, ClaimReply, DatasetFiles, ErrorBody, Finish, Heartbeat,
     HeartbeatReply, Job, Lease, LeaseReply, Order,
 };
-use cultivar_spec::{LeaseId, Sha256Digest, TrialId, TrialSpec};
+use cultivar_spec::{LeaseId, PROTOCOL_HEADER, Sha256Digest, TrialId, TrialSpec};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -43,6 +43,8 @@ pub struct Script {
     /// That many calls whose path ends so take effect, and are answered 503.
     pub lose_answers: HashMap<&'static str, u32>,
     pub n_claims: u32,
+    /// The version of the protocol that claims speak.
+    pub protocol: Option<String>,
     pub heartbeats: Vec<Heartbeat>,
     /// What was written: lease, kind and body, in order.
     pub writes: Vec<(LeaseId, String, Value)>,
@@ -256,12 +258,18 @@ async fn gate(State(shared): State<Shared>, request: Request, next: Next) -> Res
     answer
 }
 
-async fn claim(State(shared): State<Shared>, Json(claim): Json<Claim>) -> Json<ClaimReply> {
+async fn claim(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Json(claim): Json<Claim>,
+) -> Json<ClaimReply> {
     let arrived = Instant::now();
     let deadline = arrived + Duration::from_secs_f64(claim.wait_s);
     let lease_s = {
         let mut script = shared.lock().unwrap();
         script.n_claims += 1;
+        let protocol = headers.get(PROTOCOL_HEADER);
+        script.protocol = protocol.map(|value| value.to_str().expect("ASCII").to_owned());
         script.lease_s.unwrap_or(60.0)
     };
     let leases = loop {
