@@ -64,7 +64,8 @@ openapi: ## Regenerate openapi.json and the web's API types
 	cd web && npm run --silent api
 
 bench-search: ## Samplers beside Optuna's on recorded tables (HPO_TABLES=folder)
-	@tools/setup.sh parity
+	@: $${HPO_TABLES:?set HPO_TABLES to the folder that holds the recorded tables}
+	@[ -n "$$BENCH_PYTHON" ] || tools/setup.sh parity
 	@bench/search/run.sh
 
 bench-stats: ## Coverage of intervals, false claims and races on 10,000 simulated leaderboards

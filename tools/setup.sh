@@ -13,6 +13,7 @@
 #   tools/setup.sh torch, weights     single steps of the above
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source tools/lib/postgres.sh
 root=$PWD
 state=$root/.cultivar
 mkdir -p "$state/logs" "$state/stamps"
@@ -80,30 +81,11 @@ check_tools() {
   fi
 }
 
-is_recent_postgres() {
-  local major
-  major=$("$1" --version 2>/dev/null | sed -n 's/^[^0-9]* \([0-9]*\).*/\1/p')
-  [ "${major:-0}" -ge 15 ]
-}
-
-postgres_bin() {
-  local dir
-  if [ -n "${CULTIVAR_PG_BIN:-}" ]; then
-    [ -x "$CULTIVAR_PG_BIN/initdb" ] || fail "CULTIVAR_PG_BIN=$CULTIVAR_PG_BIN holds no initdb: point it at the folder with Postgres' server programs"
-    echo "$CULTIVAR_PG_BIN"
-    return
-  fi
-  for dir in $(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -Vr) $(dirname "$(command -v initdb 2>/dev/null || echo /nowhere/initdb)"); do
-    if [ -x "$dir/initdb" ] && is_recent_postgres "$dir/postgres"; then echo "$dir"; return; fi
-  done
-  return 1
-}
-
 setup_postgres() {
   if postgres_bin >/dev/null; then skip "Postgres ($("$(postgres_bin)/postgres" --version | awk '{print $3}'))"; return; fi
-  may_install || fail "Postgres 15 or newer is missing: install its server package (Debian/Ubuntu: apt-get install postgresql), or set CULTIVAR_PG_BIN to the folder of initdb, or use a database of your own with DATABASE_URL"
+  may_install || fail "Postgres 15 or newer is missing: install its server package (Debian/Ubuntu: apt-get install postgresql), or set CULTIVAR_PG_BIN to the folder of initdb"
   step "Postgres" "about 30 s" apt_install postgresql
-  postgres_bin >/dev/null || fail "this system's package is an older Postgres than 15: install postgresql-15 or newer from the PostgreSQL project's apt repository (package postgresql-common, its script apt.postgresql.org.sh), or set DATABASE_URL"
+  postgres_bin >/dev/null || fail "this system's package is an older Postgres than 15: install postgresql-15 or newer from the PostgreSQL project's apt repository (package postgresql-common, its script apt.postgresql.org.sh), or set CULTIVAR_PG_BIN to the folder of another's initdb"
 }
 
 has_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU; }

@@ -37,7 +37,7 @@ pub use trial::TrialSpec;
 /// workers of this one and of the one before, and takes what any other has to say of those it holds.
 pub const PROTOCOL_VERSION: u32 = 1;
 
-/// The header that says with a claim which version its sender speaks. Who sends none is taken for one that speaks ours.
+/// The header that says with a claim which version its sender speaks. Who sends none speaks the first.
 pub const PROTOCOL_HEADER: &str = "cultivar-protocol";
 
 /// Seeds travel as JSON numbers, so they stay exactly representable as `f64`.

@@ -4,7 +4,7 @@ use aide::axum::ApiRouter;
 use aide::axum::routing::post_with;
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use cultivar_spec::wire::{
     CheckpointRef, Claim, ClaimReply, Finish, Heartbeat, HeartbeatReply, LeaseReply, LogBatch,
     MetricBatch,
@@ -72,8 +72,8 @@ async fn claim(
     headers: HeaderMap,
     Quick(claim): Quick<Claim>,
 ) -> Result<Json<ClaimReply<SpecText>>, ApiError> {
-    check_protocol(&headers)?;
-    let answered = match caller.act_as(claim.worker.id) {
+    let allowed = check_protocol(&headers).and_then(|()| caller.act_as(claim.worker.id));
+    let answered = match allowed {
         Ok(()) => service::claim::claim(&state, caller.token_id(), claim).await,
         Err(refused) => Err(refused),
     };
@@ -82,13 +82,13 @@ async fn claim(
 
 /// A worker that cannot read its leases would lose them one after the other.
 fn check_protocol(headers: &HeaderMap) -> Result<(), ApiError> {
-    let Some(spoken) = headers.get(PROTOCOL_HEADER) else {
-        return Ok(());
-    };
-    let spoken = String::from_utf8_lossy(spoken.as_bytes());
+    let spoken = headers
+        .get(PROTOCOL_HEADER)
+        .map_or(b"1", HeaderValue::as_bytes);
+    let spoken = String::from_utf8_lossy(spoken);
     let served = PROTOCOL_VERSION.saturating_sub(1).max(1)..=PROTOCOL_VERSION;
     if spoken
-        .parse()
+        .parse::<u32>()
         .is_ok_and(|version| served.contains(&version))
     {
         return Ok(());

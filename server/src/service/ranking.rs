@@ -34,7 +34,7 @@ struct TableKey {
 
 struct Table {
     rows: Vec<LeaderboardRow>,
-    /// Configurations that have seeds which a scheduler stopped, as they stood when a trial last completed.
+    /// Configurations that have seeds which a scheduler stopped.
     n_thinned: u64,
 }
 

@@ -13,6 +13,7 @@ pub struct Fingerprint {
     n_trials: i64,
     last_finished_at: Option<DateTime<Utc>>,
     n_evaluated: i64,
+    n_pruned: i64,
 }
 
 /// A completed trial and what it got right.
@@ -37,7 +38,9 @@ pub async fn fingerprint(
 ) -> Result<Fingerprint> {
     sqlx::query(
         "-- ranking::fingerprint
-         SELECT count(*) AS n_trials, max(t.finished_at) AS last_finished_at, count(p.trial_id) AS n_evaluated
+         SELECT count(*) AS n_trials, max(t.finished_at) AS last_finished_at, count(p.trial_id) AS n_evaluated,
+                (SELECT count(*) FROM trial
+                 WHERE dataset = $1 AND dataset_version = $2 AND state = 'pruned') AS n_pruned
          FROM trial t LEFT JOIN prediction p ON p.trial_id = t.id AND p.split = 'test'
          WHERE t.dataset = $1 AND t.dataset_version = $2 AND t.state = 'completed'",
     )
@@ -48,6 +51,7 @@ pub async fn fingerprint(
             n_trials: row.try_get("n_trials")?,
             last_finished_at: row.try_get("last_finished_at")?,
             n_evaluated: row.try_get("n_evaluated")?,
+            n_pruned: row.try_get("n_pruned")?,
         })
     })
     .fetch_one(db)
@@ -99,13 +103,16 @@ pub async fn n_thinned(
 ) -> Result<u64> {
     sqlx::query(
         "-- ranking::n_thinned
-         SELECT count(*) AS n FROM (
-             SELECT FROM trial
-             WHERE dataset = $1 AND dataset_version = $2 AND state IN ('completed', 'pruned')
-             GROUP BY config_id
-             HAVING bool_or(state = 'completed')
-                AND count(DISTINCT seed) > count(DISTINCT seed) FILTER (WHERE state = 'completed')
-         ) thinned",
+         WITH stopped AS (
+             SELECT config_id, seed FROM trial
+             WHERE dataset = $1 AND dataset_version = $2 AND state = 'pruned'
+         ), done AS (
+             SELECT config_id, seed FROM trial
+             WHERE dataset = $1 AND dataset_version = $2 AND state = 'completed'
+         )
+         SELECT count(DISTINCT config_id) AS n FROM stopped
+         WHERE config_id IN (SELECT config_id FROM done)
+           AND NOT EXISTS (SELECT FROM done WHERE done.config_id = stopped.config_id AND done.seed = stopped.seed)",
     )
     .bind(dataset)
     .bind(&version.0[..])

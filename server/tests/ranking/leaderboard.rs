@@ -75,6 +75,7 @@ async fn seeds_fold_into_one_row() {
 async fn means_of_the_seeds_that_a_scheduler_let_live_are_told() {
     on_board(async |board| {
         board.trial(&spec(1e-2, 0), |idx| idx < 50).await;
+        board.trial(&spec(1e-3, 0), |idx| idx < 60).await;
         let whole: Leaderboard = board.get(PATH).await;
         for seed in [1, 2] {
             let stopped = board.trial(&spec(1e-2, seed), |_| false).await;
@@ -85,7 +86,6 @@ async fn means_of_the_seeds_that_a_scheduler_let_live_are_told() {
             let stopped = board.trial(&spec, |_| false).await;
             board.prune(stopped).await;
         }
-        board.trial(&spec(1e-3, 0), |idx| idx < 60).await;
         let table: Leaderboard = board.get(PATH).await;
         assert_eq!(table.rows.len(), 2);
         has_note(&table, "1 configuration has seeds that a scheduler stopped");

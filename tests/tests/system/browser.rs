@@ -39,7 +39,7 @@ async fn the_page_fills_while_a_sweep_runs() {
     );
     browser.line_with("ready", Duration::from_secs(300)).await;
     let sweep = submit(&stack, &sweep).await;
-    let status = browser.end(Duration::from_secs(1200)).await;
+    let status = browser.end(Duration::from_secs(3000)).await;
     let said = browser.log();
     assert!(status.success(), "{said}");
     assert!(said.contains(" passed, 0 failed"), "{said}");
