@@ -84,7 +84,7 @@ async fn claim(
 fn check_protocol(headers: &HeaderMap) -> Result<(), ApiError> {
     let spoken = headers
         .get(PROTOCOL_HEADER)
-        .map_or(b"1", HeaderValue::as_bytes);
+        .map_or(&b"1"[..], HeaderValue::as_bytes);
     let spoken = String::from_utf8_lossy(spoken);
     let served = PROTOCOL_VERSION.saturating_sub(1).max(1)..=PROTOCOL_VERSION;
     if spoken
